@@ -1,0 +1,96 @@
+"""Strict configuration: a dataclass-like model a file, and a sentence for whatever is wrong in it."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from varl_common.errors import VarlError
+
+
+class Config(BaseModel):
+    """Base of every configuration: immutable, and a field it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], source: str) -> Self:
+        """Validate ``values``, which come from ``source`` (a file or a node's name, for the message).
+
+        Raises:
+            VarlError: one line that names each field that is wrong and the remedy.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise VarlError(f"{source}: {_sentences(error, cls)}") from None
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, **overrides: Any) -> Self:
+        """Read and validate a YAML file; ``overrides`` replace top-level fields.
+
+        Raises:
+            VarlError: the file is missing, is not a YAML mapping, or a field is wrong.
+        """
+        return cls.from_dict(load_yaml(path) | overrides, str(path))
+
+
+def load_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises:
+        VarlError: the file is missing, or not a YAML mapping.
+    """
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        siblings = sorted(other.name for other in path.parent.glob("*.yaml"))
+        there = f"there are: {', '.join(siblings)}" if siblings else "its folder has no YAML file"
+        raise VarlError(f"{path} does not exist; {there}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise VarlError(f"{path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        problem = getattr(error, "problem", None) or "malformed"
+        raise VarlError(f"{path}{line}: not valid YAML ({problem}); correct that line") from None
+    if not isinstance(values, dict):
+        raise VarlError(f"{path} holds {type(values).__name__}; expected a mapping of names to values")
+    return values
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """A clause that offers the nearest of the known names, and all of them where none is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+
+
+def _sentences(error: ValidationError, model: type[BaseModel]) -> str:
+    parts = []
+    for item in error.errors(include_url=False):
+        field = ".".join(str(key) for key in item["loc"])
+        if item["type"] == "extra_forbidden":
+            known = _fields_at(model, item["loc"][:-1])
+            parts.append(f"unknown parameter {field!r}; {did_you_mean(str(item['loc'][-1]), known)}")
+        elif item["type"] == "missing":
+            parts.append(f"parameter {field!r} is missing; add it")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            got = "" if item["type"] == "value_error" and not field else f" (got {item['input']!r})"
+            parts.append(f"parameter {field!r}: {message}{got}" if field else f"{message}{got}")
+    return "; ".join(parts)
+
+
+def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields of the model nested at ``loc``, or of ``model`` where that cannot be told."""
+    current: Any = model
+    for key in loc:
+        field = getattr(current, "model_fields", {}).get(key)
+        if field is not None:
+            current = field.annotation
+    return list(getattr(current, "model_fields", model.model_fields))

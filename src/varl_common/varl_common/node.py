@@ -1,0 +1,101 @@
+"""A node's life: parameters from a strict model, a clean start, a clean end, an honest exit status."""
+
+from __future__ import annotations
+
+import sys
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import rclpy
+from pydantic import BaseModel
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+
+from varl_common.config import Config, did_you_mean
+from varl_common.errors import VarlError
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+# Parameters that rclpy itself understands on every node.
+_BUILT_IN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+
+
+def declare_parameters(node: Node, model: type[ConfigT]) -> ConfigT:
+    """Declare each field of ``model`` as a read-only parameter of ``node`` and return the validated values.
+
+    A nested model's fields are declared with a dot: ``guidance.weight``.
+
+    Raises:
+        VarlError: a parameter is unknown, missing or malformed; the message names the remedy.
+    """
+    fields = dict(_flatten(model))
+    overrides = node._parameter_overrides  # rclpy drops what is not declared without a word
+    for name in overrides:
+        if name not in fields and not name.startswith(_BUILT_IN):
+            raise VarlError(f"{node.get_name()}: unknown parameter {name!r}; {did_you_mean(name, list(fields))}")
+    values: dict[str, Any] = {}
+    for name, description in fields.items():
+        descriptor = ParameterDescriptor(description=description, read_only=True, dynamic_typing=True)
+        default = overrides[name].value if name in overrides else None
+        try:
+            node.declare_parameter(name, default, descriptor, ignore_override=True)
+        except InvalidParameterTypeException as error:
+            raise VarlError(f"{node.get_name()}: parameter {name!r}: {error}") from None
+        if name in overrides:
+            _insert(values, name, _plain(overrides[name].value))
+    return model.from_dict(values, node.get_name())
+
+
+def run_node(make: Callable[[], Node], spin: Callable[[Node], None] = rclpy.spin) -> None:
+    """Body of a node's ``main``: initialise, make the node, spin it until Ctrl-C or shutdown, tear down.
+
+    Exits with status 0 after an orderly end, 2 with one line on stderr after a :class:`VarlError`.
+    """
+    rclpy.init(args=sys.argv)
+    node, status = None, 0
+    try:
+        node = make()
+        spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except VarlError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        status = 2
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    sys.exit(status)
+
+
+def _flatten(model: type[BaseModel], prefix: str = "") -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name, field in model.model_fields.items():
+        nested = _model_in(field.annotation)
+        if nested is not None:
+            found += _flatten(nested, f"{prefix}{name}.")
+        else:
+            found.append((prefix + name, field.description or ""))
+    return found
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        annotation = next((arg for arg in typing.get_args(annotation) if arg is not type(None)), None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _insert(values: dict[str, Any], dotted: str, value: Any) -> None:
+    *path, last = dotted.split(".")
+    for key in path:
+        values = values.setdefault(key, {})
+    values[last] = value
+
+
+def _plain(value: Any) -> Any:
+    """A parameter's array (array.array) as a list, everything else as it is."""
+    return list(value) if hasattr(value, "typecode") or isinstance(value, tuple) else value
