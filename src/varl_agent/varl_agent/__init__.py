@@ -1,0 +1,1 @@
+"""VARL, Soft Actor-Critic with a vision-language model as action advisor, and the node that learns with it."""
