@@ -1,0 +1,65 @@
+# VARL's commands. Each sets up what it needs first (tools/setup), which takes no time when nothing changed.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+ifeq ($(strip $(ROS_DISTRO)),)
+ROS_DISTRO := jazzy
+endif
+export ROS_DISTRO
+
+# Launch arguments of train-sim and evaluate, such as ARGS="task:=push seed:=1".
+ARGS ?=
+# The run that `make evaluate` replays.
+RUN ?= runs/latest
+# One thread each: spinning OpenMP threads of several processes on few cores are slower than one.
+export OMP_NUM_THREADS ?= 1
+
+SETUP := python3 tools/setup
+# colcon's setup files read variables that may be unset.
+ENTER := set +u; source .ros/$(ROS_DISTRO)/install/setup.bash; source .ros/$(ROS_DISTRO)/venv/bin/activate; set -u
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show these commands.
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+.PHONY: build
+build: ## Set up: Python packages, ROS 2, the built workspace.
+	@$(SETUP)
+
+.PHONY: train-sim
+train-sim: build ## Train an arm in simulation over the ROS 2 graph; ARGS="task:=push seed:=1" for more.
+	@$(ENTER); exec varl train_sim $(ARGS)
+
+.PHONY: evaluate
+evaluate: build ## Replay a run's policy over the graph: RUN=runs/NAME.
+	@$(ENTER); exec varl evaluate run:=$(RUN) $(ARGS)
+
+.PHONY: test
+test: lint ## Lint and test everything that needs no more than minutes.
+	@$(ENTER); exec python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: build ## ruff check, ruff format, mypy.
+	@$(ENTER); ruff check . && ruff format --check . && mypy
+
+.PHONY: format
+format: build ## Let ruff put style right.
+	@$(ENTER); ruff check --fix . ; ruff format .
+
+.PHONY: bench-graph
+bench-graph: build ## Measure what the graph costs: benchmarks/results/graph.json.
+	@$(ENTER); exec python benchmarks/graph.py $(ARGS)
+
+.PHONY: bench-speed
+bench-speed: build ## Measure updates per second: benchmarks/results/speed.json.
+	@$(ENTER); exec python benchmarks/speed.py $(ARGS)
+
+.PHONY: bench-smoke
+bench-smoke: build ## Run every benchmark briefly, to see that it runs.
+	@$(ENTER); exec python benchmarks/smoke.py $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what set-up made for this ROS_DISTRO (not runs/).
+	@rm -rf .ros/$(ROS_DISTRO)

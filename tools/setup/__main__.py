@@ -1,0 +1,44 @@
+"""Set VARL up below ``.ros/<distro>``: Python packages, ROS 2, the built workspace. Does nothing when nothing changed.
+
+Run as ``python3 tools/setup``. Environment variables: ROS_DISTRO (jazzy or kilted), VARL_PYTHON (the interpreter to
+build on), VARL_TORCH_INDEX_URL (the package index to take torch from, for its CPU build).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+from pathlib import Path
+
+from environment import prepare_environment
+from host import find_python, find_ros, install_system_packages
+from report import SetupError, say
+from workspace import build_workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> int:
+    try:
+        ros = find_ros()
+        python = find_python(ros)
+        home = ROOT / ".ros" / ros.distro
+        home.mkdir(parents=True, exist_ok=True)
+        log = home / "setup.log"
+        with (home / "setup.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            log.unlink(missing_ok=True)
+            install_system_packages(python, log)
+            environment = prepare_environment(ROOT, home, ros, python, log)
+            build_workspace(ROOT, home, ros, environment, log)
+    except SetupError as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted; run the command again to go on")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
