@@ -33,15 +33,15 @@ def prepare_environment(root: Path, home: Path, ros: Ros, python: Path, log: Pat
     if _read(base_file) != base:
         _create(venv, ros, python, log)
         base_file.write_text(base, encoding="utf-8")
-    pip = [venv / "bin/python", "-m", "pip", "install", "--disable-pip-version-check"]
+    pip: list[str | Path] = [venv / "bin/python", "-m", "pip", "install", "--disable-pip-version-check"]
     # Torch first and alone: a CPU build is taken where one is offered, and nothing that depends on it can
     # bring another. VARL_TORCH_INDEX_URL names the index to prefer.
     say("installing torch")
     index = os.environ.get("VARL_TORCH_INDEX_URL")
-    where = ["--index-url", index] if index else ["--constraint", root / "requirements/python.lock"]
+    where: list[str | Path] = ["--index-url", index] if index else ["--constraint", root / "requirements/python.lock"]
     run([*pip, *where, "-r", torch], log, _NETWORK)
     say("installing ROS 2 and Python packages (a few minutes)")
-    requirements = [word for file in lock_files(root, ros) for word in ("-r", file)]
+    requirements: list[str | Path] = [word for file in lock_files(root, ros) for word in ("-r", file)]
     run([*pip, "--no-deps", *requirements], log, _NETWORK)
     if ros.prefix is None:
         repair_cmake_exports(venv)

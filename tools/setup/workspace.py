@@ -21,7 +21,7 @@ def build_workspace(root: Path, home: Path, ros: Ros, environment: str, log: Pat
         return
     say("building the workspace")
     stamp_file.unlink(missing_ok=True)
-    command = [home / "venv/bin/colcon", "--log-base", home / "log", "build", "--symlink-install"]
+    command: list[str | Path] = [home / "venv/bin/colcon", "--log-base", home / "log", "build", "--symlink-install"]
     command += ["--base-paths", root / "src", "--build-base", home / "build", "--install-base", home / "install"]
     run(command, log, "correct what it names and run the command again", _build_env(home / "venv", ros))
     stamp_file.write_text(stamp, encoding="utf-8")
