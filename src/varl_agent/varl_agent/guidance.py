@@ -1,0 +1,124 @@
+"""The guidance buffer: every answer with its provenance, and the batches that the actor is guided by."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import torch as th
+
+from varl_agent.advice import ADVICE_LIMIT, AdviceAnswer, AdviceStatus
+from varl_agent.plan import Plan, Scene, vote
+
+Observations = np.ndarray | dict[str, np.ndarray]
+
+
+class GuidanceBuffer:
+    """Advised states, plans, and where each came from.
+
+    Attributes:
+        observations: (n, ...) as the environment gives them, or a dict of such arrays.
+        actions: (n, act_dim) float32, advised, inside +-``ADVICE_LIMIT``; nan where ``status`` is not OK.
+        status, confidence: (n,) of :class:`AdviceStatus`; 0..1.
+        step: (n,) environment step at which the state was shown.
+        advisor: (n,) index into ``advisors``.
+        advisors: names of those who answered.
+        plans: (step, index into ``advisors``, plan), oldest first.
+        asked, queries: states shown and requests made so far, answered or not.
+    """
+
+    def __init__(self, act_dim: int, seed: int | None = None) -> None:
+        self.act_dim = act_dim
+        self.observations: Observations = np.empty((0,), np.float32)
+        self.actions = np.empty((0, act_dim), np.float32)
+        self.status = np.empty((0,), np.uint8)
+        self.confidence = np.empty((0,), np.float32)
+        self.step = np.empty((0,), np.int64)
+        self.advisor = np.empty((0,), np.int64)
+        self.advisors: list[str] = []
+        self.plans: list[tuple[int, int, Plan]] = []
+        self.asked = 0
+        self.queries = 0
+        self._usable = np.empty((0,), np.int64)
+        self._rng = th.Generator()
+        self._rng.manual_seed(0 if seed is None else seed)
+
+    @property
+    def used(self) -> int:
+        """States whose answer can be used."""
+        return len(self._usable)
+
+    def add(self, observations: Observations, answer: AdviceAnswer, step: int) -> None:
+        """Take in a checked answer about ``observations`` (n, ...), shown at ``step``."""
+        if answer.advisor not in self.advisors:
+            self.advisors.append(answer.advisor)
+        who = self.advisors.index(answer.advisor)
+        n = len(answer.status)
+        self.queries += 1
+        self.asked += n
+        if answer.plan is not None:
+            self.plans.append((step, who, answer.plan))
+        if n == 0:
+            return
+        first = len(self.status) == 0
+        self.observations = observations if first else _concat(self.observations, observations)
+        self.actions = np.concatenate([self.actions, answer.actions])
+        self.status = np.concatenate([self.status, answer.status])
+        self.confidence = np.concatenate([self.confidence, answer.confidence])
+        self.step = np.concatenate([self.step, np.full(n, step, np.int64)])
+        self.advisor = np.concatenate([self.advisor, np.full(n, who, np.int64)])
+        self._usable = np.flatnonzero(self.status == AdviceStatus.OK)
+
+    def sample(self, n: int) -> tuple[Observations, np.ndarray]:
+        """n usable states, drawn with replacement, and the advised actions (n, act_dim)."""
+        rows = self._usable[th.randint(len(self._usable), (n,), generator=self._rng).numpy()]
+        return take(self.observations, rows), self.actions[rows]
+
+    def label(self, states: np.ndarray, scene: Scene) -> np.ndarray:
+        """What the plans together advise in ``states`` (n, obs_dim): (n, act_dim) inside +-``ADVICE_LIMIT``."""
+        actions = vote([plan.actions(states, scene) for _, _, plan in self.plans])
+        return np.clip(actions, -ADVICE_LIMIT, ADVICE_LIMIT)
+
+    def age(self, step: int) -> float:
+        """Mean of the environment steps since the advice in use was asked for."""
+        asked = [s for s, _, _ in self.plans] if self.plans else self.step[self._usable]
+        return float(step - np.mean(asked)) if len(asked) else 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it as tensors, so that it loads without unpickling code."""
+        plans = [(step, who, plan.as_dict()) for step, who, plan in self.plans]
+        words = {"advisors": self.advisors, "plans": plans, "asked": self.asked, "queries": self.queries}
+        observations = self.observations if isinstance(self.observations, dict) else {"": self.observations}
+        arrays = {name: getattr(self, name) for name in ("actions", "status", "confidence", "step", "advisor")}
+        return {
+            "words": th.frombuffer(bytearray(json.dumps(words).encode()), dtype=th.uint8),
+            "rng": self._rng.get_state(),
+            "observations": {key: th.from_numpy(value.copy()) for key, value in observations.items()},
+            **{name: th.from_numpy(value.copy()) for name, value in arrays.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
+        """Inverse of :meth:`state_dict`; sampling goes on where it was (``strict`` is for torch's signature)."""
+        words = json.loads(state["words"].cpu().numpy().tobytes())
+        self.advisors, self.asked, self.queries = words["advisors"], words["asked"], words["queries"]
+        self.plans = [(step, who, Plan.from_dict(plan)) for step, who, plan in words["plans"]]
+        observations = {key: value.cpu().numpy().copy() for key, value in state["observations"].items()}
+        self.observations = observations.get("", observations)
+        for name in ("actions", "status", "confidence", "step", "advisor"):
+            setattr(self, name, state[name].cpu().numpy().copy())
+        self._usable = np.flatnonzero(self.status == AdviceStatus.OK)
+        self._rng.set_state(state["rng"].cpu())
+
+
+def take(observations: Observations, rows: Any) -> Observations:
+    """Rows of an array, or of each array of a dict."""
+    if isinstance(observations, dict):
+        return {key: value[rows] for key, value in observations.items()}
+    return observations[rows]
+
+
+def _concat(first: Observations, second: Observations) -> Observations:
+    if isinstance(first, dict) and isinstance(second, dict):
+        return {key: np.concatenate([first[key], second[key]]) for key in first}
+    return np.concatenate([first, second])

@@ -1,0 +1,168 @@
+"""A plan: advice that gives an action for any state. Phases as data, evaluated on a batch of states.
+
+A phase sends the tool to a *place*, a point relative to a named thing of the scene. Which phase a state is in follows
+from the state alone, so that any state of a replay can be labelled (a teleo-reactive program; Nilsson, JAIR 1994): the
+plan is read from its end, and the *last* phase whose entry condition holds is the active one.
+
+    phase 0      always holds;
+    phase k > 0  holds where the tool is in the corridor that leads from place k-1 to place k: no farther from that
+                 segment than the tolerance of phase k-1, at which phase k-1 has ended.
+
+Things move and their places with them, so a tool that loses the block it pushes drops out of the corridor and the plan
+falls back to fetching it. Grasping adds one condition: after a phase that closes the gripper where the one before it
+had it open, the later phases also ask that the grasped thing is still at the tool (within the tolerance of that phase)
+and, where the state has a ``gripper`` element, that the gripper has closed far enough to hold (``SHUT``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from varl_common.errors import VarlError
+
+TOOL = "tool"
+GRIPPER = "gripper"
+MOTIONS = ("dx", "dy", "dz")
+# Opening of the gripper, as a share of its range in the state, below which it counts as closed on something.
+SHUT = 0.85
+
+
+class Scene(Protocol):
+    """What a plan must know of an environment: the fields of varl_interfaces/EnvDescription."""
+
+    observation_names: Sequence[str]
+    observation_low: Sequence[float]
+    observation_high: Sequence[float]
+    action_names: Sequence[str]
+    action_scale: Sequence[float]
+    entities: Sequence[str]
+    entity_indices: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Go to a place relative to a named thing, with the gripper so, until the place is reached.
+
+    Attributes:
+        target: a name of ``Scene.entities``.
+        offset: (x, y, z) from the target to the place, metres, base frame.
+        gripper: command in [-1, 1] during the phase: +1 closes, -1 opens.
+        tolerance: metres; how near the tool must come, and how wide the corridor to the next place is.
+        opposite: where not empty, the place is moved by ``standoff`` metres, in the horizontal plane, to the side of
+            the target that faces away from this entity: where to stand to push the one to the other.
+        standoff: metres.
+    """
+
+    target: str
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    gripper: float = 0.0
+    tolerance: float = 0.02
+    opposite: str = ""
+    standoff: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Phases in order, and the advisor's words."""
+
+    phases: tuple[Phase, ...]
+    reason: str = ""
+
+    def check(self, scene: Scene) -> None:
+        """Raises VarlError where the plan is empty, names what is not in the scene, or holds a number it cannot."""
+        if not self.phases:
+            raise VarlError("the plan has no phases; expected at least one")
+        known = ", ".join(scene.entities)
+        for phase in self.phases:
+            for name in filter(None, (phase.target, phase.opposite)):
+                if name not in scene.entities:
+                    raise VarlError(f"the plan names {name!r}, which the scene lacks; known: {known}")
+            numbers = [*phase.offset, phase.gripper, phase.tolerance, phase.standoff]
+            if not np.isfinite(numbers).all() or phase.tolerance <= 0:
+                raise VarlError("the plan holds a number that is not finite, or a tolerance that is not above 0")
+
+    def places(self, states: np.ndarray, scene: Scene) -> np.ndarray:
+        """(phases, n, 3) metres: where each phase sends the tool, for ``states`` (n, obs_dim)."""
+        places = []
+        for phase in self.phases:
+            target = _position(states, scene, phase.target)
+            place = target + np.asarray(phase.offset, states.dtype)
+            if phase.opposite:
+                away = target - _position(states, scene, phase.opposite)
+                away[:, 2] = 0.0
+                away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
+                place = place + phase.standoff * away
+            places.append(place)
+        return np.stack(places)
+
+    def phase_of(self, states: np.ndarray, scene: Scene) -> np.ndarray:
+        """(n,) index of the phase that each of ``states`` (n, obs_dim) is in."""
+        return self._active(states, scene, self.places(states, scene))
+
+    def actions(self, states: np.ndarray, scene: Scene) -> np.ndarray:
+        """(n, act_dim) in [-1, 1]: straight at the active phase's place, at full speed until within one step of it."""
+        states = np.asarray(states, dtype=np.float32)
+        places = self.places(states, scene)
+        active = self._active(states, scene, places)
+        towards = places[active, np.arange(len(states))] - _position(states, scene, TOOL)
+        actions = np.zeros((len(states), len(scene.action_names)), np.float32)
+        for i, name in enumerate(scene.action_names):
+            if name in MOTIONS:
+                actions[:, i] = towards[:, MOTIONS.index(name)] / scene.action_scale[i]
+            elif name == GRIPPER:
+                actions[:, i] = np.array([phase.gripper for phase in self.phases], np.float32)[active]
+        return np.clip(actions, -1.0, 1.0)
+
+    def _active(self, states: np.ndarray, scene: Scene, places: np.ndarray) -> np.ndarray:
+        tool = _position(states, scene, TOOL)
+        active = np.zeros(len(states), np.int64)
+        held = np.ones(len(states), bool)
+        for k in range(1, len(self.phases)):
+            before = self.phases[k - 1]
+            if k > 1 and before.gripper > 0 > self.phases[k - 2].gripper:  # phase k-1 grasps: is it done, and kept?
+                near = np.linalg.norm(tool - places[k - 1], axis=1) <= before.tolerance
+                held = near & (_opening(states, scene) < SHUT)
+            enters = _distance(tool, places[k - 1], places[k]) <= before.tolerance
+            if before.gripper > 0 and self.phases[k].gripper > 0:
+                enters &= held
+            active[enters] = k
+        return active
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, fit for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Plan:
+        """Inverse of :meth:`as_dict`."""
+        phases = tuple(Phase(**{**phase, "offset": tuple(phase["offset"])}) for phase in data["phases"])
+        return cls(phases, data["reason"])
+
+
+def vote(actions: Sequence[np.ndarray]) -> np.ndarray:
+    """Several plans' actions, each (n, act_dim), as one: the median of each axis, which outvotes one that is wrong."""
+    return actions[0] if len(actions) == 1 else np.median(np.stack(actions), axis=0).astype(np.float32)
+
+
+def _position(states: np.ndarray, scene: Scene, entity: str) -> np.ndarray:
+    first = scene.entity_indices[list(scene.entities).index(entity)]
+    return states[:, first : first + 3].copy()
+
+
+def _opening(states: np.ndarray, scene: Scene) -> np.ndarray:
+    """(n,) opening of the gripper, 0 shut to 1 wide; all 0 where the state does not tell."""
+    if GRIPPER not in scene.observation_names:
+        return np.zeros(len(states), np.float32)
+    i = list(scene.observation_names).index(GRIPPER)
+    low, high = scene.observation_low[i], scene.observation_high[i]
+    return (states[:, i] - low) / max(high - low, 1e-9)
+
+
+def _distance(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """(n,) distance of each point to the segment from its start to its end, all (n, 3)."""
+    along = end - start
+    share = ((points - start) * along).sum(1) / np.maximum((along * along).sum(1), 1e-12)
+    return np.linalg.norm(points - start - np.clip(share, 0.0, 1.0)[:, None] * along, axis=1)

@@ -1,0 +1,252 @@
+"""VARL: Soft Actor-Critic that a vision-language model advises (Wu, Zhao, Zhang, Hu, arXiv 2509.21126).
+
+A few times in a run the agent shows an advisor some of its recent moments and asks what it would have done. The answers
+form a guidance buffer G. While guidance lasts, the actor minimises, over replay D and G,
+
+    E_D[ alpha log pi(a|s) - min_i Q_i(s, a) ] + lambda E_G[ sum_j gate_j(s, a_adv) * -log pi_j(a_adv|s) ],
+
+j running over the action's axes; afterwards the first term alone. Critics, temperature and targets are SAC's own, and
+the reward is never touched. Where an answer is a plan, G is the replay batch itself, each state labelled by the plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch as th
+import torch.nn.functional as F
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv
+from stable_baselines3.common.utils import obs_as_tensor, polyak_update
+from torch.distributions import Normal
+from varl_common.config import did_you_mean
+from varl_common.errors import VarlError
+
+from varl_agent.advised import AdvisedSAC
+from varl_agent.gates import log_prob_per_axis, make_gate
+from varl_agent.policies import VARLCnnPolicy, VARLMultiInputPolicy, VARLPolicy
+
+Tensors = th.Tensor | dict[str, th.Tensor]
+UPDATES = ("auto", "autograd", "fast")
+METRICS_EVERY = 50  # updates between two looks at what guidance does: they cost extra passes through the networks
+
+
+@dataclass
+class GuidanceBatch:
+    """What the actor is guided by in one gradient step.
+
+    Attributes:
+        observations: (m, ...) as the policy takes them; of a plan, the replay batch's own observations (the same
+            object), so that their forward pass can be shared.
+        actions: (m, act_dim) advised, inside (-1, 1).
+        weight: lambda times the cutoff's factor.
+    """
+
+    observations: Tensors
+    actions: th.Tensor
+    weight: float
+
+
+class VARL(AdvisedSAC):
+    """SAC with an action advisor. Takes SAC's arguments, those of :class:`AdvisedSAC` and these:
+
+    Args:
+        gate, gate_threshold: where advice still pulls (:mod:`varl_agent.gates`).
+        guidance_weight: lambda.
+        guidance_batch_size: states of G in a gradient step; a plan labels the whole replay batch.
+        update: "autograd" (this file), "fast" (:mod:`varl_agent.fast_update`), "auto": fast where it can be.
+
+    The fast update is ``fast_update.FastUpdate(model)``, which raises VarlError where the setting is not its own, with
+    ``train(gradient_steps, batch_size)`` in place of the loop below. Each of its steps calls ``sample_batch``, then
+    ``guidance_batch`` (None: plain SAC), then ``gate`` on its own forward pass of the guidance batch, and
+    ``note_guidance`` where ``metrics_due``; it ends with ``record_training``.
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "MlpPolicy": VARLPolicy,
+        "CnnPolicy": VARLCnnPolicy,
+        "MultiInputPolicy": VARLMultiInputPolicy,
+    }
+
+    def __init__(
+        self,
+        policy: str | type[VARLPolicy],
+        env: GymEnv | str | None,
+        *args: Any,
+        gate: str = "axis",
+        gate_threshold: float | None = None,
+        guidance_weight: float = 10.0,
+        guidance_batch_size: int = 64,
+        update: str = "auto",
+        **kwargs: Any,
+    ) -> None:
+        if update not in UPDATES:
+            raise VarlError(f"unknown update {update!r}; {did_you_mean(update, list(UPDATES))}")
+        self.gate = make_gate(gate, gate_threshold)
+        self.guidance_weight = guidance_weight
+        self.guidance_batch_size = guidance_batch_size
+        self.update = update
+        super().__init__(policy, env, *args, **kwargs)
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        self.guidance_metrics: dict[str, float] = {}
+        self._fast_update: Any = None
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_fast_update"]
+
+    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
+        """``gradient_steps`` updates of critic, temperature and actor, each on a batch of ``batch_size``."""
+        fast = self._fast()
+        if fast is not None:
+            fast.train(gradient_steps, batch_size)
+            return
+        self.policy.set_training_mode(True)
+        optimizers = [self.actor.optimizer, self.critic.optimizer]
+        if self.ent_coef_optimizer is not None:
+            optimizers.append(self.ent_coef_optimizer)
+        self._update_learning_rate(optimizers)
+        losses: dict[str, list[float]] = {"actor_loss": [], "critic_loss": [], "ent_coef": [], "ent_coef_loss": []}
+
+        for gradient_step in range(gradient_steps):
+            batch = self.sample_batch(batch_size)
+            discount = self.gamma if batch.discounts is None else batch.discounts
+            if self.use_sde:
+                self.actor.reset_noise()
+            actions_pi, log_prob = self.actor.action_log_prob(batch.observations)
+            log_prob = log_prob.reshape(-1, 1)
+
+            # Temperature.
+            if self.ent_coef_optimizer is not None and self.log_ent_coef is not None:
+                alpha = th.exp(self.log_ent_coef.detach())
+                alpha_loss = -(self.log_ent_coef * (log_prob + float(self.target_entropy)).detach()).mean()
+                _step(self.ent_coef_optimizer, alpha_loss)
+                losses["ent_coef_loss"].append(alpha_loss.item())
+            else:
+                alpha = self.ent_coef_tensor
+            losses["ent_coef"].append(alpha.item())
+
+            # Critics.
+            with th.no_grad():
+                next_actions, next_log_prob = self.actor.action_log_prob(batch.next_observations)
+                next_q = th.cat(self.critic_target(batch.next_observations, next_actions), dim=1).amin(1, keepdim=True)
+                soft_value = next_q - alpha * next_log_prob.reshape(-1, 1)
+                target_q = batch.rewards + (1 - batch.dones) * discount * soft_value
+            critic_loss = 0.5 * sum(F.mse_loss(q, target_q) for q in self.critic(batch.observations, batch.actions))
+            assert isinstance(critic_loss, th.Tensor)
+            _step(self.critic.optimizer, critic_loss)
+            losses["critic_loss"].append(critic_loss.item())
+
+            # Actor: SAC's objective, and the pull of the advice.
+            q_pi = th.cat(self.critic(batch.observations, actions_pi), dim=1).amin(1, keepdim=True)
+            actor_loss = (alpha * log_prob - q_pi).mean()
+            losses["actor_loss"].append(actor_loss.item())
+            guidance = self.guidance_batch(batch.observations)
+            if guidance is not None:
+                actor_loss = actor_loss + self._guidance_loss(guidance)
+            _step(self.actor.optimizer, actor_loss)
+
+            # Targets.
+            if gradient_step % self.target_update_interval == 0:
+                polyak_update(self.critic.parameters(), self.critic_target.parameters(), self.tau)
+                polyak_update(self.batch_norm_stats, self.batch_norm_stats_target, 1.0)
+
+        self._n_updates += gradient_steps
+        self.record_training({name: float(np.mean(values)) for name, values in losses.items() if values})
+
+    def _guidance_loss(self, guidance: GuidanceBatch) -> th.Tensor:
+        """weight * E_G[ sum_j gate_j * -log pi_j(a_adv|s) ]."""
+        policy = self._gaussian(guidance.observations)
+        opened = self.gate(policy.mean, policy.stddev, guidance.actions, lambda: self.advantage(guidance, policy.mean))
+        bc_loss = -(opened * log_prob_per_axis(policy.mean, policy.stddev, guidance.actions)).sum(dim=1).mean()
+        if self.metrics_due():
+            self.note_guidance(guidance, policy.mean.detach(), opened, bc_loss.item())
+        return guidance.weight * bc_loss
+
+    def guidance_batch(self, observations: Tensors) -> GuidanceBatch | None:
+        """What to be guided by beside the replay batch with these ``observations``; None: nothing (any more)."""
+        weight = self.guidance_weight * self.cutoff.factor(self.num_timesteps)
+        if weight == 0.0 or not (self.guidance.plans or self.guidance.used):
+            return None
+        if self.guidance.plans:
+            scene = self.scene
+            assert scene is not None  # plans are taken in only where there is one
+            actions = self.guidance.label(self._states(observations), scene)
+        else:
+            drawn, actions = self.guidance.sample(self.guidance_batch_size)
+            assert self.replay_buffer is not None
+            drawn = self.replay_buffer._normalize_obs(drawn, self._vec_normalize_env)
+            observations = obs_as_tensor(drawn, self.device)
+        return GuidanceBatch(observations, th.as_tensor(actions, device=self.device), weight)
+
+    def advantage(self, guidance: GuidanceBatch, mean: th.Tensor) -> th.Tensor:
+        """(m, 1): min_i Q_i(s, a_adv) - min_i Q_i(s, tanh(mean)), for the policy's mean before the tanh."""
+        with th.no_grad():
+            advised = th.cat(self.critic(guidance.observations, guidance.actions), dim=1).amin(1, keepdim=True)
+            greedy = th.cat(self.critic(guidance.observations, th.tanh(mean)), dim=1).amin(1, keepdim=True)
+        return advised - greedy
+
+    def metrics_due(self) -> bool:
+        """Whether the present update is one at which guidance is looked at closely."""
+        return self._n_updates % METRICS_EVERY == 0 or not self.guidance_metrics
+
+    def note_guidance(self, guidance: GuidanceBatch, mean: th.Tensor, opened: th.Tensor, bc_loss: float) -> None:
+        """Keep what guidance does now in ``guidance_metrics``, for the log and the learner's status."""
+        axes = {f"gate_open_axis_{j}": share for j, share in enumerate(opened.mean(dim=0).tolist())}
+        self.guidance_metrics = {
+            "gate_open": opened.amax(dim=1).mean().item(),
+            **axes,
+            "bc_loss": bc_loss,
+            "weight": guidance.weight,
+            "advantage": self.advantage(guidance, mean).mean().item(),
+            "age": self.guidance.age(self.num_timesteps),
+        }
+
+    def record_training(self, losses: dict[str, float]) -> None:
+        """Log means of the last updates, under SB3's names, and guidance's metrics."""
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        for name, value in losses.items():
+            self.logger.record(f"train/{name}", value)
+        for name, value in {**self.guidance_metrics, **self._advice_counts()}.items():
+            self.logger.record(f"guidance/{name}", value)
+
+    def _advice_counts(self) -> dict[str, float]:
+        guidance = self.guidance
+        return {
+            "queries": guidance.queries,
+            "asked": guidance.asked,
+            "used": guidance.used,
+            "plans": len(guidance.plans),
+        }
+
+    def _gaussian(self, observations: Tensors) -> Normal:
+        """The policy before the tanh."""
+        mean, log_std, kwargs = self.actor.get_action_dist_params(observations)
+        gaussian = self.actor.action_dist.proba_distribution(mean, log_std, **kwargs).distribution
+        assert isinstance(gaussian, Normal)
+        return gaussian
+
+    def _fast(self) -> Any:
+        """The fast update where it is wanted and fits, else None."""
+        if self.update == "autograd" or self._fast_update is False:
+            return None
+        if self._fast_update is None:
+            try:
+                from varl_agent.fast_update import FastUpdate
+
+                self._fast_update = FastUpdate(self)
+            except (ImportError, VarlError):
+                if self.update == "fast":
+                    raise
+                self._fast_update = False
+                return None
+        return self._fast_update
+
+
+def _step(optimizer: th.optim.Optimizer, loss: th.Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
