@@ -1,0 +1,28 @@
+from setuptools import find_packages, setup
+
+NAME = "varl_robot_env"
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    packages=find_packages(exclude=["test"]),
+    package_data={NAME: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        (f"share/{NAME}/urdf", ["urdf/varl_arm.urdf"]),
+    ],
+    install_requires=["setuptools", "gymnasium", "mujoco", "numpy"],
+    extras_require={"test": ["pytest", "hypothesis"]},
+    entry_points={
+        "console_scripts": [
+            f"env = {NAME}.env_node:main",
+            f"simulator = {NAME}.simulator_node:main",
+        ]
+    },
+    zip_safe=True,
+    license="Apache-2.0",
+    description="The robot as a Gymnasium environment.",
+    maintainer="VARL maintainers",
+    maintainer_email="maintainers@varl.invalid",
+)

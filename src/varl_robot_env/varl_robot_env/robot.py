@@ -1,0 +1,118 @@
+"""A robot, as its file in config/robots describes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, PositiveFloat, model_validator
+from varl_common.config import Config, load_yaml
+
+from varl_robot_env.paths import resolve
+
+Vector3 = tuple[float, float, float]
+
+
+class GripperConfig(Config):
+    """A parallel gripper, commanded by the position of one of its joints."""
+
+    controller: str
+    """Name of its joint_trajectory_controller."""
+    joint: str
+    open: float
+    """Joint position when open, m (rad for a revolute one)."""
+    closed: float
+    """Joint position when closed on nothing, m."""
+    speed: PositiveFloat
+    """Greatest joint speed, m/s."""
+
+
+class SafetyConfig(Config):
+    """Bounds that no command leaves, whatever the agent asks for."""
+
+    workspace_low: Vector3
+    """Corner of the box that the tool stays in, m, base frame."""
+    workspace_high: Vector3
+    joint_speed: list[PositiveFloat]
+    """Greatest speed of each joint, rad/s."""
+    joint_margin: Annotated[float, Field(ge=0)]
+    """Distance kept from the URDF's joint limits, rad."""
+    leash: PositiveFloat
+    """Greatest distance of the commanded tool position from the measured one, m."""
+    stale_after: PositiveFloat
+    """Age at which a joint state no longer counts, s."""
+
+    @model_validator(mode="after")
+    def _box_is_a_box(self) -> Self:
+        if any(low >= high for low, high in zip(self.workspace_low, self.workspace_high, strict=True)):
+            raise ValueError("workspace_low must be below workspace_high on every axis; swap the corners")
+        return self
+
+
+class CameraConfig(Config):
+    """A color camera by its ROS topics."""
+
+    name: str
+    image_topic: str
+    info_topic: str
+
+
+class RobotConfig(Config):
+    """An arm, its gripper and cameras: names, limits, rates."""
+
+    name: str
+    urdf: str
+    """``package://`` URI, or a path relative to the robot's file."""
+    base_frame: str
+    tool_frame: str
+    arm_controller: str
+    """Name of its joint_trajectory_controller."""
+    joints: Annotated[list[str], Field(min_length=1)]
+    """In the order of every joint vector."""
+    home: list[float]
+    """Joint positions at the start of an episode, rad; the tool's orientation there is kept."""
+    gripper: GripperConfig | None
+    control_period: PositiveFloat
+    """Seconds that one action lasts."""
+    action_scale: PositiveFloat
+    """Metres the tool moves along an axis in one period at an action of 1."""
+    trajectory_horizon: Annotated[float, Field(ge=1.0)]
+    """time_from_start of a command, in control periods."""
+    safety: SafetyConfig
+    cameras: list[CameraConfig]
+    source: Path
+    """The file this came from."""
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, **overrides: Any) -> Self:
+        """Read the robot's file.
+
+        Raises:
+            VarlError: the file is missing or a field is wrong.
+        """
+        return cls.from_dict(load_yaml(path) | overrides | {"source": path}, str(path))
+
+    @model_validator(mode="after")
+    def _one_value_a_joint(self) -> Self:
+        for name, values in (("home", self.home), ("safety.joint_speed", self.safety.joint_speed)):
+            if len(values) != len(self.joints):
+                raise ValueError(f"{name} has {len(values)} values for {len(self.joints)} joints; give one a joint")
+        return self
+
+    @property
+    def period_ns(self) -> int:
+        """The control period in nanoseconds."""
+        return round(self.control_period * 1e9)
+
+    @property
+    def command_ns(self) -> int:
+        """time_from_start of a command in nanoseconds."""
+        return round(self.control_period * self.trajectory_horizon * 1e9)
+
+    def urdf_text(self) -> str:
+        """The robot's URDF.
+
+        Raises:
+            VarlError: the file does not exist.
+        """
+        return resolve(self.urdf, self.source).read_text(encoding="utf-8")
