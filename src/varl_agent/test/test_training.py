@@ -1,0 +1,146 @@
+"""The training core on a toy robot: reproducible, resumable at any step, stopped and saved."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from stable_baselines3 import SAC
+from varl_agent.checkpoint import Identity
+from varl_agent.control import Control
+from varl_agent.learning import Learning, LearningBeside
+from varl_agent.parallel_env import ParallelEnv
+from varl_agent.record import Record
+from varl_agent.run_folder import RunFolder
+from varl_agent.training import Schedule, Stopped, Training
+from varl_common.errors import VarlError
+
+from varl_agent import checkpoint
+
+IDENTITY = Identity("point_reach", "point", ("x", "y", "tx", "ty"), ("dx", "dy"))
+
+
+def make(
+    env_type: Callable[[], Any],
+    path: Path,
+    steps: int = 200,
+    arms: int = 1,
+    observe: Callable[[Record], object] = lambda record: None,
+    control: Control | None = None,
+    beside: bool = False,
+    utd: float = 1.0,
+    seed: int = 0,
+) -> Training:
+    control = control or Control()
+    env = ParallelEnv([env_type() for _ in range(arms)], seed)
+    model = SAC("MlpPolicy", env, seed=seed, learning_starts=50, batch_size=16, buffer_size=5000,
+                policy_kwargs={"net_arch": [16, 16]})  # fmt: skip
+    stopping = control.stopping.is_set
+    learning = LearningBeside(model, utd, stopping, backlog=50) if beside else Learning(model, utd, stopping)
+    schedule = Schedule(steps, 60, 3, 40, 3, lock_step=not beside)
+    folder = RunFolder(path)
+    folder.path.mkdir(exist_ok=True)
+    folder.checkpoints.mkdir(exist_ok=True)
+    return Training(model, env, folder, IDENTITY, schedule, learning, control, observe)
+
+
+def trees_equal(a: Any, b: Any) -> bool:
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(trees_equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(trees_equal, a, b))
+    return bool(np.array_equal(np.asarray(a), np.asarray(b)))
+
+
+def last_checkpoint(training: Training) -> dict[str, Any]:
+    _, state = checkpoint.load(checkpoint.list_checkpoints(training.folder.checkpoints)[-1])
+    del state["record"]["wall_s"]
+    return state
+
+
+def test_same_seed_same_curve_and_weights(point_reach: Any, tmp_path: Path) -> None:
+    first = make(point_reach, tmp_path / "a")
+    first.run()
+    second = make(point_reach, tmp_path / "b")
+    second.run()
+    assert first.record.episodes == second.record.episodes
+    assert first.record.evaluations == second.record.evaluations
+    assert trees_equal(last_checkpoint(first), last_checkpoint(second))
+
+
+def test_evaluation_does_not_change_training(point_reach: Any, tmp_path: Path) -> None:
+    plain = make(point_reach, tmp_path / "a")
+    object.__setattr__(plain.schedule, "evaluate_every", 0)
+    plain.run()
+    evaluated = make(point_reach, tmp_path / "b")
+    evaluated.run()
+    assert not plain.record.evaluations
+    assert evaluated.record.evaluations
+    assert plain.record.episodes == evaluated.record.episodes
+
+
+@pytest.mark.parametrize(("arms", "stop_at"), [(1, 30), (1, 97), (2, 132)])
+def test_a_stopped_and_resumed_run_equals_the_uninterrupted_one(
+    point_reach: Any, tmp_path: Path, arms: int, stop_at: int
+) -> None:
+    whole = make(point_reach, tmp_path / "whole", arms=arms)
+    whole.run()
+
+    control = Control()
+
+    def stop(record: Record) -> None:
+        if record.step == stop_at:
+            control.stop()
+
+    part = make(point_reach, tmp_path / "part", arms=arms, observe=stop, control=control)
+    with pytest.raises(Stopped):
+        part.run()
+    rest = make(point_reach, tmp_path / "part", arms=arms)
+    assert f"step {stop_at}" in rest.resume()
+    # What the replay holds is restored apart from the checkpoint.
+    rest.model.replay_buffer = part.model.replay_buffer
+    rest.run()
+    assert rest.record.episodes == whole.record.episodes
+    assert rest.record.evaluations == whole.record.evaluations
+    assert trees_equal(last_checkpoint(rest), last_checkpoint(whole))
+
+
+def test_resume_without_a_checkpoint_is_refused(point_reach: Any, tmp_path: Path) -> None:
+    with pytest.raises(VarlError, match=r"no checkpoint in .*train first"):
+        make(point_reach, tmp_path).resume()
+
+
+def test_the_environment_failing_leaves_a_checkpoint(point_reach: Any, tmp_path: Path) -> None:
+    class Dies(point_reach):  # type: ignore[misc]
+        def step(self, action: np.ndarray) -> Any:
+            if self.np_random.random() < 0.02:
+                raise VarlError("env died")
+            return super().step(action)
+
+    training = make(Dies, tmp_path)
+    with pytest.raises(VarlError, match="env died"):
+        training.run()
+    assert checkpoint.list_checkpoints(training.folder.checkpoints)[-1].stem.endswith(str(training.model.num_timesteps))
+
+
+def test_learning_beside_keeps_the_ratio_and_never_holds_an_action_long(point_reach: Any, tmp_path: Path) -> None:
+    training = make(point_reach, tmp_path, steps=400, beside=True, utd=0.5)
+    training.run()
+    assert training.model._n_updates == (400 - 50) // 2
+    assert "predict" not in vars(training.model)
+
+
+def test_an_error_in_the_learning_thread_ends_the_run(
+    point_reach: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = make(point_reach, tmp_path, steps=400, beside=True)
+
+    def fail(**_: Any) -> None:
+        raise RuntimeError("nan in the loss")
+
+    object.__setattr__(training.schedule, "checkpoint_every", 1000)
+    monkeypatch.setattr(training.model, "train", fail)
+    with pytest.raises(RuntimeError, match="nan in the loss"):
+        training.run()
+    assert not checkpoint.list_checkpoints(training.folder.checkpoints)

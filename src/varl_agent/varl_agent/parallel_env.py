@@ -1,0 +1,143 @@
+"""Several environments as one: each is stepped in a thread of its own, all are told before any is waited for.
+
+Episodes are numbered, and each is seeded from (seed, environment, number). So where time stands still between steps
+an environment's state is known by its episode's number and the actions taken in it, which is what a checkpoint keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box
+from numpy.typing import NDArray
+from stable_baselines3.common.env_util import is_wrapped
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
+
+Observation = NDArray[np.float32]
+Action = NDArray[np.float32]
+ResultT = TypeVar("ResultT")
+
+
+def episode_seed(seed: int, stream: int, episode: int) -> int:
+    """The 32-bit seed of an episode. ``stream`` is the environment's index in training."""
+    return int(np.random.SeedSequence((seed, stream, episode)).generate_state(1)[0])
+
+
+class ParallelEnv(VecEnv):
+    """n Gymnasium environments with Box observations and actions as a Stable-Baselines3 VecEnv.
+
+    ``info`` of an episode's last step holds ``terminal_observation``, ``TimeLimit.truncated`` and ``episode`` (return
+    ``r``, length ``l``), as Stable-Baselines3 expects them.
+    """
+
+    def __init__(self, envs: Sequence[gym.Env[Observation, Action]], seed: int) -> None:
+        self.envs = list(envs)
+        self.seed_value = seed
+        self.episodes = [-1] * len(self.envs)
+        self.actions: list[list[Action]] = [[] for _ in self.envs]
+        self.returns = [0.0] * len(self.envs)
+        # The last environment runs in the caller's thread: with one there is no thread to hand over to.
+        self._threads = ThreadPoolExecutor(max(len(self.envs) - 1, 1), thread_name_prefix="env")
+        first = self.envs[0]
+        assert isinstance(first.observation_space, Box)
+        super().__init__(len(self.envs), first.observation_space, first.action_space)
+
+    def on_all(self, call: Callable[[int], ResultT]) -> list[ResultT]:
+        """``call(index)`` for every environment at the same time; the results in order.
+
+        Where one raises, the others are waited for before its error is passed on.
+        """
+        waiting: list[Future[ResultT]] = [self._threads.submit(call, index) for index in range(self.num_envs - 1)]
+        try:
+            last = call(self.num_envs - 1)
+        finally:
+            for future in waiting:
+                future.exception()
+        return [future.result() for future in waiting] + [last]
+
+    def reset(self) -> Observation:
+        """Begin the next episode everywhere; observations (n, size)."""
+        return np.stack(self.on_all(self._begin))
+
+    def step_async(self, actions: NDArray[np.float32]) -> None:
+        self._pending = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        results = self.on_all(self._step)
+        observations, rewards, dones, infos = zip(*results, strict=True)
+        return np.stack(observations), np.array(rewards, np.float32), np.array(dones), list(infos)
+
+    def state(self) -> dict[str, Any]:
+        """Where the episodes stand, for a checkpoint."""
+        return {
+            "episodes": list(self.episodes),
+            "actions": [np.array(taken, np.float32).reshape(-1, *self.action_space.shape) for taken in self.actions],  # type: ignore[misc]
+        }
+
+    def restore(self, state: dict[str, Any], replay: bool) -> Observation:
+        """Stand where :meth:`state` was taken; observations (n, size).
+
+        With ``replay`` the episodes are begun again and the actions taken in them repeated, which leads to the same
+        state where time stands still between steps. Without, as on a real arm, where nothing may be repeated
+        unasked, the next episodes begin.
+        """
+        self.episodes = list(state["episodes"])
+        if not replay:
+            return self.reset()
+        self.episodes = [episode - 1 for episode in self.episodes]
+
+        def repeat(index: int) -> Observation:
+            observation = self._begin(index)
+            for action in state["actions"][index]:
+                observation, *_ = self._advance(index, action)
+            return observation
+
+        return np.stack(self.on_all(repeat))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for env in self.envs:
+            env.close()
+
+    def _begin(self, index: int) -> Observation:
+        self.episodes[index] += 1
+        self.actions[index], self.returns[index] = [], 0.0
+        seed = episode_seed(self.seed_value, index, self.episodes[index])
+        observation, self.reset_infos[index] = self.envs[index].reset(seed=seed)
+        return observation
+
+    def _advance(self, index: int, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        result = self.envs[index].step(action)
+        self.actions[index].append(np.array(action, np.float32))
+        self.returns[index] += float(result[1])
+        observation, reward, terminated, truncated, info = result
+        return observation, float(reward), terminated, truncated, info
+
+    def _step(self, index: int) -> tuple[Observation, float, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self._advance(index, self._pending[index])
+        info["TimeLimit.truncated"] = truncated and not terminated
+        if terminated or truncated:
+            info["terminal_observation"] = observation
+            info["episode"] = {"r": self.returns[index], "l": len(self.actions[index])}
+            observation = self._begin(index)
+        return observation, reward, terminated or truncated, info
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        return [env.get_wrapper_attr(attr_name) for env in self._chosen(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        for env in self._chosen(indices):
+            env.set_wrapper_attr(attr_name, value)
+
+    def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
+        return [env.get_wrapper_attr(method_name)(*args, **kwargs) for env in self._chosen(indices)]
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: VecEnvIndices = None) -> list[bool]:
+        return [is_wrapped(env, wrapper_class) for env in self._chosen(indices)]
+
+    def _chosen(self, indices: VecEnvIndices) -> list[gym.Env[Observation, Action]]:
+        return [self.envs[index] for index in self._get_indices(indices)]

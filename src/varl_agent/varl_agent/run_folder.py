@@ -1,0 +1,100 @@
+"""A run's folder: what it holds, and how it is written so that a crash never leaves half a file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from varl_common.errors import VarlError
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` to write; at the end it is on the disk and takes the name ``path`` in one step.
+
+    Where the body raises, nothing is left and an older ``path`` stays as it was.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield aside
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class RunFolder:
+    """``runs/<name>/``: config.yaml, checkpoints/, replay/, tensorboard/ and what the report adds."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self.name = self.path.name
+        self.config = self.path / "config.yaml"
+        self.checkpoints = self.path / "checkpoints"
+        self.replay = self.path / "replay"
+        self.tensorboard = self.path / "tensorboard"
+        self.summary = self.path / "summary.json"
+        self.evaluation = self.path / "evaluation.json"
+        self.curve = self.path / "curve.png"
+
+    def create(self) -> None:
+        """Make the folder of a new run.
+
+        Raises:
+            VarlError: it holds a run already, or cannot be made.
+        """
+        if self.checkpoints.exists():
+            raise VarlError(f"{self.path} holds a run already; continue it with resume:=true or name another run_dir")
+        self._make()
+
+    def reopen(self) -> None:
+        """Open the folder of a run to continue.
+
+        Raises:
+            VarlError: there is no run in it.
+        """
+        if not self.checkpoints.is_dir():
+            there = "holds no run" if self.path.is_dir() else "does not exist"
+            raise VarlError(f"resume:=true, but {self.path} {there}; name the run_dir of a run that has a checkpoint")
+        self._make()
+
+    def _make(self) -> None:
+        try:
+            for folder in (self.checkpoints, self.tensorboard):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise VarlError(
+                f"run_dir {self.path} cannot be made: {error.strerror}; name a folder you may write"
+            ) from None
+
+    def point_latest(self) -> None:
+        """Let ``latest`` beside this folder point at it."""
+        link = self.path.parent / "latest"
+        if link.exists() and not link.is_symlink():
+            return  # someone's own file: leave it
+        aside = link.with_name(f".latest.{os.getpid()}")
+        aside.unlink(missing_ok=True)
+        aside.symlink_to(self.name)
+        os.replace(aside, link)
+
+    def write_config(self, values: dict[str, Any]) -> None:
+        """Write the full configuration as YAML."""
+        with written_whole(self.config) as aside:
+            aside.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write ``values`` as readable JSON, whole or not at all."""
+    with written_whole(path) as aside:
+        aside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
