@@ -1,0 +1,115 @@
+"""The node over DDS: GetAdvice as its clients see it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+rclpy = pytest.importorskip("rclpy")
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from varl_vlm_advisor.types import EnvDescription, State  # noqa: E402
+
+from varl_interfaces import msg  # noqa: E402
+from varl_interfaces.srv import GetAdvice  # noqa: E402
+
+NODE = "from varl_vlm_advisor.advisor_node import main; main()"
+CONFIG = Path(__file__).parents[3] / "config" / "advisor.yaml"
+
+
+@pytest.fixture
+def client(ros: int) -> Iterator[Node]:
+    node = rclpy.create_node("client")
+    yield node
+    node.destroy_node()
+
+
+@pytest.fixture
+def start(domain: int) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts the advisor's process with parameters ``name:=value``."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def run(*parameters: str) -> subprocess.Popen[str]:
+        arguments = [part for parameter in parameters for part in ("-p", parameter)]
+        command = [sys.executable, "-c", NODE, "--ros-args", "--params-file", str(CONFIG)]
+        processes.append(
+            subprocess.Popen(
+                [*command, *arguments], env=os.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+        )
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def request(env: EnvDescription, states: list[State], deadline: float) -> GetAdvice.Request:
+    described: dict[str, Any] = dict(vars(env))
+    message = GetAdvice.Request(env=msg.EnvDescription(**described), deadline=deadline)
+    for state in states:
+        item = msg.AdviceState(id=state.id, reward=state.reward)
+        item.state, item.action, item.next_state = (v.tolist() for v in (state.state, state.action, state.next_state))
+        for frame in state.frames:
+            picture = msg.Frame(camera=frame.camera)
+            picture.image.data = frame.jpeg
+            item.frames.append(picture)
+        message.states.append(item)
+    return message
+
+
+def call(node: Node, message: GetAdvice.Request, timeout: float = 20.0) -> GetAdvice.Response:
+    client = node.create_client(GetAdvice, "advisor/get_advice")
+    assert client.wait_for_service(timeout)
+    future = client.call_async(message)
+    rclpy.spin_until_future_complete(node, future, timeout_sec=timeout)
+    assert future.done()
+    return future.result()
+
+
+def test_it_answers_every_state_and_ends_cleanly(
+    start: Callable[..., subprocess.Popen[str]], client: Node, env: EnvDescription, moment: Callable[..., State]
+) -> None:
+    process = start("backend:=scripted")
+    seen: list[DiagnosticArray] = []
+    client.create_subscription(DiagnosticArray, "/diagnostics", seen.append, 10)
+    answer = call(client, request(env, [moment(number) for number in range(5)], 10.0))
+    assert answer.advisor == "scripted (stand-in for a VLM)"
+    assert [advice.id for advice in answer.advice] == [0, 1, 2, 3, 4]
+    assert all(advice.status == msg.Advice.OK and len(advice.action) == 4 for advice in answer.advice)
+    end = time.monotonic() + 10
+    while not any("states OK" in [v.key for v in d.status[0].values] for d in seen) and time.monotonic() < end:
+        rclpy.spin_once(client, timeout_sec=0.2)
+    values = {item.key: item.value for item in seen[-1].status[0].values}
+    assert values["states OK"] == "5"
+    process.send_signal(2)
+    output, _ = process.communicate(timeout=10)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("parameter", "remedy"),
+    [
+        ("backend:=script", "unknown advisor backend 'script'; did you mean 'scripted'?"),
+        ("votess:=3", "unknown parameter 'votess'; did you mean 'votes'?"),
+        ("votes:=0", "parameter 'votes'"),
+        ("template:=v99", "known: v1"),
+        ("scripted.error_rate:=2.0", "parameter 'scripted.error_rate'"),
+    ],
+)
+def test_a_wrong_parameter_is_one_line(
+    start: Callable[..., subprocess.Popen[str]], parameter: str, remedy: str
+) -> None:
+    process = start(parameter)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert remedy in output
+    assert "Traceback" not in output

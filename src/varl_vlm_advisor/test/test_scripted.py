@@ -1,0 +1,74 @@
+"""The stand-in: what it advises, how often it errs, and that it says so."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from varl_vlm_advisor.advisor import Advisor
+from varl_vlm_advisor.types import EnvDescription, State, Status
+
+Make = Callable[..., Advisor]
+Moment = Callable[..., State]
+
+
+def actions(advisor: Advisor, env: EnvDescription, states: list[State]) -> np.ndarray:
+    answers = advisor.ask(env, states, 20.0).result(25)
+    assert [advice.status for advice in answers.advice] == [Status.OK] * len(states), answers.advice
+    return np.stack([advice.action for advice in answers.advice if advice.action is not None])
+
+
+def test_it_points_the_tool_at_the_block(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+    exact = advisor(scripted={"error_rate": 0.0})
+    (action,) = actions(exact, env, [moment(tool=[0.3, 0.2, 0.121])])
+    assert action.tolist() == [1.0, -1.0, 0.0, -1.0]  # over to the block, open
+
+
+def test_the_rate_of_wrong_axes_is_as_set(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+    states = [moment(number, pictured=False) for number in range(600)]
+    right = actions(advisor(scripted={"error_rate": 0.0}), env, states)
+    said = actions(advisor(scripted={"error_rate": 0.2}), env, states)
+    wrong = np.sign(right) != np.sign(said)
+    assert wrong.mean(axis=0) == pytest.approx(0.2, abs=0.05)
+
+
+def test_the_same_question_gets_the_same_answer_whoever_asks(
+    advisor: Make, env: EnvDescription, moment: Moment
+) -> None:
+    states = [moment(number) for number in range(40)]
+    first = actions(advisor(scripted={"error_rate": 0.5, "seed": 3}), env, states)
+    renumbered = [replace(state, id=state.id + 100) for state in reversed(states)]
+    second = actions(advisor(scripted={"error_rate": 0.5, "seed": 3}), env, renumbered)[::-1]
+    other_seed = actions(advisor(scripted={"error_rate": 0.5, "seed": 4}), env, states)
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other_seed)
+
+
+def test_an_unknown_task_is_refused_by_name(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+    answers = advisor().ask(replace(env, task="juggle"), [moment()], 5.0).result(10)
+    assert answers.advice[0].status == Status.REFUSED
+    assert "'juggle'" in answers.advice[0].reason
+    assert answers.advice[0].action is None
+
+
+def test_it_is_labelled_a_stand_in(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+    answers = advisor().ask(env, [moment()], 5.0).result(10)
+    assert answers.advisor == "scripted (stand-in for a VLM)"
+    assert answers.advice[0].reason.startswith("scripted:")
+
+
+def test_votes_outvote_errors(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+    states = [moment(number, pictured=False) for number in range(200)]
+    right = actions(advisor(scripted={"error_rate": 0.0}), env, states)
+    errors = [
+        (np.sign(actions(advisor(votes=votes, scripted={"error_rate": 0.3}), env, states)) != np.sign(right)).mean()
+        for votes in (1, 7)
+    ]
+    assert errors[1] < errors[0] / 3
+
+
+def test_a_plan_comes_with_an_action_for_each_state(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+    answers = advisor(strategy="plan", scripted={"error_rate": 0.0}).ask(env, [moment(), moment(1)], 5.0).result(10)
+    assert answers.plan is not None
+    assert [phase.target for phase in answers.plan.phases] == ["block", "block", "block", "target"]
+    assert all(advice.action is not None for advice in answers.advice)

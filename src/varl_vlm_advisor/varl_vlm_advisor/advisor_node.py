@@ -1,0 +1,91 @@
+"""The node ``advisor``: GetAdvice as a service, and how it goes on /diagnostics."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future as Pending
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+from rclpy.task import Future
+from varl_common.node import declare_parameters, run_node
+
+from varl_interfaces.srv import GetAdvice
+from varl_vlm_advisor.advisor import Advisor
+from varl_vlm_advisor.config import config_model
+from varl_vlm_advisor.convert import from_env, from_state, to_response
+from varl_vlm_advisor.types import Answers
+
+_DIAGNOSTICS_PERIOD = 1.0  # s, the usual rate of diagnostic_updater
+
+
+class AdvisorNode(Node):
+    """Serves ``~/get_advice``. Questions are asked in the core's thread; the executor is never held up by a model."""
+
+    def __init__(self) -> None:
+        super().__init__("advisor")
+        self._advisor = Advisor(declare_parameters(self, config_model()))
+        self.create_service(GetAdvice, "~/get_advice", self._get_advice)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(_DIAGNOSTICS_PERIOD, self._publish_diagnostics)
+        self.get_logger().info(f"advice comes from: {self._advisor.label}")
+
+    async def _get_advice(self, request: GetAdvice.Request, response: GetAdvice.Response) -> GetAdvice.Response:
+        states = [from_state(state) for state in request.states]
+        pending = self._advisor.ask(from_env(request.env), states, request.deadline)
+        answers: Answers = await self._in_executor(pending)
+        refused = [advice for advice in answers.advice if advice.status]
+        if refused:
+            self.get_logger().warning(
+                f"no advice for {len(refused)} of {len(states)} states: {refused[0].reason}", throttle_duration_sec=5.0
+            )
+        return to_response(answers, response)
+
+    def _in_executor(self, pending: Pending[Answers]) -> Future:
+        """``pending`` as something that a callback of this node's executor can await."""
+        future = Future(executor=self.executor)
+        # The executor looks at a waiting callback only when something wakes it, as scheduling this one does.
+        future.add_done_callback(lambda _: None)
+
+        def pass_on(done: Pending[Answers]) -> None:
+            try:
+                future.set_result(done.result())
+            except BaseException as error:  # the core was closed meanwhile
+                future.set_exception(error)
+
+        pending.add_done_callback(pass_on)
+        return future
+
+    def _publish_diagnostics(self) -> None:
+        statistics, asker = self._advisor.statistics, self._advisor.asker
+        status = DiagnosticStatus(name=f"{self.get_fully_qualified_name()}: advice", hardware_id=self._advisor.label)
+        status.level, status.message = DiagnosticStatus.OK, "ready"
+        if asker.breaker.open:
+            status.level, status.message = DiagnosticStatus.ERROR, f"left alone: {statistics.last_problem}"
+        elif statistics.states and not statistics.states["OK"]:
+            status.level, status.message = DiagnosticStatus.WARN, f"no answer was usable: {statistics.last_problem}"
+        values = {
+            "requests": statistics.requests,
+            **{f"states {name}": count for name, count in sorted(statistics.states.items())},
+            **dict(sorted(statistics.events.items())),
+            "tokens in": statistics.tokens_in,
+            "tokens out": statistics.tokens_out,
+            "run: calls": asker.budget.spent.calls,
+            "run: tokens": asker.budget.spent.tokens,
+            "run: money": f"{asker.budget.spent.money:.4f}",
+            "latency p50 (s)": f"{statistics.latency(50):.3f}",
+            "latency p99 (s)": f"{statistics.latency(99):.3f}",
+        }
+        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def destroy_node(self) -> None:
+        """Give up what is being asked, too."""
+        self._advisor.close()
+        super().destroy_node()
+
+
+def main() -> None:
+    """Run the node."""
+    run_node(AdvisorNode)
