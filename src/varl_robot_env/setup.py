@@ -18,6 +18,9 @@ setup(
         "console_scripts": [
             f"env = {NAME}.env_node:main",
             f"simulator = {NAME}.simulator_node:main",
+            f"realsense = {NAME}.realsense_node:main",
+            f"perception = {NAME}.perception_node:main",
+            f"calibrate = {NAME}.calibrate_node:main",
         ]
     },
     zip_safe=True,

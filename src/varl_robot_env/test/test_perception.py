@@ -1,14 +1,14 @@
 """Markers and colors in pictures that the test projects itself, so that the truth is known."""
 
-import cv2
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from varl_common.errors import VarlError
-from varl_robot_env.perception import DICTIONARIES, ColorConfig, MarkerConfig, ThingConfig, find, to_matrix, to_pose
+from varl_robot_env.perception import ColorConfig, MarkerConfig, ThingConfig, find, to_matrix, to_pose
+from varl_robot_env.standin.scene import draw_marker
 from varl_robot_env.types import Array, Image
 
-WIDTH, HEIGHT = 640, 480
+SIZE = (480, 640)
 K = np.array([[615.0, 0.0, 322.0], [0.0, 616.0, 238.0], [0.0, 0.0, 1.0]])
 DISTORTION = np.array([0.05, -0.1, 0.001, -0.0005, 0.02])
 STRAIGHT = np.zeros(5)
@@ -24,32 +24,13 @@ def camera_above() -> Array:
     return matrix
 
 
-def marker_at(in_camera: Array, distortion: Array) -> Image:
-    """A picture of the marker: each of its cells projected as a polygon, eight times finer, then averaged."""
-    dictionary = cv2.aruco.getPredefinedDictionary(DICTIONARIES[MARKER.dictionary])
-    cells = cv2.aruco.generateImageMarker(dictionary, MARKER.id, 8)  # 6 x 6 bits and the border
-    paper = np.pad(cells, 2, constant_values=255)
-    step, half = MARKER.size / 8, MARKER.size / 2 + 2 * MARKER.size / 8
-    fine = 8
-    picture = np.full((HEIGHT * fine, WIDTH * fine), 150, np.uint8)
-    for row, line in enumerate(paper):
-        for column, value in enumerate(line):
-            left, top = column * step - half, half - row * step
-            square = np.array(
-                [[left, top, 0], [left + step, top, 0], [left + step, top - step, 0], [left, top - step, 0]]
-            )
-            corners, _ = cv2.projectPoints(square, cv2.Rodrigues(in_camera[:3, :3])[0], in_camera[:3, 3], K, distortion)
-            # Pixel centres are at whole numbers: half a pixel moves with the finer grid.
-            cv2.fillConvexPoly(picture, np.rint((corners.reshape(4, 2) + 0.5) * fine).astype(np.int32), int(value))
-    small = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-    return np.repeat(small[..., None], 3, axis=2)
-
-
 @pytest.mark.parametrize("distortion", [STRAIGHT, DISTORTION], ids=["straight", "distorted"])
 def test_a_marker_tells_the_pose_of_its_thing_to_millimetres(distortion: Array) -> None:
     camera = camera_above()
     marker = to_matrix(np.array([0.45, 0.05, 0.04, *Rotation.from_euler("zx", [0.5, 0.15]).as_quat()]))
-    found = find([THING], marker_at(np.linalg.inv(camera) @ marker, distortion), None, K, distortion, camera)
+    found = find(
+        [THING], draw_marker(MARKER, np.linalg.inv(camera) @ marker, K, distortion, SIZE), None, K, distortion, camera
+    )
     expected = marker[:3, 3] + marker[:3, :3] @ MARKER.offset
     assert 1000 * np.linalg.norm(found["block"][:3] - expected) < 4
     turn = Rotation.from_quat(found["block"][3:]).inv() * Rotation.from_matrix(marker[:3, :3])
@@ -59,7 +40,7 @@ def test_a_marker_tells_the_pose_of_its_thing_to_millimetres(distortion: Array) 
 def test_another_marker_or_none_is_not_the_thing() -> None:
     other = THING.model_copy(update={"marker": MARKER.model_copy(update={"id": 8})})
     in_camera = to_matrix(np.array([0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0]))
-    picture = marker_at(in_camera, STRAIGHT)
+    picture = draw_marker(MARKER, in_camera, K, STRAIGHT, SIZE)
     assert find([THING], picture, None, K, STRAIGHT, np.eye(4))
     assert not find([other], picture, None, K, STRAIGHT, np.eye(4))
     assert not find([THING], np.full_like(picture, 128), None, K, STRAIGHT, np.eye(4))
@@ -67,8 +48,8 @@ def test_another_marker_or_none_is_not_the_thing() -> None:
 
 def ball_at(position: Array, camera: Array, rgb: tuple[int, int, int]) -> tuple[Image, np.ndarray]:
     """A ball of 2 cm radius on a grey table (z = 0): picture and depth (m), traced ray by ray."""
-    columns, rows = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
-    rays = np.stack([(columns - K[0, 2]) / K[0, 0], (rows - K[1, 2]) / K[1, 1], np.ones((HEIGHT, WIDTH))], axis=-1)
+    columns, rows = np.meshgrid(np.arange(SIZE[1]), np.arange(SIZE[0]))
+    rays = np.stack([(columns - K[0, 2]) / K[0, 0], (rows - K[1, 2]) / K[1, 1], np.ones(SIZE)], axis=-1)
     turned = rays @ camera[:3, :3].T
     depth = -camera[2, 3] / turned[..., 2]
     centre = np.linalg.inv(camera) @ np.append(position, 1.0)
@@ -76,7 +57,7 @@ def ball_at(position: Array, camera: Array, rgb: tuple[int, int, int]) -> tuple[
     root = b**2 - 4 * a * (centre[:3] @ centre[:3] - 0.02**2)
     ball = root > 0
     depth = np.where(ball, (-b - np.sqrt(np.maximum(root, 0))) / (2 * a), depth)
-    picture = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
+    picture = np.full((*SIZE, 3), 120, np.uint8)
     picture[ball] = rgb
     return picture, depth.astype(np.float32)
 
