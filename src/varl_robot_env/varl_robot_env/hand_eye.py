@@ -20,8 +20,9 @@ from varl_robot_env.types import Array
 MIN_SAMPLES = 5
 # The tool's turns between samples must leave one plane of axes; below this the answer is mostly noise. Radians.
 _MIN_TURN = 0.12
-# What a millimetre of position is worth in rotation when both are minimised together: as seen from 0.5 m away.
-_LEVER = 0.5
+# Metres of position that a radian counts for, when both are minimised together: the ratio of a marker's noise in the
+# two (about 1 mm and 0.5 degrees, for one seen some 100 pixels wide).
+_LEVER = 0.1
 
 Mount = Literal["tool", "base"]
 """What the camera is fixed to: the tool (the target stands still) or the base (the tool holds the target)."""
