@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,6 @@ class EnvCore:
     """Episodes of ``task`` on ``robot``, moved through ``arm``.
 
     Attributes:
-        description: names, units and bounds of everything that goes in and out.
         safety: the filter that every action passes.
     """
 
@@ -66,13 +66,18 @@ class EnvCore:
         self._task, self._robot, self._arm, self._dense = task, robot, arm, dense
         self._kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
         self.safety = SafetyFilter(robot, self._kinematics, task.grasps)
-        self.description = _describe(task, robot, arm, backend)
+        self._backend = backend
         self._home = np.array(robot.home)
         self._home_tool = self._kinematics.forward(self._home)[0]
         self._rng = np.random.default_rng()
         self._state: ArmState | None = None  # None: no episode is running
         self._target = np.zeros(3)
         self._steps = 0
+
+    @cached_property
+    def description(self) -> EnvDescription:
+        """Names, units and bounds of everything that goes in and out; asked for once the arm is ready."""
+        return _describe(self._task, self._robot, self._arm, self._backend)
 
     def reset(self, seed: int | None = None, capture: bool = False) -> Observation:
         """Begin an episode. A ``seed`` restarts the task's random numbers.

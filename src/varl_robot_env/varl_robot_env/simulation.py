@@ -37,8 +37,8 @@ class _Motion:
 class Simulation:
     """A robot in its world.
 
-    Times are integers: nanoseconds since the simulation began. They never go back, not even when the scene is set
-    anew, and nothing in the physics depends on them.
+    Times are integers: nanoseconds since the simulation began. They never go back, a new scene has a new time, so that
+    a time names one state, and nothing in the physics depends on them.
 
     Attributes:
         joint_names: every joint of the robot, in the order of :meth:`joints`.
@@ -57,7 +57,7 @@ class Simulation:
         self.controllers: dict[str, list[str]] = {robot.arm_controller: list(robot.joints)}
         if robot.gripper:
             self.controllers[robot.gripper.controller] = [robot.gripper.joint]
-        self._step = 0
+        self._step = 0  # 0 is not the time of any state: as a stamp it means "now"
         self.step_ns = round(config.timestep * 1e9)
         joints = [self.model.joint(i) for i in range(self.model.njnt) if self.model.joint(i).name]
         self.joint_names = [joint.name for joint in joints]
@@ -117,7 +117,9 @@ class Simulation:
             mujoco.mj_step(self.model, self.data)
 
     def set_scene(self, joints: Mapping[str, float], entities: Mapping[str, Pose]) -> None:
-        """Put the robot at rest at ``joints`` (home where not named) and ``entities`` at their poses. Takes no time.
+        """Put the robot at rest at ``joints`` (home where not named) and ``entities`` at their poses.
+
+        No time passes, but for the one step that tells the new scene from the old.
 
         Raises:
             VarlError: a joint or an entity is not known.
@@ -138,6 +140,7 @@ class Simulation:
         for name, pose in (poses | dict(entities)).items():
             self._place(name, np.asarray(pose, dtype=np.float64))
         self._motions = {}
+        self._step += 1
         mujoco.mj_forward(self.model, self.data)
 
     def _place(self, name: str, pose: Pose) -> None:

@@ -1,0 +1,124 @@
+"""Between the cores' types and the messages of varl_interfaces and ROS."""
+
+from __future__ import annotations
+
+import array
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Duration, Time
+from geometry_msgs.msg import Point, Quaternion
+from geometry_msgs.msg import Pose as PoseMsg
+from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import Image as ImageMsg
+from std_msgs.msg import Header
+
+from varl_interfaces.msg import EnvDescription as EnvDescriptionMsg
+from varl_interfaces.msg import Frame as FrameMsg
+from varl_interfaces.msg import Observation as ObservationMsg
+from varl_robot_env.camera import Frame
+from varl_robot_env.description import EnvDescription
+from varl_robot_env.env_core import Observation
+from varl_robot_env.types import Array, Image, Pose
+
+_SECOND = 1_000_000_000
+_TEXTS = ("task", "robot", "backend", "instruction", "base_frame")
+_LISTS = ("observation_names", "observation_units", "action_names", "action_units", "entities", "cameras")
+_NUMBERS = ("control_period", "max_episode_steps", "lock_step")
+_COLOR_CHANNELS = {"rgb8": [0, 1, 2], "bgr8": [2, 1, 0], "rgba8": [0, 1, 2], "bgra8": [2, 1, 0]}
+
+
+def to_time(nanoseconds: int) -> Time:
+    return Time(sec=nanoseconds // _SECOND, nanosec=nanoseconds % _SECOND)
+
+
+def to_duration(nanoseconds: int) -> Duration:
+    return Duration(sec=nanoseconds // _SECOND, nanosec=nanoseconds % _SECOND)
+
+
+def to_ns(time: Time | Duration) -> int:
+    return int(time.sec) * _SECOND + int(time.nanosec)
+
+
+def to_pose_msg(pose: Pose) -> PoseMsg:
+    x, y, z, qx, qy, qz, qw = pose.tolist()
+    return PoseMsg(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
+
+
+def from_pose_msg(message: PoseMsg) -> Pose:
+    place, turn = message.position, message.orientation
+    return np.array([place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w])
+
+
+def to_doubles(values: Array) -> array.array[float]:
+    """A float64 vector as a message field takes it fastest."""
+    return array.array("d", values.tobytes())
+
+
+def to_description_msg(description: EnvDescription) -> EnvDescriptionMsg:
+    message = EnvDescriptionMsg()
+    for name in (*_TEXTS, *_LISTS, *_NUMBERS, "entity_indices"):
+        setattr(message, name, getattr(description, name))
+    for name in ("observation_low", "observation_high", "action_scale"):
+        setattr(message, name, getattr(description, name).tolist())
+    return message
+
+
+def from_description_msg(message: EnvDescriptionMsg) -> EnvDescription:
+    values: dict[str, Any] = {name: getattr(message, name) for name in (*_TEXTS, *_NUMBERS)}
+    values |= {name: list(getattr(message, name)) for name in (*_LISTS, "entity_indices")}
+    values["observation_low"] = np.array(message.observation_low, dtype=np.float32)
+    values["observation_high"] = np.array(message.observation_high, dtype=np.float32)
+    values["action_scale"] = np.array(message.action_scale, dtype=np.float64)
+    return EnvDescription(**values)
+
+
+def to_frame_msg(frame: Frame, stamp_ns: int) -> FrameMsg:
+    header = Header(stamp=to_time(stamp_ns), frame_id=frame.frame_id)
+    image = CompressedImage(header=header, format="jpeg")
+    image.data.frombytes(frame.jpeg)
+    return FrameMsg(camera=frame.camera, image=image, k=frame.k, camera_pose=to_pose_msg(frame.camera_pose))
+
+
+def from_frame_msg(message: FrameMsg) -> Frame:
+    return Frame(
+        camera=message.camera,
+        jpeg=message.image.data.tobytes(),
+        k=np.array(message.k),
+        camera_pose=from_pose_msg(message.camera_pose),
+        frame_id=message.image.header.frame_id,
+    )
+
+
+def to_observation_msg(observation: Observation, base_frame: str) -> ObservationMsg:
+    message = ObservationMsg(header=Header(stamp=to_time(observation.stamp_ns), frame_id=base_frame))
+    message.state = array.array("f", observation.state.tobytes())
+    message.frames = [to_frame_msg(frame, observation.stamp_ns) for frame in observation.frames]
+    return message
+
+
+def from_observation_msg(message: ObservationMsg) -> Observation:
+    state = np.array(message.state, dtype=np.float32)
+    return Observation(to_ns(message.header.stamp), state, [from_frame_msg(frame) for frame in message.frames])
+
+
+def to_image_msg(rgb: Image, stamp_ns: int, frame_id: str) -> ImageMsg:
+    height, width, _ = rgb.shape
+    message = ImageMsg(header=Header(stamp=to_time(stamp_ns), frame_id=frame_id), height=height, width=width)
+    message.encoding, message.step = "rgb8", 3 * width
+    message.data.frombytes(rgb.data.cast("B"))  # any other assignment copies byte by byte
+    return message
+
+
+def from_image_msg(message: ImageMsg) -> Image:
+    """(height, width, 3) uint8 RGB.
+
+    Raises:
+        ValueError: the encoding is not an 8-bit color one.
+    """
+    if message.encoding not in _COLOR_CHANNELS:
+        raise ValueError(f"image encoding {message.encoding!r}; expected one of {', '.join(_COLOR_CHANNELS)}")
+    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
+    channels = 4 if "a" in message.encoding else 3
+    pixels = rows[:, : message.width * channels].reshape(message.height, message.width, channels)
+    return np.ascontiguousarray(pixels[:, :, _COLOR_CHANNELS[message.encoding]])

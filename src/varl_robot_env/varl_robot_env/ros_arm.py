@@ -1,0 +1,191 @@
+"""The arm behind ROS topics: a simulator node's or, by the same contract, a driver's."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from varl_common.config import did_you_mean
+from varl_common.errors import VarlError
+from varl_common.qos import COMMAND, SENSOR_OUT
+
+from varl_interfaces.msg import Entities
+from varl_interfaces.srv import Advance, SetScene
+from varl_robot_env.arm import ArmError, ArmState, StaleState
+from varl_robot_env.camera import Frame
+from varl_robot_env.convert import from_pose_msg, to_doubles, to_duration, to_ns, to_pose_msg, to_time
+from varl_robot_env.pacer import Pacer
+from varl_robot_env.robot import RobotConfig
+from varl_robot_env.ros_cameras import RosCameras
+from varl_robot_env.types import Array, Pose
+
+# How long the simulator may take for an answer, and its messages to arrive, s.
+_ANSWER_TIMEOUT = 3.0
+
+
+class RosArm:
+    """An :class:`~varl_robot_env.arm.Arm` on joint_states, entities, joint_trajectory and camera topics.
+
+    Its callbacks are in ``group``, which must be spun by another thread than the one that calls its methods.
+    """
+
+    def __init__(self, node: Node, robot: RobotConfig, group: CallbackGroup) -> None:
+        self._node, self._robot = node, robot
+        self._news = threading.Condition()
+        self._joint_state: JointState | None = None
+        self._joint_state_at = 0.0  # monotonic time of its receipt, s
+        self._entities: Entities | None = None
+        self._pacer = Pacer(robot.control_period)
+        self._images = RosCameras(node, robot.cameras, group)
+        self.cameras = [camera.name for camera in robot.cameras]
+        self.lock_step = False
+
+        node.create_subscription(JointState, "joint_states", self._take_joints, SENSOR_OUT, callback_group=group)
+        node.create_subscription(Entities, "entities", self._take_entities, SENSOR_OUT, callback_group=group)
+        self._advance = node.create_client(Advance, "simulator/advance", callback_group=group)
+        self._set_scene = node.create_client(SetScene, "simulator/set_scene", callback_group=group)
+        controllers = [robot.arm_controller, *([robot.gripper.controller] if robot.gripper else [])]
+        self._commands = {
+            name: node.create_publisher(JointTrajectory, f"{name}/joint_trajectory", COMMAND) for name in controllers
+        }
+
+    def missing(self) -> str | None:
+        """What keeps the arm from moving yet, in a sentence; None when it is ready."""
+        if not self._advance.service_is_ready() or not self._set_scene.service_is_ready():
+            return f"waiting for the service {self._advance.srv_name}; start the simulator node"
+        for publisher in self._commands.values():
+            if not publisher.get_subscription_count():
+                return f"nobody obeys the topic {publisher.topic_name}; start the controller"
+        if self._joint_state is None:
+            return "no joint state has come on the topic joint_states yet; start the driver or simulator"
+        # A simulator in real time refuses to be advanced.
+        self.lock_step = self._call(self._advance, Advance.Request()).success
+        return self._images.connect() if self.lock_step else None
+
+    def reset(self, joints: Array, gripper: float | None, entities: Mapping[str, Pose], capture: bool) -> ArmState:
+        request = SetScene.Request(publish_image=capture and self.lock_step)
+        request.joint_names = list(self._robot.joints)
+        positions = joints.tolist()
+        if self._robot.gripper and gripper is not None:
+            request.joint_names.append(self._robot.gripper.joint)
+            positions.append(gripper)
+        request.joint_positions = positions
+        request.entities.header.frame_id = self._robot.base_frame
+        request.entities.names = list(entities)
+        request.entities.poses = [to_pose_msg(pose) for pose in entities.values()]
+        response = self._call(self._set_scene, request)
+        if not response.success:
+            raise ArmError(f"the simulator refused the scene: {response.message}")
+        self._pacer.restart()
+        return self._state(to_ns(response.stamp), capture)
+
+    def move(self, joints: Array, gripper: float | None, capture: bool) -> ArmState:
+        stamp = to_time(self._stamp() if self.lock_step else 0)
+        moved = [self._robot.arm_controller]
+        self._command(moved[0], list(self._robot.joints), to_doubles(joints), stamp)
+        if self._robot.gripper and gripper is not None:
+            moved.append(self._robot.gripper.controller)
+            self._command(moved[1], [self._robot.gripper.joint], [gripper], stamp)
+        if not self.lock_step:
+            self._pacer.wait()
+            return self._state(None, capture)
+        request = Advance.Request(command_stamp=stamp, controllers=moved, publish_image=capture)
+        request.duration = to_duration(self._robot.period_ns)
+        response = self._call(self._advance, request)
+        if not response.success:
+            raise ArmError(f"the simulator did not advance: {response.message}")
+        return self._state(to_ns(response.stamp), capture)
+
+    def frames(self) -> list[Frame]:
+        poses = self._poses()
+        return self._images.frames(self._stamp() if self.lock_step else None, poses)
+
+    def _command(self, controller: str, joints: list[str], positions: Any, stamp: Any) -> None:
+        point = JointTrajectoryPoint(positions=positions, time_from_start=to_duration(self._robot.command_ns))
+        message = JointTrajectory(joint_names=joints, points=[point])
+        message.header.stamp = stamp
+        self._commands[controller].publish(message)
+
+    def _call(self, client: Any, request: Any) -> Any:
+        done = threading.Event()
+        future = client.call_async(request)
+        future.add_done_callback(lambda _: done.set())
+        if not done.wait(_ANSWER_TIMEOUT):
+            client.remove_pending_request(future)
+            raise ArmError(f"{client.srv_name} did not answer within {_ANSWER_TIMEOUT:g} s; check the simulator node")
+        return future.result()
+
+    def _state(self, stamp_ns: int | None, capture: bool) -> ArmState:
+        """The state with that stamp, which is on its way, or, in real time, the newest."""
+        with self._news:
+            if stamp_ns is not None and self.lock_step:
+                fresh: Callable[[], bool] = lambda: self._stamp() == stamp_ns == self._entities_stamp()  # noqa: E731
+                limit = _ANSWER_TIMEOUT
+            elif stamp_ns is not None:
+                fresh, limit = lambda: min(self._stamp(), self._entities_stamp()) >= stamp_ns, _ANSWER_TIMEOUT
+            else:
+                limit = self._robot.safety.stale_after
+                fresh = lambda: time.monotonic() - self._joint_state_at <= limit  # noqa: E731
+            if not self._news.wait_for(fresh, limit):
+                age = time.monotonic() - self._joint_state_at
+                raise StaleState(f"the newest joint state is {age:.1f} s old; check the driver or simulator")
+            message = self._joint_state
+        assert message is not None
+        self._images.want(capture)
+        return self._read(message)
+
+    def _read(self, message: JointState) -> ArmState:
+        index = {name: row for row, name in enumerate(message.name)}
+        gripper = self._robot.gripper
+        for name in [*self._robot.joints, *([gripper.joint] if gripper else [])]:
+            if name not in index:
+                raise ArmError(f"joint_states has no joint {name!r}; {did_you_mean(name, list(message.name))}")
+        rows = [index[name] for name in self._robot.joints]
+        positions = np.array(message.position)
+        speeds = np.array(message.velocity) if len(message.velocity) == len(message.name) else np.zeros(len(positions))
+        return ArmState(
+            to_ns(message.header.stamp),
+            positions[rows],
+            speeds[rows],
+            float(positions[index[gripper.joint]]) if gripper else None,
+            self._poses(),
+        )
+
+    def _poses(self) -> dict[str, Pose]:
+        entities = self._entities
+        if entities is None:
+            return {}
+        return {name: from_pose_msg(pose) for name, pose in zip(entities.names, entities.poses, strict=False)}
+
+    def _stamp(self) -> int:
+        return to_ns(self._joint_state.header.stamp) if self._joint_state else -1
+
+    def _entities_stamp(self) -> int:
+        return to_ns(self._entities.header.stamp) if self._entities else -1
+
+    def _take_joints(self, message: JointState) -> None:
+        with self._news:
+            self._joint_state, self._joint_state_at = message, time.monotonic()
+            self._news.notify_all()
+
+    def _take_entities(self, message: Entities) -> None:
+        with self._news:
+            self._entities = message
+            self._news.notify_all()
+
+
+def check_backend(backend: str) -> None:
+    """Refuse what this arm cannot drive yet.
+
+    Raises:
+        VarlError: the backend is not the MuJoCo simulator.
+    """
+    if backend != "mujoco":
+        raise VarlError(f"the backend {backend!r} is not supported yet; use backend:=mujoco")

@@ -1,0 +1,163 @@
+"""The env node as a Gymnasium environment: any algorithm trains on it as on any other."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gymnasium
+import numpy as np
+import rclpy
+from rclpy.client import Client
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from varl_common.errors import VarlError
+
+from varl_interfaces.msg import StepStatus
+from varl_interfaces.srv import DescribeEnv, Reset, Step
+from varl_robot_env.arm_env import checked_seed, make_spaces
+from varl_robot_env.convert import from_description_msg, from_observation_msg
+from varl_robot_env.description import EnvDescription
+from varl_robot_env.env_core import Observation
+from varl_robot_env.types import Float32
+
+# Between two reports of what is waited for, s.
+_REPORT_EVERY = 5.0
+# Between two questions to an env node whose robot is not ready, s.
+_ASK_EVERY = 0.2
+# An answer takes a control period or, at a reset, a real arm's way home; without one in this time the node is dead, s.
+_STEP_TIMEOUT = 4.0
+_RESET_TIMEOUT = 60.0
+
+
+class EnvUnavailable(VarlError):
+    """The env node does not answer, or cannot go on. The message says why and what to do."""
+
+
+class RosEnv(gymnasium.Env[Float32, Float32]):
+    """Client of an env node.
+
+    It works in the calling thread alone and needs nobody to spin ``node``. ``info`` holds ``is_success``,
+    ``executed_action``, ``interventions`` and, where ``capture`` is set, ``frames``.
+
+    Attributes:
+        description: names, units and bounds of everything that goes in and out, as the env node says.
+        capture: whether steps and resets come with camera frames.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012  (Gymnasium's own way)
+
+    def __init__(self, node: Node, env_name: str = "env", timeout: float = 60.0, capture: bool = False) -> None:
+        """Wait for the env node and ask it what it is.
+
+        Args:
+            node: whose context, namespace and logger to use.
+            env_name: name of the env node, relative to the namespace of ``node``.
+            timeout: seconds to wait for the env node and its robot.
+            capture: whether steps and resets come with camera frames.
+
+        Raises:
+            EnvUnavailable: it, or its robot, did not come in time.
+        """
+        self._logger, self._name = node.get_logger(), env_name
+        self._node = rclpy.create_node(
+            f"{node.get_name()}_env_client",
+            namespace=node.get_namespace(),
+            context=node.context,
+            use_global_arguments=False,
+            enable_rosout=False,
+            start_parameter_services=False,
+        )
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(self._node)
+        self._step = self._node.create_client(Step, f"{env_name}/step")
+        self._reset = self._node.create_client(Reset, f"{env_name}/reset")
+        self._describe = self._node.create_client(DescribeEnv, f"{env_name}/describe")
+        self.capture = capture
+        self.description = self._wait_for_description(timeout)
+        self.observation_space, self.action_space = make_spaces(self.description)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Float32, dict[str, Any]]:
+        super().reset(seed=seed)
+        seed = checked_seed(seed)
+        request = Reset.Request(seeded=seed is not None, seed=seed or 0, capture=self.capture)
+        response = self._checked(self._call(self._reset, request, _RESET_TIMEOUT))
+        observation = from_observation_msg(response.observation)
+        return observation.state, self._frames(observation)
+
+    def step(self, action: Float32) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
+        request = Step.Request(action=self._action(action), capture=self.capture)
+        response = self._checked(self._call(self._step, request, _STEP_TIMEOUT))
+        observation = from_observation_msg(response.observation)
+        info: dict[str, Any] = {
+            "is_success": response.is_success,
+            "executed_action": np.array(response.executed_action, dtype=np.float32),
+            "interventions": tuple(response.interventions),
+        }
+        info |= self._frames(observation)
+        return observation.state, response.reward, response.terminated, response.truncated, info
+
+    def close(self) -> None:
+        self._executor.shutdown(timeout_sec=0)
+        self._node.destroy_node()
+
+    def _action(self, action: Float32) -> list[float]:
+        values = np.asarray(action, dtype=np.float32)
+        names = self.description.action_names
+        if values.shape != (len(names),):
+            raise ValueError(f"the action has shape {values.shape}; expected ({len(names)},): {', '.join(names)}")
+        if not np.isfinite(values).all():
+            raise ValueError(f"the action {values.tolist()} is not finite; expected numbers in [-1, 1]")
+        return [float(value) for value in values]
+
+    def _frames(self, observation: Observation) -> dict[str, Any]:
+        return {"frames": observation.frames} if self.capture else {}
+
+    def _checked(self, response: Any) -> Any:
+        if response.status == StepStatus.INVALID_ACTION:
+            raise ValueError(response.message)
+        if response.status == StepStatus.NEEDS_RESET:
+            raise gymnasium.error.ResetNeeded(response.message)
+        if response.status != StepStatus.OK:
+            raise EnvUnavailable(f"{self._name}: {response.message}")
+        return response
+
+    def _call(self, client: Client, request: Any, timeout: float) -> Any:
+        future = client.call_async(request)
+        end = time.monotonic() + timeout
+        while not future.done() and time.monotonic() < end:
+            if not rclpy.ok(context=self._node.context):
+                raise EnvUnavailable("ROS was shut down")
+            # In slices, so as to notice a node that died and said goodbye.
+            self._executor.spin_until_future_complete(future, min(1.0, timeout))
+            if not future.done() and not client.service_is_ready():
+                break
+        if not future.done():
+            client.remove_pending_request(future)
+            raise EnvUnavailable(
+                f"{client.srv_name} did not answer within {timeout:g} s; the {self._name} node is gone"
+            )
+        return future.result()
+
+    def _wait_for_description(self, timeout: float) -> EnvDescription:
+        begin = time.monotonic()
+        next_report, waits_for = begin + _REPORT_EVERY, ""
+        while True:
+            missing = [c.srv_name for c in (self._describe, self._reset, self._step) if not c.service_is_ready()]
+            if missing:
+                waits_for = f"waiting for {', '.join(missing)}; start the {self._name} node"
+            else:
+                response = self._call(self._describe, DescribeEnv.Request(), _STEP_TIMEOUT)
+                if response.success:
+                    return from_description_msg(response.description)
+                waits_for = f"{self._name}: {response.message}"
+            now = time.monotonic()
+            if now - begin > timeout:
+                raise EnvUnavailable(f"gave up after {timeout:g} s: {waits_for}")
+            if now > next_report:
+                self._logger.warning(waits_for)
+                next_report += _REPORT_EVERY
+            self._executor.spin_once(_ASK_EVERY)
+            time.sleep(0.02)

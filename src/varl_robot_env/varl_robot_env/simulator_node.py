@@ -1,0 +1,233 @@
+"""The simulator node: MuJoCo behind the topics that a real arm's drivers have."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.task import Future
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import Header
+from trajectory_msgs.msg import JointTrajectory
+from varl_common.errors import VarlError
+from varl_common.node import declare_parameters, run_node
+from varl_common.qos import COMMAND, SENSOR_OUT
+
+from varl_interfaces.msg import Entities
+from varl_interfaces.srv import Advance, SetScene
+from varl_robot_env.convert import from_pose_msg, to_doubles, to_image_msg, to_ns, to_pose_msg, to_time
+from varl_robot_env.robot import RobotConfig
+from varl_robot_env.simulation import Simulation
+from varl_robot_env.world import SimulatorConfig
+
+# How long an Advance waits for the commands that it names, s.
+_COMMAND_TIMEOUT = 2.0
+# While nothing moves in lock-step the state is published at this rate for those who come late, Hz.
+_IDLE_RATE = 2.0
+# Real time that could not be kept is given up beyond this lag, s, rather than made up for in a rush.
+_MAX_LAG = 0.1
+
+
+class SimulatorParameters(SimulatorConfig):
+    """Parameters of the node: config/simulator.yaml and what the launch adds."""
+
+    robot_file: Path
+    lock_step: bool
+    """True: time passes only in Advance; false: by the wall clock."""
+
+
+class SimulatorNode(Node):
+    """Publishes joint states, entities, camera and clock; obeys the controllers' joint_trajectory topics."""
+
+    def __init__(self) -> None:
+        super().__init__("simulator")
+        self._config = declare_parameters(self, SimulatorParameters)
+        self._robot = RobotConfig.from_yaml(self._config.robot_file)
+        self._simulation = Simulation(self._robot, self._config)
+        self._lock = threading.Lock()  # in real time the simulation has a thread of its own
+        self._commands: dict[str, int] = {}  # stamp of the last command by controller, ns
+        self._waiting: tuple[int, list[str], Future, float] | None = None
+        self._camera_warned = False
+        self._last_published = 0.0
+
+        self._clock_out = self.create_publisher(Clock, "/clock", SENSOR_OUT)
+        self._joints_out = self.create_publisher(JointState, "joint_states", SENSOR_OUT)
+        self._entities_out = self.create_publisher(Entities, "entities", SENSOR_OUT)
+        self._image_out, self._info_out = None, None
+        for camera in self._robot.cameras[:1]:  # the world has one camera
+            self._image_out = self.create_publisher(Image, camera.image_topic, SENSOR_OUT)
+            self._info_out = self.create_publisher(CameraInfo, camera.info_topic, SENSOR_OUT)
+            self._optical_frame = f"{camera.name}_color_optical_frame"
+        for controller in self._simulation.controllers:
+            topic = f"{controller}/joint_trajectory"
+            self.create_subscription(JointTrajectory, topic, self._obeys(controller), COMMAND)
+        self.create_service(Advance, "~/advance", self._advance)
+        self.create_service(SetScene, "~/set_scene", self._set_scene)
+
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
+        if self._config.lock_step:
+            self.create_timer(1 / _IDLE_RATE, self._idle)
+        else:
+            self._threads = [threading.Thread(target=run, daemon=True) for run in (self._run, self._film)]
+            for thread in self._threads:
+                thread.start()
+        pace = "lock-step" if self._config.lock_step else "real time"
+        self.get_logger().info(f"simulating {self._robot.name} with MuJoCo in {pace}")
+
+    def destroy_node(self) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(2.0)
+        self._simulation.camera.close()
+        super().destroy_node()
+
+    def _obeys(self, controller: str) -> Callable[[JointTrajectory], None]:
+        """A callback for the controller's commands; like the real one it warns of a bad command and does not move."""
+
+        def obey(message: JointTrajectory) -> None:
+            if len(message.points) != 1 or len(message.points[0].positions) != len(message.joint_names):
+                self.get_logger().warning(f"{controller}: expected one point with a position for each joint; ignored")
+                return
+            point = message.points[0]
+            positions = dict(zip(message.joint_names, point.positions, strict=True))
+            try:
+                if not np.isfinite(point.positions).all():
+                    raise VarlError(f"{controller} got positions that are not finite")
+                with self._lock:
+                    self._simulation.command(controller, positions, to_ns(point.time_from_start))
+            except VarlError as error:
+                self.get_logger().warning(f"{error}; command ignored")
+                return
+            self._commands[controller] = to_ns(message.header.stamp)
+            self._stop_waiting()
+
+        return obey
+
+    async def _advance(self, request: Advance.Request, response: Advance.Response) -> Advance.Response:
+        if not self._config.lock_step:
+            return _answer(response, "the simulator runs in real time; set its parameter lock_step to advance it")
+        stamp, controllers = to_ns(request.command_stamp), list(request.controllers)
+        if not self._arrived(stamp, controllers):
+            future = Future()
+            self._waiting = (stamp, controllers, future, time.monotonic() + _COMMAND_TIMEOUT)
+            if not await future:
+                return _answer(response, f"no command with that stamp came for {' and '.join(controllers)}")
+        try:
+            self._simulation.advance(to_ns(request.duration))
+        except VarlError as error:
+            return _answer(response, str(error))
+        if request.duration.sec or request.duration.nanosec:
+            self._publish_state()
+        if request.publish_image:
+            self._publish_image()
+        response.stamp = to_time(self._simulation.time_ns)
+        return _answer(response)
+
+    def _set_scene(self, request: SetScene.Request, response: SetScene.Response) -> SetScene.Response:
+        joints = dict(zip(request.joint_names, request.joint_positions, strict=False))
+        entities = dict(zip(request.entities.names, map(from_pose_msg, request.entities.poses), strict=False))
+        numbers = [*request.joint_positions, *(number for pose in entities.values() for number in pose)]
+        try:
+            if len(request.joint_names) != len(request.joint_positions) or not np.isfinite(numbers).all():
+                raise VarlError("expected one finite position for each joint, and finite poses")
+            with self._lock:
+                self._simulation.set_scene(joints, entities)
+        except VarlError as error:
+            return _answer(response, str(error))
+        with self._lock:
+            response.stamp = to_time(self._simulation.time_ns)
+            self._publish_state()
+            if request.publish_image:
+                self._publish_image()
+        return _answer(response)
+
+    def _arrived(self, stamp: int, controllers: list[str]) -> bool:
+        return stamp == 0 or all(self._commands.get(controller) == stamp for controller in controllers)
+
+    def _stop_waiting(self) -> None:
+        """Let the Advance that waits go on, if it has what it waits for or has waited long enough."""
+        if self._waiting is None:
+            return
+        stamp, controllers, future, deadline = self._waiting
+        arrived = self._arrived(stamp, controllers)
+        if arrived or time.monotonic() > deadline:
+            self._waiting = None
+            future.set_result(arrived)
+
+    def _idle(self) -> None:
+        self._stop_waiting()
+        if time.monotonic() - self._last_published > 1 / _IDLE_RATE:
+            self._publish_state()
+
+    def _publish_state(self) -> None:
+        header = Header(stamp=to_time(self._simulation.time_ns), frame_id=self._robot.base_frame)
+        positions, speeds = self._simulation.joints()
+        self._joints_out.publish(
+            JointState(
+                header=header,
+                name=self._simulation.joint_names,
+                position=to_doubles(positions),
+                velocity=to_doubles(speeds),
+            )
+        )
+        entities = self._simulation.entities()
+        poses = [to_pose_msg(pose) for pose in entities.values()]
+        self._entities_out.publish(Entities(header=header, names=list(entities), poses=poses))
+        self._clock_out.publish(Clock(clock=header.stamp))
+        self._last_published = time.monotonic()
+
+    def _publish_image(self) -> None:
+        """Render and publish; called with nothing moving."""
+        if self._image_out is None or self._info_out is None:
+            return
+        camera = self._simulation.camera
+        stamp = self._simulation.time_ns
+        image = camera.render(self._simulation.data)
+        if image is None:
+            if not self._camera_warned:
+                self.get_logger().warning(str(camera.error))
+                self._camera_warned = True
+            return
+        message = to_image_msg(image, stamp, self._optical_frame)
+        info = CameraInfo(header=message.header, height=message.height, width=message.width)
+        info.distortion_model, info.d, info.k = "plumb_bob", [0.0] * 5, camera.k
+        info.r = np.eye(3).flatten()
+        info.p = np.column_stack([camera.k.reshape(3, 3), np.zeros(3)]).flatten()
+        self._info_out.publish(info)
+        self._image_out.publish(message)
+
+    def _run(self) -> None:
+        """Real time: simulate and publish at the joint state rate, by absolute deadlines."""
+        period_ns = max(1, round(1e9 / self._config.joint_state_rate / self._simulation.step_ns))
+        period_ns *= self._simulation.step_ns
+        deadline = time.monotonic()
+        while not self._ended.is_set():
+            deadline = max(deadline + period_ns * 1e-9, time.monotonic() - _MAX_LAG)
+            time.sleep(max(0.0, deadline - time.monotonic()))
+            with self._lock:
+                self._simulation.advance(period_ns)
+                self._publish_state()
+
+    def _film(self) -> None:
+        """Real time: publish pictures at the camera's rate while somebody watches."""
+        period = 1 / self._config.camera_rate
+        while not self._ended.wait(period):
+            if self._image_out is not None and self._image_out.get_subscription_count():
+                with self._lock:
+                    self._publish_image()
+
+
+def _answer(response: Advance.Response | SetScene.Response, problem: str = "") -> Advance.Response | SetScene.Response:
+    response.success, response.message = not problem, problem
+    return response
+
+
+def main() -> None:
+    """Entry point of the ``simulator`` executable."""
+    run_node(SimulatorNode)
