@@ -7,7 +7,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 from varl_common.config import Config, load_yaml
+from varl_common.errors import VarlError
 
+from varl_robot_env.driver import ARM_COMMANDS, GRIPPER_COMMANDS, DriverConfig, GripperInterface
 from varl_robot_env.paths import resolve
 
 Vector3 = tuple[float, float, float]
@@ -17,7 +19,10 @@ class GripperConfig(Config):
     """A parallel gripper, commanded by the position of one of its joints."""
 
     controller: str
-    """Name of its joint_trajectory_controller."""
+    """Name of its controller."""
+    interface: GripperInterface = "joint_trajectory"
+    command: str = ""
+    """Topic or action of the command; empty: the interface's usual name below ``controller``."""
     joint: str
     open: float
     """Joint position when open, m (rad for a revolute one)."""
@@ -25,6 +30,13 @@ class GripperConfig(Config):
     """Joint position when closed on nothing, m."""
     speed: PositiveFloat
     """Greatest joint speed, m/s."""
+    max_effort: Annotated[float, Field(ge=0)] = 0.0
+    """Greatest effort that an action asks for, N (N m); 0: the driver's own."""
+
+    @property
+    def command_name(self) -> str:
+        """Topic or action that commands go to."""
+        return self.command or GRIPPER_COMMANDS[self.interface].format(self.controller)
 
 
 class SafetyConfig(Config):
@@ -35,6 +47,10 @@ class SafetyConfig(Config):
     workspace_high: Vector3
     joint_speed: list[PositiveFloat]
     """Greatest speed of each joint, rad/s."""
+    joint_acceleration: list[PositiveFloat] | None = None
+    """Greatest acceleration of each joint, rad/s^2; None: not limited here."""
+    joint_effort: list[PositiveFloat] | None = None
+    """Measured effort (N m, from joint_states) of a joint above which the arm stops; None: not watched."""
     joint_margin: Annotated[float, Field(ge=0)]
     """Distance kept from the URDF's joint limits, rad."""
     leash: PositiveFloat
@@ -55,6 +71,8 @@ class CameraConfig(Config):
     name: str
     image_topic: str
     info_topic: str
+    depth_topic: str = ""
+    """Depth aligned with the color picture; empty: there is none."""
 
 
 class RobotConfig(Config):
@@ -62,11 +80,11 @@ class RobotConfig(Config):
 
     name: str
     urdf: str
-    """``package://`` URI, or a path relative to the robot's file."""
+    """``package://`` URI, a path relative to the robot's file, ``topic://`` and a topic, or the XML itself."""
     base_frame: str
     tool_frame: str
     arm_controller: str
-    """Name of its joint_trajectory_controller."""
+    """Name of the arm's controller."""
     joints: Annotated[list[str], Field(min_length=1)]
     """In the order of every joint vector."""
     home: list[float]
@@ -80,6 +98,7 @@ class RobotConfig(Config):
     """time_from_start of a command, in control periods."""
     safety: SafetyConfig
     cameras: list[CameraConfig]
+    driver: DriverConfig = DriverConfig()
     source: Path
     """The file this came from."""
 
@@ -94,10 +113,21 @@ class RobotConfig(Config):
 
     @model_validator(mode="after")
     def _one_value_a_joint(self) -> Self:
-        for name, values in (("home", self.home), ("safety.joint_speed", self.safety.joint_speed)):
-            if len(values) != len(self.joints):
+        safety = self.safety
+        for name, values in (
+            ("home", self.home),
+            ("safety.joint_speed", safety.joint_speed),
+            ("safety.joint_acceleration", safety.joint_acceleration),
+            ("safety.joint_effort", safety.joint_effort),
+        ):
+            if values is not None and len(values) != len(self.joints):
                 raise ValueError(f"{name} has {len(values)} values for {len(self.joints)} joints; give one a joint")
         return self
+
+    @property
+    def arm_command(self) -> str:
+        """Topic that the arm's commands go to."""
+        return self.driver.arm_command or ARM_COMMANDS[self.driver.arm_interface].format(self.arm_controller)
 
     @property
     def period_ns(self) -> int:
@@ -113,6 +143,12 @@ class RobotConfig(Config):
         """The robot's URDF.
 
         Raises:
-            VarlError: the file does not exist.
+            VarlError: the file does not exist, or the description has yet to come by topic.
         """
+        if self.urdf.startswith("<"):
+            return self.urdf
+        if self.urdf.startswith("topic://"):
+            raise VarlError(
+                f"{self.source}: the URDF comes from {self.urdf}; start the robot's driver, which publishes it"
+            )
         return resolve(self.urdf, self.source).read_text(encoding="utf-8")

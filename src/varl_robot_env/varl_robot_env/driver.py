@@ -1,0 +1,78 @@
+"""What a vendor's driver speaks: how it takes commands, and how it says that something is wrong."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import PositiveFloat, model_validator
+from varl_common.config import Config
+
+ArmInterface = Literal["joint_trajectory", "forward_position", "servo_twist", "cartesian_pose"]
+GripperInterface = Literal["joint_trajectory", "position_array", "gripper_command", "parallel_gripper_command"]
+
+# What the command is called where the robot's file does not say: {} is the controller's name.
+ARM_COMMANDS: dict[ArmInterface, str] = {
+    "joint_trajectory": "{}/joint_trajectory",  # trajectory_msgs/JointTrajectory: joint_trajectory_controller
+    "forward_position": "{}/commands",  # std_msgs/Float64MultiArray: forward_command_controller
+    "servo_twist": "{}/delta_twist_cmds",  # geometry_msgs/TwistStamped: MoveIt Servo
+    "cartesian_pose": "{}/target_pose",  # geometry_msgs/PoseStamped: Cartesian impedance controllers
+}
+GRIPPER_COMMANDS: dict[GripperInterface, str] = {
+    "joint_trajectory": "{}/joint_trajectory",
+    "position_array": "{}/commands",
+    "gripper_command": "{}/gripper_cmd",  # control_msgs/action/GripperCommand
+    "parallel_gripper_command": "{}/gripper_cmd",  # control_msgs/action/ParallelGripperCommand
+}
+
+
+class FaultConfig(Config):
+    """A topic on which the driver tells its health. Any value that is not good latches the stop."""
+
+    topic: str
+    type: str
+    """``package/msg/Name``. Where that package is not installed the env node says so and does not start."""
+    field: str = "data"
+    """Dotted path to a bool or a number in the message."""
+    good: tuple[bool | int, ...] = ()
+    """Values that mean all is well."""
+    above: float | None = None
+    """Instead of ``good``: all is well while the field is greater than this."""
+    latched: bool = False
+    """The publisher is transient_local: the value is there before anything changes."""
+    meaning: str
+    """For a person: what is wrong, and what to do about it."""
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if bool(self.good) == (self.above is not None):
+            raise ValueError("give either good (values) or above (a number)")
+        if self.type.count("/msg/") != 1:
+            raise ValueError(f"type {self.type!r} is not of the form package/msg/Name")
+        return self
+
+    def is_good(self, message: Any) -> bool:
+        """Whether ``message`` says that all is well."""
+        value = message
+        for name in self.field.split("."):
+            value = getattr(value, name)
+        return value > self.above if self.above is not None else value in self.good
+
+
+class WrenchConfig(Config):
+    """A force-torque sensor at the tool (geometry_msgs/WrenchStamped)."""
+
+    topic: str
+    force: PositiveFloat
+    """Norm above which the arm stops, N."""
+    torque: PositiveFloat
+    """N m."""
+
+
+class DriverConfig(Config):
+    """The driver's interfaces. The defaults are those of ros2_control alone."""
+
+    arm_interface: ArmInterface = "joint_trajectory"
+    arm_command: str = ""
+    """Topic of the command; empty: the interface's usual name below ``arm_controller``."""
+    faults: tuple[FaultConfig, ...] = ()
+    wrench: WrenchConfig | None = None
