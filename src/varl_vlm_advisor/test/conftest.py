@@ -75,9 +75,9 @@ def advisor(tmp_path: Any) -> Iterator[Callable[..., Advisor]]:
     """Makes advisors, which end with the test; ``settings`` replace the defaults."""
     made: list[Advisor] = []
 
-    def make(backend: Any = None, **settings: Any) -> Advisor:
+    def make(asked: Any = None, **settings: Any) -> Advisor:
         settings.setdefault("cache", {"mode": "off", "folder": str(tmp_path / "cache")})
-        made.append(Advisor(config_model().from_dict(settings, "advisor"), backend))
+        made.append(Advisor(config_model().from_dict(settings, "advisor"), asked))
         return made[-1]
 
     yield make

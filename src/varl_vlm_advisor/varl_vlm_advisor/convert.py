@@ -16,10 +16,11 @@ from varl_vlm_advisor.types import Advice, Answers, EnvDescription, Frame, State
 
 def from_env(message: msg.EnvDescription) -> EnvDescription:
     """The environment's description."""
-    values = {field.name: getattr(message, field.name) for field in dataclasses.fields(EnvDescription)}
-    return EnvDescription(
-        **{name: list(v) if hasattr(v, "__iter__") and not isinstance(v, str) else v for name, v in values.items()}
-    )
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(EnvDescription):
+        value = getattr(message, field.name)
+        values[field.name] = list(value) if hasattr(value, "typecode") else value
+    return EnvDescription(**values)
 
 
 def from_state(message: msg.AdviceState) -> State:

@@ -6,7 +6,7 @@ direction alone loses half of it (benchmarks/advisor.py measures it).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +28,12 @@ def words_of(name: str) -> dict[str, float]:
     return GRIPPER_WORDS if name == GRIPPER else AXIS_WORDS
 
 
-def encode(action: NDArray[np.floating], names: list[str]) -> dict[str, str]:
+def encode(action: NDArray[np.floating], names: Sequence[str]) -> dict[str, str]:
     """Say ``action`` (shape (n,), [-1, 1]) in words, one per name."""
     return {name: _word(name, float(value)) for name, value in zip(names, action, strict=True)}
 
 
-def decode(words: Mapping[str, str], names: list[str]) -> NDArray[np.float32]:
+def decode(words: Mapping[str, str], names: Sequence[str]) -> NDArray[np.float32]:
     """The action, shape (n,) float32, that ``words`` stand for."""
     return np.array([words_of(name)[words[name]] for name in names], np.float32)
 

@@ -61,7 +61,9 @@ class Prompter:
         limit = _LIMITS.get(config.convention, max(projection.width, projection.height) if projection else 0.0)
         model = schema.answer_model(config.strategy, env, limit)
         identity = content_id(env.task, config.strategy, state.state.tobytes(), state.action.tobytes(), jpeg)
-        question = Question(env, state, config.strategy, config.convention, model, identity, "", "", jpeg, projection)
+        question = Question(
+            env, state, config.strategy, config.template, config.convention, model, identity, "", "", jpeg, projection
+        )
         return self._worded(question) if self._sees else question
 
     def _picture(self, env: EnvDescription, state: State) -> tuple[bytes, Projection | None]:
@@ -105,12 +107,6 @@ class Prompter:
         )
         system = self._templates["system"].substitute(base_frame=env.base_frame)
         return replace(question, system=system, text=f"{scene}\n{ask}")
-
-
-def repair_text(template: str, objection: str) -> str:
-    """What to say to a model whose answer was rejected, in the words of ``template``."""
-    path = files("varl_vlm_advisor") / "templates" / template / "repair.md"
-    return Template(path.read_text(encoding="utf-8")).substitute(objection=objection)
 
 
 def _coordinates(convention: str, projection: Projection | None) -> str:

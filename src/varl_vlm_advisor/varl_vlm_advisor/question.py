@@ -20,6 +20,8 @@ class Question:
     env: EnvDescription
     state: State
     strategy: str
+    template: str
+    """Version of the wording."""
     convention: str
     """Coordinates that the model speaks in: pixel, percent, thousand (x, y of 1000) or thousand_yx."""
     answer_model: type[Answer]
@@ -43,7 +45,16 @@ class Question:
 
     def key(self, sample: int) -> str:
         """Content address of the ``sample``-th answer: equal questions have equal keys."""
-        told = [self.strategy, self.system, self.text, self.objection, self.rejected, json.dumps(self.schema), sample]
+        told = [
+            self.strategy,
+            self.template,
+            self.system,
+            self.text,
+            self.objection,
+            self.rejected,
+            json.dumps(self.schema),
+            sample,
+        ]
         digest = hashlib.sha256(json.dumps(told).encode())
         digest.update(self.image)
         return digest.hexdigest()

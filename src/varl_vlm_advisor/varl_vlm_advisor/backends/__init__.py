@@ -77,6 +77,6 @@ def backend_class(name: str) -> type[Backend]:
     if name not in points:
         raise VarlError(f"unknown advisor backend {name!r}; {did_you_mean(name, list(points))}")
     try:
-        return points[name].load()  # type: ignore[no-any-return]
+        return points[name].load()
     except ImportError as error:
         raise VarlError(f"advisor backend {name!r} cannot be imported ({error}); install what it needs") from None

@@ -1,0 +1,129 @@
+"""The backend ``transformers``: any image-text-to-text model of that library, in this process, held to the schema."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+from varl_common.config import Config
+from varl_common.errors import VarlError
+
+from varl_vlm_advisor.backends import BackendError, Reply
+from varl_vlm_advisor.chat import messages
+from varl_vlm_advisor.question import Question
+from varl_vlm_advisor.types import Status
+
+
+class TransformersBackend:
+    """One model, one generation at a time, in a thread of its own.
+
+    Weights come as safetensors only and no code comes with them: a model can't run anything on this machine.
+    """
+
+    class Settings(Config):
+        """Section ``transformers``."""
+
+        model: str = Field(default="", description="name on the hub, or a folder")
+        device: str = Field(default="cpu", description="torch device: cpu, cuda, cuda:1")
+        dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(default="auto", description="of the weights")
+        max_tokens: int = Field(default=400, ge=16, le=8192, description="tokens of an answer, at most")
+        temperature: float = Field(default=0.0, ge=0.0, le=2.0, description="0 takes the likeliest token")
+
+    sees: ClassVar[bool] = True
+
+    def __init__(self, settings: Settings) -> None:
+        if not settings.model:
+            raise VarlError("advisor: transformers.model is not set; name a model of the hub, or a folder")
+        try:
+            import torch
+
+            from varl_vlm_advisor.constrained import Constraint
+        except ImportError as error:
+            raise VarlError(f"advisor: the backend transformers needs {error.name}; pip install {error.name}") from None
+        self._settings = settings
+        self._torch = torch
+        self._processor, self._model = _load(settings)
+        self._constraint = Constraint(self._processor.tokenizer, self._model)
+        folder = Path(settings.model).expanduser()
+        self.label = f"transformers ({folder.name if folder.is_dir() else settings.model})"
+        # Not the device: it should not decide what is said.
+        self.identity = settings.model_dump_json(exclude={"device"})
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="advisor-model")
+
+    async def reply(self, question: Question, sample: int) -> Reply:
+        """Generate in the model's thread; when cancelled, generation ends with the next token."""
+        stop = threading.Event()
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._thread, self._generate, question, sample, stop)
+        finally:
+            stop.set()
+
+    async def close(self) -> None:
+        """End the thread once its generation has ended."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _generate(self, question: Question, sample: int, stop: threading.Event) -> Reply:
+        from PIL import Image
+        from transformers import StoppingCriteriaList
+
+        def picture(jpeg: bytes) -> dict[str, Any]:
+            return {"type": "image", "image": Image.open(BytesIO(jpeg)).convert("RGB")}
+
+        torch, settings = self._torch, self._settings
+        try:
+            inputs = self._processor.apply_chat_template(
+                messages(question, picture),
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+            ).to(self._model.device, dtype=self._model.dtype)
+        except (ValueError, TypeError, KeyError) as error:
+            raise BackendError(Status.UNAVAILABLE, f"the model's chat template does not take it: {error}") from None
+        sampling: dict[str, Any] = {"do_sample": False}
+        if settings.temperature > 0:
+            sampling = {"do_sample": True, "temperature": settings.temperature}
+        torch.manual_seed(int(question.key(sample)[:8], 16))  # the same question and vote, the same answer
+        prompt = inputs["input_ids"].shape[1]
+        with torch.inference_mode():
+            output = self._model.generate(
+                **inputs,
+                **sampling,
+                max_new_tokens=settings.max_tokens,
+                logits_processor=[self._constraint.processor(json.dumps(question.schema), prompt)],
+                stopping_criteria=StoppingCriteriaList([lambda ids, scores, **_: _stopped(torch, ids, stop)]),
+            )
+        tokens = output[0, prompt:].tolist()
+        ended = any(token in self._constraint.ends for token in tokens[-1:])
+        text = self._processor.tokenizer.decode(tokens, skip_special_tokens=True)
+        return Reply(text, truncated=not ended, tokens_in=prompt, tokens_out=len(tokens))
+
+
+def _load(settings: TransformersBackend.Settings) -> tuple[Any, Any]:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    try:
+        processor = AutoProcessor.from_pretrained(settings.model, trust_remote_code=False)
+        model: Any = AutoModelForImageTextToText.from_pretrained(
+            settings.model, dtype=settings.dtype, use_safetensors=True, trust_remote_code=False
+        )
+        model.to(settings.device).eval()
+    except (OSError, ValueError, ImportError, RuntimeError, KeyError) as error:
+        line = " ".join(str(error).split())[:300]
+        raise VarlError(f"advisor: transformers.model {settings.model!r} cannot be loaded: {line}") from None
+    if getattr(processor, "tokenizer", None) is None or not getattr(processor, "chat_template", None):
+        raise VarlError(
+            f"advisor: transformers.model {settings.model!r} has no chat template; take its instruct variant"
+        )
+    return processor, model
+
+
+def _stopped(torch: Any, ids: Any, stop: threading.Event) -> Any:
+    return torch.full((ids.shape[0],), stop.is_set(), dtype=torch.bool, device=ids.device)
