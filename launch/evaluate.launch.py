@@ -1,0 +1,8 @@
+"""Replay the policy of a run: `ros2 launch varl_bringup evaluate.launch.py --show-args` lists the arguments."""
+
+from launch import LaunchDescription
+from varl_bringup.launch_description import describe
+
+
+def generate_launch_description() -> LaunchDescription:
+    return describe("evaluate")

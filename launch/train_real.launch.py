@@ -1,0 +1,8 @@
+"""Train an arm in real time: `ros2 launch varl_bringup train_real.launch.py --show-args` lists the arguments."""
+
+from launch import LaunchDescription
+from varl_bringup.launch_description import describe
+
+
+def generate_launch_description() -> LaunchDescription:
+    return describe("train_real")

@@ -1,0 +1,90 @@
+"""The ``varl`` command: brings up the graph with the same arguments as ``ros2 launch varl_bringup``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+from varl_common.config import did_you_mean
+from varl_common.errors import VarlError
+
+from varl_bringup.arguments import parse, show
+from varl_bringup.commands import command
+from varl_bringup.graph import PROGRAMS, Graph, Program
+from varl_bringup.output import Display
+from varl_bringup.recorded import write_launch
+from varl_bringup.runner import Process, Runner, on_terminal
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command; its exit status: that of the run, or 2 after an error of use."""
+    try:
+        return _main(sys.argv[1:] if words is None else words)
+    except VarlError as error:
+        print(f"varl: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _main(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    program = PROGRAMS.get(words[0])
+    if program is None:
+        raise VarlError(f"unknown command {words[0]!r}; {did_you_mean(words[0], list(PROGRAMS))}")
+    if {"-h", "--help", "-s", "--show-args"} & set(words):
+        print(show(f"varl {program.name}: {program.description} Arguments (name:=value):", program.arguments))
+        return 0
+    return _run(program, words[1:])
+
+
+def _help() -> str:
+    commands = "\n".join(f"  {program.name:<12} {program.description}" for program in PROGRAMS.values())
+    return (
+        "Usage: varl <command> [name:=value ...]\n\n"
+        f"Commands:\n{commands}\n\n"
+        "varl <command> --show-args lists the arguments.\n"
+        "Example: varl train_sim task:=reach steps:=20000"
+    )
+
+
+def _run(program: Program, words: list[str]) -> int:
+    graph = program.graph(parse(words))
+    commands = {node.name: command(graph, node) for node in graph.nodes}
+    if graph.starts_run:
+        write_launch(graph.run_dir, graph.program, graph.values)
+    bar = on_terminal()
+    display = Display([node.name for node in graph.nodes], colour=bar and "NO_COLOR" not in os.environ, behind_bar=bar)
+    with _environment(graph, display) as environment:
+        others = [Process(node.name, commands[node.name], essential=node.essential) for node in graph.others]
+        main_process = Process(graph.main.name, commands[graph.main.name], terminal=bar)
+        return Runner(main_process, others, environment, display).run()
+
+
+@contextlib.contextmanager
+def _environment(graph: Graph, display: Display) -> Iterator[dict[str, str]]:
+    """The environment of the nodes: the user's, completed; in a simulation with a DDS domain of its own."""
+    defaults = graph.environment | {
+        "PYTHONUNBUFFERED": "1",
+        "RCUTILS_CONSOLE_OUTPUT_FORMAT": "[{severity}] {message}",
+    }
+    environment = defaults | os.environ
+    with contextlib.ExitStack() as stack:
+        if graph.simulated and "ROS_DOMAIN_ID" not in environment:
+            domain = stack.enter_context(_free_domain())
+            environment["ROS_DOMAIN_ID"] = domain
+            display.say(f"on ROS_DOMAIN_ID={domain}; export that in another terminal to look at this run")
+        yield environment
+
+
+@contextlib.contextmanager
+def _free_domain() -> Iterator[str]:
+    """A DDS domain that no other run on this host uses, so that two of them never mix."""
+    try:
+        import domain_coordinator
+    except ImportError:
+        raise VarlError("package domain_coordinator is not installed; install it, or set ROS_DOMAIN_ID") from None
+    with domain_coordinator.domain_id() as domain:
+        yield str(domain)

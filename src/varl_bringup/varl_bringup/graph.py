@@ -1,0 +1,217 @@
+"""The one description of the graph: its launch arguments, and from their values the nodes that make it up.
+
+``ros2 launch`` and the ``varl`` runner both bring up what this module describes; adding a node is a change here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from varl_common.config import load_yaml
+from varl_common.errors import VarlError
+from varl_robot_env.paths import config_file, config_folder, resolve
+
+from varl_bringup.arguments import Argument, complete, namespace
+from varl_bringup.installed import is_installed
+from varl_bringup.launch_arguments import EVALUATE_ARGUMENTS, training_arguments
+from varl_bringup.parameter_files import ParameterFiles
+from varl_bringup.recorded import read_launch
+
+ParameterValue = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Node:
+    """A process of the graph. Its name is also the section of its parameters in the YAML files."""
+
+    package: str
+    executable: str
+    parameter_files: tuple[Path, ...] = ()
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    essential: bool = True  # the run ends when it does
+
+    @property
+    def name(self) -> str:
+        return self.executable
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What to bring up. The run ends when ``main`` ends, or when any other node dies."""
+
+    program: str
+    values: Mapping[str, str]  # the launch arguments, completed
+    main: Node
+    others: tuple[Node, ...]
+    namespace: str
+    log_level: str
+    simulated: bool  # nothing outside this host takes part
+    run_dir: Path
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        return (*self.others, self.main)
+
+    @property
+    def starts_run(self) -> bool:
+        """Whether this begins a new run in ``run_dir``."""
+        return self.program != "evaluate" and self.values["resume"] == "false"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables for the nodes, where the user has not set them."""
+        environment = {"OMP_NUM_THREADS": "1"}  # spinning threads of several processes slow each other down
+        if self.simulated:
+            environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+            environment["FASTDDS_DEFAULT_PROFILES_FILE"] = str(config_folder() / "dds/one_host.xml")
+        return environment
+
+
+@dataclass(frozen=True)
+class Program:
+    """Something a user starts by name: its arguments, and the graph that their values describe."""
+
+    name: str
+    description: str
+    arguments: tuple[Argument, ...]
+    build: Callable[[dict[str, str]], Graph]
+
+    def graph(self, given: Mapping[str, str]) -> Graph:
+        """The graph for the arguments ``given``.
+
+        Raises:
+            VarlError: an argument or a file that it names is wrong, or something it needs is not installed.
+        """
+        return self.build(complete(self.arguments, given))
+
+
+def _train_sim(values: dict[str, str]) -> Graph:
+    return _training("train_sim", values)
+
+
+def _train_real(values: dict[str, str]) -> Graph:
+    return _training("train_real", values)
+
+
+def _training(program: str, values: dict[str, str]) -> Graph:
+    if values["resume"] == "true":
+        if not values["run_dir"]:
+            raise VarlError("resume:=true needs the run's folder; add run_dir:=runs/latest")
+        values = _resumed(program, values)
+    run_dir = Path(values["run_dir"] or _new_run_dir(values)).expanduser().absolute()
+    values["run_dir"] = str(run_dir)
+    files = ParameterFiles(values["params_file"])
+    learner: dict[str, ParameterValue] = {
+        "run_dir": str(run_dir),
+        "seed": int(values["seed"]),
+        "resume": values["resume"] == "true",
+        "advisor": values["advisor"],
+    }
+    if values["steps"]:
+        learner["steps"] = int(values["steps"])
+    nodes = _robot(program, values, files)
+    if values["advisor"] != "none":
+        nodes.append(Node("varl_vlm_advisor", "advisor", files.of("advisor"), {"backend": values["advisor"]}))
+    nodes += _watchers(values, run_dir, files)
+    return _graph(program, values, Node("varl_agent", "learner", files.of("learner", "agent"), learner), nodes, run_dir)
+
+
+def _evaluate(values: dict[str, str]) -> Graph:
+    run_dir = Path(values["run"]).expanduser().resolve()
+    program, recorded = read_launch(run_dir)
+    trained = {argument.name: argument.default for argument in PROGRAMS[program].arguments} | recorded
+    values = trained | {name: value for name, value in values.items() if value}
+    files = ParameterFiles(values["params_file"])
+    evaluate: dict[str, ParameterValue] = {
+        "run_dir": str(run_dir),
+        "episodes": int(values["episodes"]),
+        "seed": int(values["seed"]),
+    }
+    nodes = _robot(program, values, files)
+    return _graph("evaluate", values, Node("varl_agent", "evaluate", files.of("evaluate"), evaluate), nodes, run_dir)
+
+
+def _robot(program: str, values: Mapping[str, str], files: ParameterFiles) -> list[Node]:
+    """The env node, and the simulator that it drives unless the arm is real."""
+    robot_file = _existing("robot", config_file("robots", values["robot"]))
+    task_file = _existing("task", config_file("tasks", values["task"]))
+    backend = values["backend"]
+    if backend == "gazebo":
+        raise VarlError("backend:=gazebo needs a Gazebo world, which VARL does not have yet; use backend:=mujoco")
+    if program == "train_sim" and backend == "real":
+        raise VarlError("train_sim trains in a simulator; for backend:=real use train_real")
+    nodes = []
+    if backend == "mujoco":
+        # A simulator under train_real runs by the wall clock, as an arm does.
+        simulator: dict[str, ParameterValue] = {
+            "robot_file": str(robot_file),
+            "lock_step": program == "train_sim",
+        }
+        nodes.append(Node("varl_robot_env", "simulator", files.of("simulator"), simulator))
+    env: dict[str, ParameterValue] = {"robot_file": str(robot_file), "task_file": str(task_file), "backend": backend}
+    return [*nodes, Node("varl_robot_env", "env", files.of("env"), env)]
+
+
+def _watchers(values: Mapping[str, str], run_dir: Path, files: ParameterFiles) -> list[Node]:
+    """Nodes that only look on: RViz, the recorder."""
+    nodes = []
+    if values["rviz"] == "true":
+        for package in ("rviz2", "robot_state_publisher"):
+            if not is_installed(package):
+                raise VarlError(f"rviz:=true needs the ROS 2 package {package}, which is not installed; leave rviz out")
+        robot_file = config_file("robots", values["robot"])
+        urdf = resolve(str(load_yaml(robot_file)["urdf"]), robot_file).read_text(encoding="utf-8")
+        nodes.append(Node("robot_state_publisher", "robot_state_publisher", (), {"robot_description": urdf}))
+        rviz_config = str(config_folder() / "rviz/varl.rviz")
+        nodes.append(Node("rviz2", "rviz2", arguments=("-d", rviz_config), essential=False))
+    if values["record"] == "true":
+        nodes.append(Node("varl_bringup", "recorder", files.of("recorder"), {"bag": str(run_dir / "bag")}))
+    return nodes
+
+
+def _graph(program: str, values: dict[str, str], main: Node, others: Sequence[Node], run_dir: Path) -> Graph:
+    return Graph(
+        program=program,
+        values=values,
+        main=main,
+        others=tuple(others),
+        namespace=namespace(values["namespace"]) if values["namespace"] else "",
+        log_level=values["log_level"],
+        simulated=values["backend"] != "real",
+        run_dir=run_dir,
+    )
+
+
+def _resumed(program: str, values: dict[str, str]) -> dict[str, str]:
+    """The arguments that the run was started with, overridden by those that are not left at their defaults."""
+    recorded_program, recorded = read_launch(Path(values["run_dir"]).expanduser())
+    if recorded_program != program:
+        raise VarlError(f"{values['run_dir']} was started by {recorded_program}; resume it with that")
+    defaults = {argument.name: argument.default for argument in PROGRAMS[program].arguments}
+    return values | {name: value for name, value in recorded.items() if values[name] == defaults[name]}
+
+
+def _new_run_dir(values: Mapping[str, str]) -> str:
+    algorithm = "sac" if values["advisor"] == "none" else "varl"
+    task = Path(values["task"]).stem
+    return f"runs/{task}-{algorithm}-s{values['seed']}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _existing(what: str, path: Path) -> Path:
+    if not path.is_file():
+        raise VarlError(f"{what} file {path} does not exist; name one of config/{what}s or a YAML file that there is")
+    return path.expanduser().absolute()
+
+
+PROGRAMS = {
+    program.name: program
+    for program in (
+        Program("train_sim", "Train an arm in simulation, in lock-step.", training_arguments("mujoco"), _train_sim),
+        Program("train_real", "Train an arm in real time.", training_arguments("real"), _train_real),
+        Program("evaluate", "Replay a run's policy and report its success.", EVALUATE_ARGUMENTS, _evaluate),
+    )
+}

@@ -1,0 +1,94 @@
+"""The graph as a ``launch`` description: what the launch files share."""
+
+from __future__ import annotations
+
+import difflib
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import (
+    DeclareLaunchArgument,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+    Shutdown,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events.process import ProcessExited
+from launch_ros.actions import Node as LaunchNode
+from launch_ros.parameter_descriptions import ParameterValue
+
+from varl_bringup.commands import log_level
+from varl_bringup.graph import PROGRAMS, Graph, Node, Program
+from varl_bringup.recorded import write_launch
+
+
+def describe(name: str) -> LaunchDescription:
+    """The launch description of a program of the graph: ``train_sim``, ``train_real``, ``evaluate``."""
+    program = PROGRAMS[name]
+    declared = [
+        DeclareLaunchArgument(
+            argument.name,
+            default_value=argument.default,
+            description=argument.description,
+            choices=argument.choices or None,
+        )
+        for argument in program.arguments
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=_bring_up, args=[program])])
+
+
+def _bring_up(context: LaunchContext, program: Program) -> list[LaunchDescriptionEntity]:
+    known = [argument.name for argument in program.arguments]
+    given = context.launch_configurations
+    _check_spelling(list(given), known, program)
+    graph = program.graph({name: given[name] for name in known})
+    if graph.starts_run:
+        write_launch(graph.run_dir, graph.program, graph.values)
+    variables = [
+        SetEnvironmentVariable(variable, value)
+        for variable, value in graph.environment.items()
+        if variable not in context.environment
+    ]
+    return [*variables, *(action for node in graph.nodes for action in _actions(graph, node))]
+
+
+def _actions(graph: Graph, node: Node) -> list[LaunchDescriptionEntity]:
+    """The node, and what its end means for the launch."""
+    parameters = {
+        name: ParameterValue(value, value_type=type(value)) if isinstance(value, str) else value
+        for name, value in node.parameters.items()
+    }
+    action = LaunchNode(
+        package=node.package,
+        executable=node.executable,
+        name=node.name,
+        namespace=graph.namespace,
+        parameters=[*map(str, node.parameter_files), parameters],
+        arguments=list(node.arguments),
+        ros_arguments=log_level(graph, node),
+        output="screen",
+        emulate_tty=False,
+    )
+    if not node.essential:
+        return [action]
+
+    def ended(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity | None:
+        if context.is_shutdown:
+            return None
+        if node is graph.main and event.returncode == 0:
+            return Shutdown(reason=f"{node.name} has finished")
+        # What is raised here ends the launch with a non-zero status; an exit handler has no other way to.
+        raise RuntimeError(f"{node.name} ended (status {event.returncode}): stopping the run")
+
+    return [action, RegisterEventHandler(OnProcessExit(target_action=action, on_exit=ended))]
+
+
+def _check_spelling(given: list[str], known: list[str], program: Program) -> None:
+    """``launch`` takes any argument; refuse one that looks like a misspelt one of ours.
+
+    Others may belong to a launch file that includes this one.
+    """
+    for name in set(given) - set(known):
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+        if near:
+            raise RuntimeError(f"{program.name} has no argument {name!r}; did you mean {near[0]!r}?")

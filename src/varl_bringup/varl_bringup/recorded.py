@@ -1,0 +1,62 @@
+"""``launch.yaml`` in a run's folder: how the run was started, so that it can be continued and evaluated."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from pydantic import Field
+from varl_common.config import Config
+from varl_common.errors import VarlError
+
+FILE = "launch.yaml"
+_PARAMS = "params.yaml"
+# What only says how a run is watched or continued does not belong to what it is.
+_NOT_RECORDED = {"run_dir", "resume", "rviz", "record", "log_level"}
+
+
+class _Launch(Config):
+    program: str = Field(pattern="^train_(sim|real)$")
+    arguments: dict[str, str]
+
+
+def write_launch(run_dir: Path, program: str, values: Mapping[str, str]) -> None:
+    """Record how a run is started, with a copy of the user's parameter file.
+
+    Raises:
+        VarlError: the folder holds a run already, or cannot be written.
+    """
+    if (run_dir / "checkpoints").exists():
+        raise VarlError(f"{run_dir} holds a run already; continue it with resume:=true, or name another run_dir")
+    arguments = {name: value for name, value in values.items() if name not in _NOT_RECORDED}
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        if arguments["params_file"]:
+            shutil.copyfile(Path(arguments["params_file"]).expanduser(), run_dir / _PARAMS)
+            arguments["params_file"] = _PARAMS
+        for name in ("task", "robot"):
+            if arguments[name].endswith(".yaml"):
+                arguments[name] = str(Path(arguments[name]).absolute())
+        text = yaml.safe_dump({"program": program, "arguments": arguments}, sort_keys=False)
+        (run_dir / FILE).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise VarlError(f"run_dir {run_dir} cannot be written: {error.strerror}; name a folder you may write") from None
+
+
+def read_launch(run_dir: Path) -> tuple[str, dict[str, str]]:
+    """The program that started a run, and its launch arguments.
+
+    Raises:
+        VarlError: there is no such run, or its file is malformed.
+    """
+    if not (run_dir / FILE).is_file():
+        there = sorted(path.parent.name for path in run_dir.parent.glob(f"*/{FILE}") if not path.parent.is_symlink())
+        remedy = f"there are: {', '.join(there)}" if there else "train one first: varl train_sim"
+        raise VarlError(f"{run_dir} is not a run ({FILE} is missing); {remedy}")
+    launch = _Launch.from_yaml(run_dir / FILE)
+    arguments = dict(launch.arguments)
+    if arguments.get("params_file"):
+        arguments["params_file"] = str(run_dir / arguments["params_file"])
+    return launch.program, arguments
