@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stable_baselines3 import SAC
 from varl_agent.checkpoint import Identity
 from varl_agent.control import Control
+from varl_agent.figures import Figures
 from varl_agent.learning import Learning, LearningBeside
 from varl_agent.parallel_env import ParallelEnv
-from varl_agent.record import Record
 from varl_agent.run_folder import RunFolder
 from varl_agent.training import Schedule, Stopped, Training
+from varl_agent.varl import VARL
 from varl_common.errors import VarlError
 
 from varl_agent import checkpoint
@@ -26,16 +26,25 @@ def make(
     path: Path,
     steps: int = 200,
     arms: int = 1,
-    observe: Callable[[Record], object] = lambda record: None,
+    observe: Callable[[Figures], object] = lambda figures: None,
     control: Control | None = None,
     beside: bool = False,
     utd: float = 1.0,
     seed: int = 0,
+    update: str = "auto",
 ) -> Training:
     control = control or Control()
     env = ParallelEnv([env_type() for _ in range(arms)], seed)
-    model = SAC("MlpPolicy", env, seed=seed, learning_starts=50, batch_size=16, buffer_size=5000,
-                policy_kwargs={"net_arch": [16, 16]})  # fmt: skip
+    model = VARL(
+        "MlpPolicy",
+        env,
+        seed=seed,
+        learning_starts=50,
+        batch_size=16,
+        buffer_size=5000,
+        policy_kwargs={"net_arch": [16, 16]},
+        update=update,
+    )
     stopping = control.stopping.is_set
     learning = LearningBeside(model, utd, stopping, backlog=50) if beside else Learning(model, utd, stopping)
     schedule = Schedule(steps, 60, 3, 40, 3, lock_step=not beside)
@@ -80,23 +89,23 @@ def test_evaluation_does_not_change_training(point_reach: Any, tmp_path: Path) -
     assert plain.record.episodes == evaluated.record.episodes
 
 
-@pytest.mark.parametrize(("arms", "stop_at"), [(1, 30), (1, 97), (2, 132)])
+@pytest.mark.parametrize(("arms", "stop_at", "update"), [(1, 30, "fast"), (1, 97, "fast"), (2, 132, "autograd")])
 def test_a_stopped_and_resumed_run_equals_the_uninterrupted_one(
-    point_reach: Any, tmp_path: Path, arms: int, stop_at: int
+    point_reach: Any, tmp_path: Path, arms: int, stop_at: int, update: str
 ) -> None:
-    whole = make(point_reach, tmp_path / "whole", arms=arms)
+    whole = make(point_reach, tmp_path / "whole", arms=arms, update=update)
     whole.run()
 
     control = Control()
 
-    def stop(record: Record) -> None:
-        if record.step == stop_at:
+    def stop(figures: Figures) -> None:
+        if figures.record.step == stop_at:
             control.stop()
 
-    part = make(point_reach, tmp_path / "part", arms=arms, observe=stop, control=control)
+    part = make(point_reach, tmp_path / "part", arms=arms, update=update, observe=stop, control=control)
     with pytest.raises(Stopped):
         part.run()
-    rest = make(point_reach, tmp_path / "part", arms=arms)
+    rest = make(point_reach, tmp_path / "part", arms=arms, update=update)
     assert f"step {stop_at}" in rest.resume()
     # What the replay holds is restored apart from the checkpoint.
     rest.model.replay_buffer = part.model.replay_buffer

@@ -20,11 +20,6 @@ class Control:
         """End the training after the present step, with a checkpoint."""
         self.stopping.set()
 
-    def wait_while_paused(self) -> None:
-        """Return when the pause is over, the training is to stop, or a checkpoint is wanted."""
-        while self.paused.is_set() and not self.stopping.wait(0.05) and not self.save_wanted.is_set():
-            pass
-
 
 class Interrupts:
     """Ctrl-C and SIGTERM ask ``control`` to stop; what does not hear it within ``patience`` seconds is interrupted.
@@ -33,7 +28,7 @@ class Interrupts:
     Ctrl-C in a process group arrives more than once: all but the first are ignored.
     """
 
-    def __init__(self, control: Control, patience: float = 2.0) -> None:
+    def __init__(self, control: Control, patience: float = 1.5) -> None:
         self._control = control
         self._patience = patience
 

@@ -6,6 +6,8 @@ an environment's state is known by its episode's number and the actions taken in
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -16,6 +18,8 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
+
+LATENCIES = 1000
 
 Observation = NDArray[np.float32]
 Action = NDArray[np.float32]
@@ -40,6 +44,8 @@ class ParallelEnv(VecEnv):
         self.episodes = [-1] * len(self.envs)
         self.actions: list[list[Action]] = [[] for _ in self.envs]
         self.returns = [0.0] * len(self.envs)
+        self.latencies: deque[float] = deque(maxlen=LATENCIES)  # seconds from an observation to its action, newest last
+        self._observed_at: float | None = None
         # The last environment runs in the caller's thread: with one there is no thread to hand over to.
         self._threads = ThreadPoolExecutor(max(len(self.envs) - 1, 1), thread_name_prefix="env")
         first = self.envs[0]
@@ -64,10 +70,14 @@ class ParallelEnv(VecEnv):
         return np.stack(self.on_all(self._begin))
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
+        if self._observed_at is not None:
+            self.latencies.append(time.perf_counter() - self._observed_at)
         self._pending = actions
 
     def step_wait(self) -> VecEnvStepReturn:
         results = self.on_all(self._step)
+        ended = any(result[2] for result in results)
+        self._observed_at = None if ended else time.perf_counter()  # after a reset the robot rests
         observations, rewards, dones, infos = zip(*results, strict=True)
         return np.stack(observations), np.array(rewards, np.float32), np.array(dones), list(infos)
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from stable_baselines3 import SAC
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 
@@ -17,11 +16,15 @@ from varl_agent import checkpoint
 from varl_agent.checkpoint import Identity
 from varl_agent.control import Control
 from varl_agent.episodes import Played, evaluate
+from varl_agent.figures import Figures, Gauge
 from varl_agent.learning import Learning
 from varl_agent.model_state import model_state, restore_model
 from varl_agent.parallel_env import ParallelEnv
 from varl_agent.record import Episode, Evaluation, Phase, Record
 from varl_agent.run_folder import RunFolder
+from varl_agent.varl import VARL
+
+LOG_EVERY = 4  # episodes between two entries of TensorBoard, as in Stable-Baselines3
 
 
 class Stopped(Exception):
@@ -48,14 +51,14 @@ class Training:
 
     def __init__(
         self,
-        model: SAC,
+        model: VARL,
         env: ParallelEnv,
         folder: RunFolder,
         identity: Identity,
         schedule: Schedule,
         learning: Learning,
         control: Control,
-        observe: Callable[[Record], object] = lambda record: None,
+        observe: Callable[[Figures], object] = lambda figures: None,
     ) -> None:
         self.model = model
         self.env = env
@@ -65,8 +68,9 @@ class Training:
         self.learning = learning
         self.control = control
         self.record = Record(schedule.steps)
+        self.gauge = Gauge(model, env)
         self._observe = observe
-        self._saved_at = self._evaluated_at = 0
+        self._saved_at = self._evaluated_at = self._logged = 0
         self._resumed = False
 
     def resume(self) -> str:
@@ -92,6 +96,7 @@ class Training:
             self.model.learn(
                 self.schedule.steps - self.model.num_timesteps,
                 callback=_BetweenSteps(self),
+                log_interval=None,  # type: ignore[arg-type]  # logged between two episodes, see below
                 reset_num_timesteps=not self._resumed,
             )
             self.learning.finish()
@@ -140,9 +145,9 @@ class Training:
         return played
 
     def observe(self) -> None:
-        """Bring the record up to date and show it."""
+        """Bring the record up to date and show the figures."""
         self.record.step, self.record.updates = self.model.num_timesteps, self.model._n_updates
-        self._observe(self.record)
+        self._observe(self.gauge.read(self.record))
 
     def between_steps(self) -> None:
         """Whatever is due between two steps."""
@@ -157,6 +162,10 @@ class Training:
         if all(self.env.actions):
             return  # what follows takes its time: only where a robot rests at the start of an episode
         step = self.model.num_timesteps
+        if len(self.record.episodes) - self._logged >= LOG_EVERY:
+            self._logged = len(self.record.episodes)
+            with self.learning.between_updates:  # the learning thread logs as well
+                self.model.dump_logs()
         if step - self._evaluated_at >= self.schedule.evaluate_every > 0:
             self._evaluated_at = step
             self.evaluate(self.schedule.evaluation_episodes)

@@ -19,6 +19,7 @@ from varl_common.config import Config, did_you_mean
 from varl_common.errors import VarlError
 
 ConfigT = TypeVar("ConfigT", bound=Config)
+NodeT = TypeVar("NodeT", bound=Node)
 
 # Parameters that rclpy itself understands on every node.
 _BUILT_IN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
@@ -50,7 +51,7 @@ def declare_parameters(node: Node, model: type[ConfigT]) -> ConfigT:
     return model.from_dict(values, node.get_name())
 
 
-def run_node(make: Callable[[], Node], spin: Callable[[Node], None] = rclpy.spin) -> None:
+def run_node(make: Callable[[], NodeT], spin: Callable[[NodeT], None] = rclpy.spin) -> None:
     """Body of a node's ``main``: initialise, make the node, spin it until Ctrl-C or shutdown, tear down.
 
     Exits with status 0 after an orderly end, 2 with one line on stderr after a :class:`VarlError`.

@@ -1,0 +1,202 @@
+"""The node ``learner``: acts and learns on the robots of its graph, asks for advice, leaves a run folder."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any, cast
+
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+from varl_common.errors import VarlError
+from varl_common.node import declare_parameters, run_node
+from varl_robot_env.convert import to_description_msg
+from varl_robot_env.description import EnvDescription
+from varl_robot_env.ros_env import RosEnv
+
+from varl_agent.control import Control, Interrupts
+from varl_agent.episodes import EVALUATION_STREAM, Played, play
+from varl_agent.figures import Figures
+from varl_agent.parallel_env import ParallelEnv, episode_seed
+from varl_agent.progress import make_display
+from varl_agent.record import Phase
+from varl_agent.report import print_table, save_pictures, summary, write_report
+from varl_agent.ros_advisor import RosAdvisor
+from varl_agent.run_folder import RunFolder
+from varl_agent.settings import LearnerSettings, make_learning, make_model
+from varl_agent.status import StatusTopic
+from varl_agent.training import Schedule, Stopped, Training, describe
+from varl_agent.waiting import wait_for
+
+FILMED = 3  # episodes in the pictures of the trained policy
+ADVISOR_PATIENCE = 10.0  # seconds: training can do without
+
+
+class LearnerNode(Node):
+    """Parameters, topics and services; :func:`train` is what it does."""
+
+    def __init__(self) -> None:
+        super().__init__("learner")
+        self.settings = declare_parameters(self, LearnerSettings)
+        self.control = Control()
+        self.folder = RunFolder(self.settings.run_dir)
+        self.status = StatusTopic(self, self.folder.name, self.settings.steps)
+        self.display = make_display(os.environ.get("VARL_TTY") == "1")
+        for name in ("pause", "resume", "save", "stop"):
+            self.create_service(Trigger, f"~/{name}", getattr(self, f"_{name}"))
+
+    def show(self, figures: Figures) -> None:
+        """To the terminal and the status topic."""
+        self.display.show(figures)
+        self.status.show(figures)
+
+    def _pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self.control.paused.set()
+        return _done(response, "pauses after the present step; call resume to go on")
+
+    def _resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self.control.paused.clear()
+        return _done(response, "goes on")
+
+    def _save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self.control.save_wanted.set()
+        return _done(response, f"saves a checkpoint in {self.folder.checkpoints} after the present step")
+
+    def _stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self.control.stop()
+        return _done(response, "saves a checkpoint and ends after the present step")
+
+
+def _done(response: Trigger.Response, message: str) -> Trigger.Response:
+    response.success, response.message = True, message
+    return response
+
+
+def train(node: LearnerNode) -> None:
+    """The node's life, in the main thread; its callbacks run in another.
+
+    Raises:
+        VarlError: a node is missing or died, or a parameter or checkpoint does not fit.
+        SystemExit: 130 after Ctrl-C.
+    """
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    spinning = threading.Thread(target=executor.spin, name="spin", daemon=True)
+    with Interrupts(node.control) as interrupts:
+        spinning.start()
+        try:
+            _train(node)
+        except (KeyboardInterrupt, Stopped):
+            interrupts.calm()
+            words = f"stopped; go on with: varl train_sim run_dir:={node.folder.path} resume:=true"
+            node.status.end(Phase.PAUSED, words)
+            node.display.say(words)
+            if node.control.interrupted:
+                raise SystemExit(130) from None
+        except Exception as error:
+            node.status.end(Phase.FAILED, str(error))
+            raise
+        finally:
+            node.display.close()
+            executor.shutdown(timeout_sec=1.0)
+
+
+def _train(node: LearnerNode) -> None:
+    settings, folder, control = node.settings, node.folder, node.control
+    folder.reopen() if settings.resume else folder.create()
+    robots = _robots(node)
+    description = robots[0].description
+    lock_step = description.lock_step
+    advisor = _advisor(node, description)
+    env = ParallelEnv(robots, settings.seed)
+    model = make_model(settings, env, advisor, lock_step)
+    training = Training(
+        model,
+        env,
+        folder,
+        describe(description),
+        Schedule(
+            settings.steps,
+            settings.evaluate_every,
+            settings.evaluation_episodes,
+            settings.checkpoint_every,
+            settings.keep_checkpoints,
+            lock_step,
+        ),
+        make_learning(settings, model, control.stopping.is_set, lock_step),
+        control,
+        node.show,
+    )
+    if settings.resume:
+        node.display.say(training.resume())
+    folder.write_config({"learner": settings.model_dump(), "env": _plain(description), "versions": _versions()})
+    folder.point_latest()
+    node.display.say(f"learns {description.task} with {description.robot} on {description.backend}: {folder.path}")
+    training.run()
+
+    final = training.evaluate(settings.final_episodes)
+    pictures = save_pictures(folder, _film(training, settings.seed))
+    values = summary(training.gauge.read(training.record), description.task, settings.seed, settings.advisor, final)
+    write_report(folder, values, training.record)
+    node.display.close()
+    print_table(values, folder, _next(folder, [str(path) for path in pictures]))
+    node.status.end(Phase.FINISHED, f"success {values['success_rate']:.2f}")
+
+
+def _robots(node: LearnerNode) -> list[RosEnv]:
+    """A client for each env node, once they are all there; says every few seconds which is missing."""
+    return [RosEnv(node, env_name=name, timeout=node.settings.patience) for name in node.settings.envs]
+
+
+def _advisor(node: LearnerNode, description: EnvDescription) -> RosAdvisor | None:
+    """A client of the advisor node; training goes on where it does not come."""
+    if node.settings.advisor == "none":
+        return None
+    # The scripted stand-in looks at the state alone: no need to render for it.
+    wants_frames = node.settings.advisor != "scripted"
+    advisor = RosAdvisor(node, to_description_msg(description), node.settings.advice.deadline, "advisor", wants_frames)
+    try:
+        there = {"the node 'advisor'": lambda: advisor.ready}
+        wait_for(there, ADVISOR_PATIENCE, node.display.say, node.control.stopping.is_set)
+    except VarlError as error:
+        node.display.say(f"goes on without advice for now: {error}")
+    return advisor
+
+
+def _film(training: Training, seed: int) -> list[Played]:
+    """A few episodes of the trained policy, with pictures."""
+    robot = cast(RosEnv, training.env.envs[0])
+    if not robot.description.cameras:
+        return []
+    robot.capture = True
+    try:
+        return [play(training.model, robot, episode_seed(seed, EVALUATION_STREAM, i)) for i in range(FILMED)]
+    finally:
+        robot.capture = False
+
+
+def _next(folder: RunFolder, pictures: list[str]) -> list[tuple[str, str]]:
+    run = os.path.relpath(folder.path)
+    shown = [(f"xdg-open {os.path.relpath(pictures[-1])}", "see what it learned")] if pictures else []
+    return [
+        (f"varl evaluate run:={run}", "play the policy again"),
+        *shown,
+        (f"tensorboard --logdir {run}/tensorboard", "every curve"),
+    ]
+
+
+def _plain(description: EnvDescription) -> dict[str, Any]:
+    """A description without numpy, for YAML."""
+    return {key: value.tolist() if hasattr(value, "tolist") else value for key, value in asdict(description).items()}
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("torch", "stable_baselines3", "gymnasium", "numpy")}
+
+
+def main() -> None:
+    """Run the node."""
+    run_node(LearnerNode, train)
