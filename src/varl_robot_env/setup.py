@@ -10,7 +10,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
-        (f"share/{NAME}/urdf", ["urdf/varl_arm.urdf"]),
+        (f"share/{NAME}/urdf", ["urdf/varl_arm.urdf", "urdf/standin_ur5e.urdf"]),
     ],
     install_requires=["setuptools", "gymnasium", "mujoco", "numpy"],
     extras_require={"test": ["pytest", "hypothesis"]},
@@ -21,6 +21,8 @@ setup(
             f"realsense = {NAME}.realsense_node:main",
             f"perception = {NAME}.perception_node:main",
             f"calibrate = {NAME}.calibrate_node:main",
+            f"standin_driver = {NAME}.standin.driver_node:main",
+            f"standin_camera = {NAME}.standin.camera_node:main",
         ]
     },
     zip_safe=True,
