@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
-from rclpy.executors import ExternalShutdownException
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.node import Node
 from std_srvs.srv import Trigger
 from varl_common.config import Config
 from varl_common.node import declare_parameters, run_node
@@ -20,7 +16,7 @@ from varl_interfaces.srv import DescribeEnv, Reset, Step
 from varl_robot_env.arm import ArmError, StaleState
 from varl_robot_env.convert import to_description_msg, to_observation_msg
 from varl_robot_env.env_core import EnvCore, NeedsReset
-from varl_robot_env.group_executor import GroupExecutor
+from varl_robot_env.hot_loop import spin_hot
 from varl_robot_env.robot import RobotConfig
 from varl_robot_env.ros_arm import RosArm, check_backend
 from varl_robot_env.safety import RefusedAction, Stopped
@@ -49,24 +45,25 @@ class EnvParameters(Config):
 class EnvNode(LifecycleNode):
     """A lifecycle node: it answers Step and Reset while active, and refuses them with a status otherwise.
 
-    Two threads: one executes the services that an agent calls and blocks in them for a control period, the other what
-    must not wait for that: the arm's topics, and the safety stop (``~/stop``, ``~/rearm``).
+    One thread has what an agent calls and, while that waits, the arm's topics and the safety stop (``~/stop``,
+    ``~/rearm``). Another has the lifecycle and the parameters.
     """
 
     def __init__(self) -> None:
         super().__init__("env")
         self._config = parameters = declare_parameters(self, EnvParameters)
         check_backend(parameters.backend)
-        self._arm_group = MutuallyExclusiveCallbackGroup()
+        self._agent_group, self._arm_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
+        self.hot_groups = (self._arm_group, self._agent_group)
         robot = RobotConfig.from_yaml(parameters.robot_file)
         self._arm = RosArm(self, robot, self._arm_group)
         task = load_task(parameters.task_file)
         self._core = EnvCore(task, robot, self._arm, parameters.backend, parameters.reward == "dense")
         self._active = False
         self._missing: str | None = "the robot's state has not been asked for yet"
-        self.create_service(Step, "~/step", self._step)
-        self.create_service(Reset, "~/reset", self._reset)
-        self.create_service(DescribeEnv, "~/describe", self._describe)
+        self.create_service(Step, "~/step", self._step, callback_group=self._agent_group)
+        self.create_service(Reset, "~/reset", self._reset, callback_group=self._agent_group)
+        self.create_service(DescribeEnv, "~/describe", self._describe, callback_group=self._agent_group)
         self.create_service(Trigger, "~/stop", self._stop, callback_group=self._arm_group)
         self.create_service(Trigger, "~/rearm", self._rearm, callback_group=self._arm_group)
         if parameters.autostart:
@@ -80,14 +77,6 @@ class EnvNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._active = False
         return super().on_deactivate(state)
-
-    def takes_arm(self, group: CallbackGroup) -> bool:
-        """Whether the callbacks of ``group`` must not wait for a step."""
-        return group is self._arm_group
-
-    def takes_rest(self, group: CallbackGroup) -> bool:
-        """Whether the callbacks of ``group`` may wait for a step."""
-        return group is not self._arm_group
 
     def _describe(self, request: DescribeEnv.Request, response: DescribeEnv.Response) -> DescribeEnv.Response:
         response.message = self._not_ready()
@@ -156,22 +145,4 @@ class EnvNode(LifecycleNode):
 
 def main() -> None:
     """Entry point of the ``env`` executable."""
-    run_node(EnvNode, _spin)
-
-
-def _spin(node: Node) -> None:
-    assert isinstance(node, EnvNode)
-    arm, rest = GroupExecutor(node, node.takes_arm), GroupExecutor(node, node.takes_rest)
-    thread = threading.Thread(target=_spin_quietly, args=[arm], daemon=True)
-    thread.start()
-    try:
-        rest.spin()
-    finally:
-        arm.shutdown(timeout_sec=0)
-        rest.shutdown(timeout_sec=0)
-        thread.join(1.0)
-
-
-def _spin_quietly(executor: GroupExecutor) -> None:
-    with contextlib.suppress(ExternalShutdownException, KeyboardInterrupt):
-        executor.spin()
+    run_node(EnvNode, lambda node: spin_hot(node, *cast(EnvNode, node).hot_groups))

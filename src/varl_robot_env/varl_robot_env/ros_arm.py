@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from varl_interfaces.srv import Advance, SetScene
 from varl_robot_env.arm import ArmError, ArmState, StaleState
 from varl_robot_env.camera import Frame
 from varl_robot_env.convert import from_pose_msg, to_doubles, to_duration, to_ns, to_pose_msg, to_time
+from varl_robot_env.hot_loop import HotLoop
 from varl_robot_env.pacer import Pacer
 from varl_robot_env.robot import RobotConfig
 from varl_robot_env.ros_cameras import RosCameras
@@ -33,17 +33,19 @@ _ANSWER_TIMEOUT = 3.0
 class RosArm:
     """An :class:`~varl_robot_env.arm.Arm` on joint_states, entities, joint_trajectory and camera topics.
 
-    Its callbacks are in ``group``, which must be spun by another thread than the one that calls its methods.
+    Its callbacks are in ``group``. Whoever calls its methods must be in the thread that spins that group: the methods
+    spin it themselves while they wait.
     """
 
     def __init__(self, node: Node, robot: RobotConfig, group: CallbackGroup) -> None:
         self._node, self._robot = node, robot
-        self._news = threading.Condition()
+        self._loop = HotLoop(node, group)
         self._joint_state: JointState | None = None
+        self._stamp_due = 0
         self._joint_state_at = 0.0  # monotonic time of its receipt, s
         self._entities: Entities | None = None
-        self._pacer = Pacer(robot.control_period)
-        self._images = RosCameras(node, robot.cameras, group)
+        self._pacer = Pacer(robot.control_period, self._loop)
+        self._images = RosCameras(node, robot.cameras, group, self._loop)
         self.cameras = [camera.name for camera in robot.cameras]
         self.lock_step = False
 
@@ -59,7 +61,7 @@ class RosArm:
     def missing(self) -> str | None:
         """What keeps the arm from moving yet, in a sentence; None when it is ready."""
         if not self._advance.service_is_ready() or not self._set_scene.service_is_ready():
-            return f"waiting for the service {self._advance.srv_name}; start the simulator node"
+            return f"waiting for the service {self._advance.service_name}; start the simulator node"
         for publisher in self._commands.values():
             if not publisher.get_subscription_count():
                 return f"nobody obeys the topic {publisher.topic_name}; start the controller"
@@ -114,32 +116,30 @@ class RosArm:
         self._commands[controller].publish(message)
 
     def _call(self, client: Any, request: Any) -> Any:
-        done = threading.Event()
         future = client.call_async(request)
-        future.add_done_callback(lambda _: done.set())
-        if not done.wait(_ANSWER_TIMEOUT):
+        if not self._loop.spin_until(future.done, _ANSWER_TIMEOUT):
             client.remove_pending_request(future)
-            raise ArmError(f"{client.srv_name} did not answer within {_ANSWER_TIMEOUT:g} s; check the simulator node")
+            raise ArmError(f"{client.service_name} gave no answer for {_ANSWER_TIMEOUT:g} s; check the simulator node")
         return future.result()
 
     def _state(self, stamp_ns: int | None, capture: bool) -> ArmState:
         """The state with that stamp, which is on its way, or, in real time, the newest."""
-        with self._news:
-            if stamp_ns is not None and self.lock_step:
-                fresh: Callable[[], bool] = lambda: self._stamp() == stamp_ns == self._entities_stamp()  # noqa: E731
-                limit = _ANSWER_TIMEOUT
-            elif stamp_ns is not None:
-                fresh, limit = lambda: min(self._stamp(), self._entities_stamp()) >= stamp_ns, _ANSWER_TIMEOUT
-            else:
-                limit = self._robot.safety.stale_after
-                fresh = lambda: time.monotonic() - self._joint_state_at <= limit  # noqa: E731
-            if not self._news.wait_for(fresh, limit):
-                age = time.monotonic() - self._joint_state_at
-                raise StaleState(f"the newest joint state is {age:.1f} s old; check the driver or simulator")
-            message = self._joint_state
-        assert message is not None
+        if stamp_ns is not None:
+            self._stamp_due = stamp_ns
+            came = self._loop.spin_until(self._is_due, _ANSWER_TIMEOUT)
+        else:
+            came = self._loop.spin_until(self._is_fresh, self._robot.safety.stale_after)
+        if not came or self._joint_state is None:
+            age = time.monotonic() - self._joint_state_at
+            raise StaleState(f"the newest joint state is {age:.1f} s old; check the driver or simulator")
         self._images.want(capture)
-        return self._read(message)
+        return self._read(self._joint_state)
+
+    def _is_due(self) -> bool:
+        return self._stamp() >= self._stamp_due and self._entities_stamp() >= self._stamp_due
+
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._joint_state_at <= self._robot.safety.stale_after
 
     def _read(self, message: JointState) -> ArmState:
         index = {name: row for row, name in enumerate(message.name)}
@@ -171,14 +171,10 @@ class RosArm:
         return to_ns(self._entities.header.stamp) if self._entities else -1
 
     def _take_joints(self, message: JointState) -> None:
-        with self._news:
-            self._joint_state, self._joint_state_at = message, time.monotonic()
-            self._news.notify_all()
+        self._joint_state, self._joint_state_at = message, time.monotonic()
 
     def _take_entities(self, message: Entities) -> None:
-        with self._news:
-            self._entities = message
-            self._news.notify_all()
+        self._entities = message
 
 
 def check_backend(backend: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,6 +16,7 @@ from varl_common.qos import SENSOR_OUT
 
 from varl_robot_env.camera import Frame, encode_jpeg
 from varl_robot_env.convert import from_image_msg, to_ns
+from varl_robot_env.hot_loop import HotLoop
 from varl_robot_env.robot import CameraConfig
 from varl_robot_env.types import Pose
 
@@ -29,9 +29,8 @@ _LINGER = 5.0
 class RosCameras:
     """The newest picture and intrinsics of each camera."""
 
-    def __init__(self, node: Node, cameras: Sequence[CameraConfig], group: CallbackGroup) -> None:
-        self._node, self._cameras, self._group = node, cameras, group
-        self._news = threading.Condition()
+    def __init__(self, node: Node, cameras: Sequence[CameraConfig], group: CallbackGroup, loop: HotLoop) -> None:
+        self._node, self._cameras, self._group, self._loop = node, cameras, group, loop
         self._images: dict[str, Image] = {}
         self._infos: dict[str, CameraInfo] = {}
         self._subscriptions: list[Any] = []
@@ -71,16 +70,14 @@ class RosCameras:
                 ready: Callable[[], bool] = partial(self._images.__contains__, name)
             else:
                 ready = partial(self._has, name, stamp_ns)
-            with self._news:
-                # One that failed is not waited for again until it comes back.
-                arrived = self._news.wait_for(ready, 0.0 if name in self._lost else _FRAME_TIMEOUT)
-                image, info = self._images.get(name), self._infos.get(name)
-            if not arrived or image is None:
+            # One that failed is not waited for again until it comes back.
+            if not self._loop.spin_until(ready, 0.0 if name in self._lost else _FRAME_TIMEOUT):
                 if name not in self._lost:
                     self._lost.add(name)
                     self._node.get_logger().warning(f"no picture came on {camera.image_topic}; going on without")
                 continue
             self._lost.discard(name)
+            image, info = self._images[name], self._infos.get(name)
             k = np.array(info.k) if info else np.zeros(9)
             pose = poses.get(name, np.zeros(7))
             frames.append(Frame(name, encode_jpeg(from_image_msg(image)), k, pose, image.header.frame_id))
@@ -105,10 +102,7 @@ class RosCameras:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
-        with self._news:
-            self._images.clear()
+        self._images.clear()
 
     def _take(self, store: dict[str, Any], name: str, message: Any) -> None:
-        with self._news:
-            store[name] = message
-            self._news.notify_all()
+        store[name] = message

@@ -9,7 +9,6 @@ import gymnasium
 import numpy as np
 import rclpy
 from rclpy.client import Client
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from varl_common.errors import VarlError
 
@@ -19,6 +18,7 @@ from varl_robot_env.arm_env import checked_seed, make_spaces
 from varl_robot_env.convert import from_description_msg, from_observation_msg
 from varl_robot_env.description import EnvDescription
 from varl_robot_env.env_core import Observation
+from varl_robot_env.hot_loop import HotLoop
 from varl_robot_env.types import Float32
 
 # Between two reports of what is waited for, s.
@@ -28,6 +28,7 @@ _ASK_EVERY = 0.2
 # An answer takes a control period or, at a reset, a real arm's way home; without one in this time the node is dead, s.
 _STEP_TIMEOUT = 4.0
 _RESET_TIMEOUT = 60.0
+_SLICE = 1.0
 
 
 class EnvUnavailable(VarlError):
@@ -68,8 +69,7 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
             enable_rosout=False,
             start_parameter_services=False,
         )
-        self._executor = SingleThreadedExecutor(context=node.context)
-        self._executor.add_node(self._node)
+        self._loop = HotLoop(self._node, self._node.default_callback_group)
         self._step = self._node.create_client(Step, f"{env_name}/step")
         self._reset = self._node.create_client(Reset, f"{env_name}/reset")
         self._describe = self._node.create_client(DescribeEnv, f"{env_name}/describe")
@@ -100,7 +100,6 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
         return observation.state, response.reward, response.terminated, response.truncated, info
 
     def close(self) -> None:
-        self._executor.shutdown(timeout_sec=0)
         self._node.destroy_node()
 
     def _action(self, action: Float32) -> list[float]:
@@ -127,25 +126,19 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
     def _call(self, client: Client, request: Any, timeout: float) -> Any:
         future = client.call_async(request)
         end = time.monotonic() + timeout
-        while not future.done() and time.monotonic() < end:
-            if not rclpy.ok(context=self._node.context):
-                raise EnvUnavailable("ROS was shut down")
-            # In slices, so as to notice a node that died and said goodbye.
-            self._executor.spin_until_future_complete(future, min(1.0, timeout))
-            if not future.done() and not client.service_is_ready():
-                break
-        if not future.done():
-            client.remove_pending_request(future)
-            raise EnvUnavailable(
-                f"{client.srv_name} did not answer within {timeout:g} s; the {self._name} node is gone"
-            )
+        # In slices, so as to notice a node that died and said goodbye.
+        while not self._loop.spin_until(future.done, min(_SLICE, timeout)):
+            if time.monotonic() > end or not client.service_is_ready():
+                client.remove_pending_request(future)
+                waited = timeout - (end - time.monotonic())
+                raise EnvUnavailable(f"{client.service_name} gave no answer for {waited:.1f} s: is the node alive?")
         return future.result()
 
     def _wait_for_description(self, timeout: float) -> EnvDescription:
         begin = time.monotonic()
         next_report, waits_for = begin + _REPORT_EVERY, ""
         while True:
-            missing = [c.srv_name for c in (self._describe, self._reset, self._step) if not c.service_is_ready()]
+            missing = [c.service_name for c in (self._describe, self._reset, self._step) if not c.service_is_ready()]
             if missing:
                 waits_for = f"waiting for {', '.join(missing)}; start the {self._name} node"
             else:
@@ -159,5 +152,4 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
             if now > next_report:
                 self._logger.warning(waits_for)
                 next_report += _REPORT_EVERY
-            self._executor.spin_once(_ASK_EVERY)
-            time.sleep(0.02)
+            self._loop.spin_until(lambda: False, _ASK_EVERY)

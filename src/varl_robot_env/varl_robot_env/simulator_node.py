@@ -6,10 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
-from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
@@ -21,6 +22,7 @@ from varl_common.qos import COMMAND, SENSOR_OUT
 from varl_interfaces.msg import Entities
 from varl_interfaces.srv import Advance, SetScene
 from varl_robot_env.convert import from_pose_msg, to_doubles, to_image_msg, to_ns, to_pose_msg, to_time
+from varl_robot_env.hot_loop import HotLoop, spin_hot
 from varl_robot_env.robot import RobotConfig
 from varl_robot_env.simulation import Simulation
 from varl_robot_env.world import SimulatorConfig
@@ -49,9 +51,11 @@ class SimulatorNode(Node):
         self._config = declare_parameters(self, SimulatorParameters)
         self._robot = RobotConfig.from_yaml(self._config.robot_file)
         self._simulation = Simulation(self._robot, self._config)
-        self._lock = threading.Lock()  # in real time the simulation has a thread of its own
+        self._lock = threading.RLock()  # in real time the simulation has a thread of its own
+        self._command_group, self._service_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
+        self.hot_groups = (self._command_group, self._service_group)
+        self._command_loop = HotLoop(self, self._command_group)
         self._commands: dict[str, int] = {}  # stamp of the last command by controller, ns
-        self._waiting: tuple[int, list[str], Future, float] | None = None
         self._camera_warned = False
         self._last_published = 0.0
 
@@ -65,9 +69,11 @@ class SimulatorNode(Node):
             self._optical_frame = f"{camera.name}_color_optical_frame"
         for controller in self._simulation.controllers:
             topic = f"{controller}/joint_trajectory"
-            self.create_subscription(JointTrajectory, topic, self._obeys(controller), COMMAND)
-        self.create_service(Advance, "~/advance", self._advance)
-        self.create_service(SetScene, "~/set_scene", self._set_scene)
+            self.create_subscription(
+                JointTrajectory, topic, self._obeys(controller), COMMAND, callback_group=self._command_group
+            )
+        self.create_service(Advance, "~/advance", self._advance, callback_group=self._service_group)
+        self.create_service(SetScene, "~/set_scene", self._set_scene, callback_group=self._service_group)
 
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -105,27 +111,24 @@ class SimulatorNode(Node):
                 self.get_logger().warning(f"{error}; command ignored")
                 return
             self._commands[controller] = to_ns(message.header.stamp)
-            self._stop_waiting()
 
         return obey
 
-    async def _advance(self, request: Advance.Request, response: Advance.Response) -> Advance.Response:
+    def _advance(self, request: Advance.Request, response: Advance.Response) -> Advance.Response:
         if not self._config.lock_step:
             return _answer(response, "the simulator runs in real time; set its parameter lock_step to advance it")
         stamp, controllers = to_ns(request.command_stamp), list(request.controllers)
-        if not self._arrived(stamp, controllers):
-            future = Future()
-            self._waiting = (stamp, controllers, future, time.monotonic() + _COMMAND_TIMEOUT)
-            if not await future:
-                return _answer(response, f"no command with that stamp came for {' and '.join(controllers)}")
-        try:
-            self._simulation.advance(to_ns(request.duration))
-        except VarlError as error:
-            return _answer(response, str(error))
-        if request.duration.sec or request.duration.nanosec:
-            self._publish_state()
-        if request.publish_image:
-            self._publish_image()
+        if not self._command_loop.spin_until(lambda: self._arrived(stamp, controllers), _COMMAND_TIMEOUT):
+            return _answer(response, f"no command with that stamp came for {' and '.join(controllers)}")
+        with self._lock:  # against the idle timer
+            try:
+                self._simulation.advance(to_ns(request.duration))
+            except VarlError as error:
+                return _answer(response, str(error))
+            if request.duration.sec or request.duration.nanosec:
+                self._publish_state()
+            if request.publish_image:
+                self._publish_image()
         response.stamp = to_time(self._simulation.time_ns)
         return _answer(response)
 
@@ -150,20 +153,10 @@ class SimulatorNode(Node):
     def _arrived(self, stamp: int, controllers: list[str]) -> bool:
         return stamp == 0 or all(self._commands.get(controller) == stamp for controller in controllers)
 
-    def _stop_waiting(self) -> None:
-        """Let the Advance that waits go on, if it has what it waits for or has waited long enough."""
-        if self._waiting is None:
-            return
-        stamp, controllers, future, deadline = self._waiting
-        arrived = self._arrived(stamp, controllers)
-        if arrived or time.monotonic() > deadline:
-            self._waiting = None
-            future.set_result(arrived)
-
     def _idle(self) -> None:
-        self._stop_waiting()
-        if time.monotonic() - self._last_published > 1 / _IDLE_RATE:
-            self._publish_state()
+        with self._lock:
+            if time.monotonic() - self._last_published > 1 / _IDLE_RATE:
+                self._publish_state()
 
     def _publish_state(self) -> None:
         header = Header(stamp=to_time(self._simulation.time_ns), frame_id=self._robot.base_frame)
@@ -230,4 +223,4 @@ def _answer(response: Advance.Response | SetScene.Response, problem: str = "") -
 
 def main() -> None:
     """Entry point of the ``simulator`` executable."""
-    run_node(SimulatorNode)
+    run_node(SimulatorNode, lambda node: spin_hot(node, *cast(SimulatorNode, node).hot_groups))
