@@ -66,11 +66,8 @@ def _run(program: Program, words: list[str]) -> int:
 @contextlib.contextmanager
 def _environment(graph: Graph, display: Display) -> Iterator[dict[str, str]]:
     """The environment of the nodes: the user's, completed; in a simulation with a DDS domain of its own."""
-    defaults = graph.environment | {
-        "PYTHONUNBUFFERED": "1",
-        "RCUTILS_CONSOLE_OUTPUT_FORMAT": "[{severity}] {message}",
-    }
-    environment = defaults | os.environ
+    output = {"PYTHONUNBUFFERED": "1", "RCUTILS_CONSOLE_OUTPUT_FORMAT": "[{severity}] {message}"}
+    environment = output | graph.environment(os.environ) | os.environ
     with contextlib.ExitStack() as stack:
         if graph.simulated and "ROS_DOMAIN_ID" not in environment:
             domain = stack.enter_context(_free_domain())

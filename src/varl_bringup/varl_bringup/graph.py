@@ -20,6 +20,9 @@ from varl_bringup.launch_arguments import EVALUATE_ARGUMENTS, training_arguments
 from varl_bringup.parameter_files import ParameterFiles
 from varl_bringup.recorded import read_launch
 
+# Where Fast DDS looks for its profile: the first name is Jazzy's, the second that of later ones.
+DDS_PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+
 ParameterValue = bool | int | float | str
 
 
@@ -61,14 +64,14 @@ class Graph:
         """Whether this begins a new run in ``run_dir``."""
         return self.program != "evaluate" and self.values["resume"] == "false"
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """Environment variables for the nodes, where the user has not set them."""
-        environment = {"OMP_NUM_THREADS": "1"}  # spinning threads of several processes slow each other down
+    def environment(self, user: Mapping[str, str]) -> dict[str, str]:
+        """Environment variables that the nodes get on top of the ``user``'s, none of which is overridden."""
+        variables = {"OMP_NUM_THREADS": "1"}  # spinning threads of several processes slow each other down
         if self.simulated:
-            environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-            environment["FASTDDS_DEFAULT_PROFILES_FILE"] = str(config_folder() / "dds/one_host.xml")
-        return environment
+            variables["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+            if not any(name in user for name in DDS_PROFILES):
+                variables |= dict.fromkeys(DDS_PROFILES, str(config_folder() / "dds/one_host.xml"))
+        return {name: value for name, value in variables.items() if name not in user}
 
 
 @dataclass(frozen=True)

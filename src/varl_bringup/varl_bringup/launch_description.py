@@ -44,11 +44,7 @@ def _bring_up(context: LaunchContext, program: Program) -> list[LaunchDescriptio
     graph = program.graph({name: given[name] for name in known})
     if graph.starts_run:
         write_launch(graph.run_dir, graph.program, graph.values)
-    variables = [
-        SetEnvironmentVariable(variable, value)
-        for variable, value in graph.environment.items()
-        if variable not in context.environment
-    ]
+    variables = [SetEnvironmentVariable(*pair) for pair in graph.environment(context.environment).items()]
     return [*variables, *(action for node in graph.nodes for action in _actions(graph, node))]
 
 
