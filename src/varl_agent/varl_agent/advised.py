@@ -24,7 +24,7 @@ from varl_agent.triggers import Schedule, Trigger
 Batch = ReplayBufferSamples | DictReplayBufferSamples
 RECENT_EPISODES = 20  # over which the adaptive cutoff looks at the success rate
 # What a checkpoint must hold beyond SAC's networks and optimisers; each has state_dict and load_state_dict.
-STATEFUL = ("guidance", "successes", "cutoff", "moments")
+STATEFUL = ("guidance", "successes", "cutoff", "moments", "consultation")
 
 
 class AdvisedSAC(SAC):
@@ -92,14 +92,12 @@ class AdvisedSAC(SAC):
         self._schedule = Schedule(self.trigger)
         self._frames: list[Any] = [None] * self.n_envs
         self._capturing = False
-        self._consultation = (
-            Consultation(self.advisor, self.guidance, self.advice_delay, self.advice_deadline) if self.advisor else None
-        )
+        self.consultation = Consultation(self.advisor, self.guidance, self.advice_delay, self.advice_deadline)
 
     @property
     def guided(self) -> bool:
         """Whether guidance may still shape the actor."""
-        return self._consultation is not None and self.cutoff.factor(self.num_timesteps) > 0.0
+        return self.advisor is not None and self.cutoff.factor(self.num_timesteps) > 0.0
 
     @property
     def scene(self) -> Scene | None:
@@ -146,14 +144,14 @@ class AdvisedSAC(SAC):
 
     def consult(self) -> None:
         """Take in an answer whose time has come; ask when a question is due and its answer could still be used."""
-        if self._consultation is None:
+        if self.advisor is None:
             return
         step = self.num_timesteps
-        self._consultation.take_in(step, self.scene if self._consultation.waiting else None)
-        may_ask = self.guided and not self._consultation.waiting and len(self.moments) > 0
+        self.consultation.take_in(step, self.scene if self.consultation.waiting else None)
+        may_ask = self.guided and not self.consultation.waiting and len(self.moments) > 0
         if may_ask and self._schedule.due(self, step, self.guidance.queries):
-            self._consultation.ask(*self.moments.query(step, self.states_per_query, self._doubt))
-            self._consultation.take_in(step, self.scene)
+            self.consultation.ask(*self.moments.query(step, self.states_per_query, self._doubt))
+            self.consultation.take_in(step, self.scene)
         if getattr(self.advisor, "wants_frames", False):
             self._capture(self.guided and self._schedule.near(step, self.window // self.n_envs, self.guidance.queries))
 
@@ -220,7 +218,7 @@ class AdvisedSAC(SAC):
             getattr(self, name).load_state_dict(state[name])
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "advisor", "_consultation", "_schedule", "_frames"]
+        return [*super()._excluded_save_params(), "advisor", "_schedule", "_frames"]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         state_dicts, variables = super()._get_torch_save_params()

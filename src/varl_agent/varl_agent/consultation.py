@@ -12,8 +12,10 @@ from typing import Any
 from varl_common.errors import VarlError
 
 from varl_agent.advice import AdviceAnswer, AdviceQuery, AdviceStatus, Advisor, checked
-from varl_agent.guidance import GuidanceBuffer, Observations
+from varl_agent.guidance import GuidanceBuffer, Observations, to_array, to_tensor, tree_map
 from varl_agent.plan import Scene
+
+_ARRAYS = ("states", "actions", "next_states", "rewards")
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +32,14 @@ class Consultation:
     """At most one question at a time.
 
     Args:
-        advisor: who is asked.
+        advisor: who is asked; None: nobody.
         guidance: where answers go.
         delay: environment steps after the question at which its answer is taken in, waiting for it there: lock-step,
             reproducible. None: the answer is taken in at whichever step it is there: real time, never waiting.
         deadline: seconds after which an answer no longer counts.
     """
 
-    def __init__(self, advisor: Advisor, guidance: GuidanceBuffer, delay: int | None, deadline: float) -> None:
+    def __init__(self, advisor: Advisor | None, guidance: GuidanceBuffer, delay: int | None, deadline: float) -> None:
         self.advisor = advisor
         self.guidance = guidance
         self.delay = delay
@@ -51,6 +53,7 @@ class Consultation:
 
     def ask(self, observations: Observations, query: AdviceQuery) -> None:
         """Put the question. An advisor that raises counts as unavailable."""
+        assert self.advisor is not None
         future: Future[AdviceAnswer]
         try:
             future = self.advisor.ask(query)
@@ -77,6 +80,26 @@ class Consultation:
         answer = self._answer(question, wait, scene)
         self.guidance.add(question.observations, answer, question.query.step)
         return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """The open question, without its frames."""
+        if self._open is None:
+            return {}
+        query = self._open.query
+        arrays = {name: getattr(query, name) for name in _ARRAYS}
+        return {
+            "step": query.step,
+            "observations": tree_map(self._open.observations, to_tensor),
+            **{name: to_tensor(value) for name, value in arrays.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
+        """Ask again what was open (``strict`` is for torch's signature)."""
+        self._open = None
+        if state and self.advisor is not None:
+            arrays = {name: to_array(state[name]) for name in _ARRAYS}
+            query = AdviceQuery(state["step"], **arrays, frames=[None] * len(arrays["states"]))
+            self.ask(tree_map(state["observations"], to_array), query)
 
     def _answer(self, question: _Question, wait: float, scene: Scene | None) -> AdviceAnswer:
         n, act_dim = len(question.query), self.guidance.act_dim

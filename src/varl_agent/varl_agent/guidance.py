@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -94,8 +95,8 @@ class GuidanceBuffer:
         return {
             "words": th.frombuffer(bytearray(json.dumps(words).encode()), dtype=th.uint8),
             "rng": self._rng.get_state(),
-            "observations": {key: th.from_numpy(value.copy()) for key, value in observations.items()},
-            **{name: th.from_numpy(value.copy()) for name, value in arrays.items()},
+            "observations": tree_map(observations, to_tensor),
+            **tree_map(arrays, to_tensor),
         }
 
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
@@ -103,12 +104,27 @@ class GuidanceBuffer:
         words = json.loads(state["words"].cpu().numpy().tobytes())
         self.advisors, self.asked, self.queries = words["advisors"], words["asked"], words["queries"]
         self.plans = [(step, who, Plan.from_dict(plan)) for step, who, plan in words["plans"]]
-        observations = {key: value.cpu().numpy().copy() for key, value in state["observations"].items()}
+        observations = tree_map(state["observations"], to_array)
         self.observations = observations.get("", observations)
         for name in ("actions", "status", "confidence", "step", "advisor"):
-            setattr(self, name, state[name].cpu().numpy().copy())
+            setattr(self, name, to_array(state[name]))
         self._usable = np.flatnonzero(self.status == AdviceStatus.OK)
         self._rng.set_state(state["rng"].cpu())
+
+
+def tree_map(value: Any, change: Callable[[Any], Any]) -> Any:
+    """``change`` applied to an array, or to each array of a dict."""
+    return {key: change(item) for key, item in value.items()} if isinstance(value, dict) else change(value)
+
+
+def to_tensor(array: np.ndarray) -> th.Tensor:
+    """A copy that a state dict can hold."""
+    return th.from_numpy(np.array(array))
+
+
+def to_array(tensor: th.Tensor) -> np.ndarray:
+    """Inverse of :func:`to_tensor`."""
+    return tensor.cpu().numpy().copy()
 
 
 def take(observations: Observations, rows: Any) -> Observations:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch as th
 from gymnasium import spaces
 from varl_common.config import did_you_mean
 from varl_common.errors import VarlError
 
 from varl_agent.advice import AdviceQuery
-from varl_agent.guidance import Observations
+from varl_agent.guidance import Observations, to_array, to_tensor, tree_map
 
 SELECTION_NAMES = ("recent", "spread", "uncertain")
 
@@ -86,18 +85,15 @@ class Moments:
             "next_observations": stack([m.next_observation for m in moments]),
             "actions": stack([m.action for m in moments]),
         }
-        state = {name: _tree(value, lambda array: th.from_numpy(np.array(array))) for name, value in columns.items()}
+        state = {name: tree_map(value, to_tensor) for name, value in columns.items()}
         return {**state, "rewards": [m.reward for m in moments]}
 
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
         """Inverse of :meth:`state_dict` (``strict`` is for torch's signature)."""
-        columns = {
-            name: _tree(state[name], lambda tensor: tensor.cpu().numpy())
-            for name in ("observations", "next_observations", "actions")
-        }
+        columns = {name: tree_map(state[name], to_array) for name in ("observations", "next_observations", "actions")}
         self._moments.clear()
         for i, reward in enumerate(state["rewards"]):
-            row = {name: _tree(value, lambda array: array[i].copy()) for name, value in columns.items()}  # noqa: B023
+            row = {name: tree_map(value, lambda array: array[i].copy()) for name, value in columns.items()}  # noqa: B023
             self.add(Moment(row["observations"], row["actions"], row["next_observations"], reward, None))
 
     def _flat(self, observations: list[Any]) -> np.ndarray:
@@ -118,8 +114,3 @@ def stack(observations: list[Any]) -> Observations:
     if observations and isinstance(observations[0], dict):
         return {key: np.stack([o[key] for o in observations]) for key in observations[0]}
     return np.stack(observations) if observations else np.empty((0,), np.float32)
-
-
-def _tree(value: Any, change: Callable[[Any], Any]) -> Any:
-    """``change`` applied to an array, or to each array of a dict."""
-    return {key: change(item) for key, item in value.items()} if isinstance(value, dict) else change(value)

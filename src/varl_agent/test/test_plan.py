@@ -1,0 +1,78 @@
+"""Plans: the phase of a state follows from the state alone."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from varl_agent.plan import Phase, Plan, vote
+from varl_common.errors import VarlError
+
+SCENE = SimpleNamespace(
+    observation_names=["x", "y", "z", "gripper", "bx", "by", "bz", "tx", "ty", "tz"],
+    observation_low=np.array([-1, -1, -1, 0, -1, -1, -1, -1, -1, -1], np.float32),
+    observation_high=np.array([1, 1, 1, 0.04, 1, 1, 1, 1, 1, 1], np.float32),
+    action_names=["dx", "dy", "dz", "gripper"],
+    action_scale=np.array([0.01, 0.01, 0.01, 1.0]),
+    entities=["tool", "block", "target"],
+    entity_indices=[0, 4, 7],
+)
+LIFT = Plan(
+    (
+        Phase("block", (0.0, 0.0, 0.1), -1.0, 0.02),
+        Phase("block", (0.0, 0.0, 0.0), -1.0, 0.02),
+        Phase("block", (0.0, 0.0, 0.0), 1.0, 0.02),
+        Phase("target", (0.0, 0.0, 0.0), 1.0, 0.02),
+    ),
+    "grasp from above",
+)
+
+
+def state(tool, block=(0.3, 0.0, 0.0), target=(0.3, 0.0, 0.2), gripper=0.04):
+    return np.array([*tool, gripper, *block, *target], np.float32)
+
+
+def test_each_stage_of_a_grasp_is_told_from_the_state():
+    states = np.stack(
+        [
+            state((0.0, 0.0, 0.3)),  # far away
+            state((0.31, 0.0, 0.1)),  # above the block
+            state((0.3, 0.0, 0.05)),  # in the corridor down
+            state((0.3, 0.0, 0.0)),  # at the block, open
+            state((0.3, 0.0, 0.0), gripper=0.02),  # closed on it
+            state((0.3, 0.0, 0.1), block=(0.3, 0.0, 0.1), gripper=0.02),  # carrying
+            state((0.3, 0.0, 0.12), gripper=0.02),  # lost it on the way up
+        ]
+    )
+    assert LIFT.phase_of(states, SCENE).tolist() == [0, 1, 1, 2, 3, 3, 1]
+
+
+def test_actions_go_straight_at_the_place_and_slow_down_within_a_step():
+    actions = LIFT.actions(np.stack([state((0.0, 0.0, 0.3)), state((0.295, 0.0, 0.1))]), SCENE)
+    assert actions[0].tolist() == [1.0, 0.0, -1.0, -1.0]
+    assert actions[1] == pytest.approx([0.5, 0.0, -1.0, -1.0], abs=1e-4)
+
+
+def test_opposite_stands_behind_the_block_as_seen_from_the_target():
+    push = Plan((Phase("block", opposite="target", standoff=0.05),))
+    place = push.places(state((0, 0, 0), block=(0.3, 0.0, 0.0), target=(0.5, 0.0, 0.4))[None], SCENE)[0, 0]
+    assert place == pytest.approx([0.25, 0.0, 0.0], abs=1e-6)
+
+
+def test_three_plans_outvote_one_that_is_wrong():
+    right, wrong = np.array([[0.8, 0.1]], np.float32), np.array([[-0.8, 0.8]], np.float32)
+    assert vote([right, wrong, right]) == pytest.approx(right)
+
+
+def test_a_plan_that_does_not_fit_the_scene_is_refused_in_a_sentence():
+    with pytest.raises(VarlError, match=r"names 'lamp'.*known: tool, block, target"):
+        Plan((Phase("lamp"),)).check(SCENE)
+    with pytest.raises(VarlError, match="no phases"):
+        Plan(()).check(SCENE)
+    with pytest.raises(VarlError, match="not finite"):
+        Plan((Phase("block", (float("nan"), 0.0, 0.0)),)).check(SCENE)
+    LIFT.check(SCENE)
+
+
+def test_a_plan_survives_json():
+    assert Plan.from_dict(json.loads(json.dumps(LIFT.as_dict()))) == LIFT

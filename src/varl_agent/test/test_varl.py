@@ -1,0 +1,231 @@
+"""VARL as a Stable-Baselines3 algorithm, and at the edges of advice."""
+
+import time
+from concurrent.futures import Future
+from itertools import pairwise
+from types import SimpleNamespace
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3 import SAC
+from stable_baselines3.common.callbacks import EveryNTimesteps, StopTrainingOnMaxEpisodes
+from stable_baselines3.common.env_util import make_vec_env
+from varl_agent.advice import ADVICE_LIMIT, AdviceAnswer, AdviceStatus, finished
+from varl_agent.plan import Phase, Plan
+from varl_agent.policies import ScaledExtractor
+from varl_agent.varl import VARL
+from varl_common.errors import VarlError
+
+SMALL = {"learning_starts": 20, "batch_size": 16, "buffer_size": 1_000, "seed": 3, "device": "cpu"}
+
+
+class PointEnv(gym.Env):
+    """A point in a box that is to come to a target; sparse. It executes actions within +-``limit`` and says so."""
+
+    def __init__(self, as_dict=False, limit=0.5):
+        self.limit = limit
+        box = gym.spaces.Box(np.full(6, -1, np.float32), np.full(6, 2, np.float32))
+        self.as_dict = as_dict
+        parts = {"goal": gym.spaces.Box(box.low[3:], box.high[3:]), "tool": gym.spaces.Box(box.low[:3], box.high[:3])}
+        self.observation_space = gym.spaces.Dict(parts) if as_dict else box
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
+        self.capture = False
+        self.description = SimpleNamespace(
+            observation_names=list("xyzuvw"),
+            observation_low=box.low,
+            observation_high=box.high,
+            action_names=["dx", "dy", "dz"],
+            action_scale=np.full(3, 0.1),
+            entities=["tool", "target"],
+            entity_indices=[0, 3],
+        )
+
+    def _observe(self):
+        return {"goal": self.goal, "tool": self.tool} if self.as_dict else np.concatenate([self.tool, self.goal])
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.tool, self.t = np.zeros(3, np.float32), 0
+        self.goal = self.np_random.uniform(-0.5, 0.5, 3).astype(np.float32)
+        return self._observe(), {"frames": ["reset"]} if self.capture else {}
+
+    def step(self, action):
+        self.t += 1
+        executed = action if self.limit is None else np.clip(action, -self.limit, self.limit)
+        self.tool = np.clip(self.tool + 0.1 * executed, -1, 1).astype(np.float32)
+        won = bool(np.linalg.norm(self.tool - self.goal) < 0.1)
+        info = {"is_success": won, **({} if self.limit is None else {"executed_action": executed})}
+        if self.capture:
+            info["frames"] = [self.t]
+        return self._observe(), float(won), won, self.t >= 15, info
+
+
+class Scripted:
+    """Points at the target; ``spoil`` alters its answers, ``hold`` leaves them unfinished."""
+
+    def __init__(self, spoil=lambda actions: actions, plan=None, hold=False):
+        self.spoil, self.plan, self.hold, self.queries, self.futures = spoil, plan, hold, [], []
+
+    def ask(self, query):
+        self.queries.append(query)
+        actions = np.sign(query.states[:, 3:6] - query.states[:, :3])
+        answer = AdviceAnswer.of(self.spoil(actions), "scripted", self.plan)
+        self.futures.append((Future() if self.hold else finished(answer), answer))
+        return self.futures[-1][0]
+
+
+def make(advisor=None, env=None, policy="MlpPolicy", **kwargs):
+    settings = {"trigger": [30, 60], "states_per_query": 10, "update": "autograd", **SMALL, **kwargs}
+    net = {"net_arch": [16, 16], **settings.pop("policy_kwargs", {})}
+    return VARL(policy, env or PointEnv(), advisor=advisor, policy_kwargs=net, **settings)
+
+
+def weights(model):
+    return list(model.policy.state_dict().values())
+
+
+def same(one, other):
+    return all(th.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+
+
+def test_without_advice_it_is_stable_baselines3s_sac_bit_for_bit():
+    varl = make(env=PointEnv(limit=None), policy_kwargs={"layer_norm": False}).learn(200)
+    net = {"net_arch": [16, 16], "features_extractor_class": ScaledExtractor}
+    sac = SAC("MlpPolicy", PointEnv(limit=None), policy_kwargs=net, **SMALL).learn(200)
+    assert same(varl, sac)
+    assert varl.log_ent_coef.item() == sac.log_ent_coef.item()
+
+
+@pytest.mark.parametrize("policy_kwargs", [{}, {"layer_norm": False}])
+def test_save_and_load_in_the_middle_of_guidance_continues_exactly(tmp_path, policy_kwargs):
+    model = make(Scripted(), trigger=[30, 60], policy_kwargs=policy_kwargs, success_fraction=0.5).learn(50)
+    model.save(tmp_path / "model")
+    model.save_replay_buffer(tmp_path / "replay")
+    model.train(20, 16)
+    loaded = VARL.load(tmp_path / "model", env=PointEnv(), advisor=Scripted())
+    loaded.load_replay_buffer(tmp_path / "replay")
+    loaded.set_logger(model.logger)
+    VARL.set_parameters(loaded, str(tmp_path / "model.zip"))  # random numbers too, after the environment drew some
+    assert loaded.guidance.used == 10
+    loaded.train(20, 16)
+    assert same(model, loaded)
+    loaded.learn(20, reset_num_timesteps=False)
+    assert loaded.guidance.queries == 2  # the second question, at step 60
+
+
+def test_an_open_question_is_asked_again_after_a_restart():
+    model = make(Scripted(), trigger=[30], advice_delay=10).learn(35)
+    assert model.consultation.waiting
+    assert model.guidance.queries == 0
+    again = make(Scripted(), trigger=[30], advice_delay=10)
+    again.restore_checkpoint_state(model.checkpoint_state())
+    assert again.advisor.queries[0].step == 30
+    assert np.array_equal(again.advisor.queries[0].states, model.advisor.queries[0].states)
+    again.num_timesteps = 40
+    again.consult()
+    assert again.guidance.used == 10
+
+
+def test_the_advised_policy_follows_the_advice():
+    model = make(Scripted(), trigger=[30], states_per_query=20, gate="none", learning_rate=3e-3).learn(300)
+    states = model.advisor.queries[0].states
+    advice = np.clip(np.sign(states[:, 3:] - states[:, :3]), -ADVICE_LIMIT, ADVICE_LIMIT)
+    greedy, _ = model.predict(states, deterministic=True)
+    assert np.mean(np.sign(greedy) == np.sign(advice)) > 0.9
+    assert model.guidance_metrics["age"] > 0
+
+
+def test_a_plan_labels_the_replay_batch():
+    model = make(Scripted(plan=Plan((Phase("target"),))), trigger=[30]).learn(60)
+    batch = model.sample_batch(16)
+    guidance = model.guidance_batch(batch.observations)
+    assert guidance.observations is batch.observations
+    expected = np.clip((batch.observations[:, 3:] - batch.observations[:, :3]) / 0.1, -ADVICE_LIMIT, ADVICE_LIMIT)
+    assert th.allclose(guidance.actions, expected, atol=1e-6)
+
+
+def test_refused_rows_are_kept_for_the_record_and_never_used():
+    def refuse_half(actions):
+        actions[::2] = np.nan
+        return actions
+
+    model = make(Scripted(refuse_half), trigger=[30]).learn(60)
+    assert (model.guidance.asked, model.guidance.used) == (10, 5)
+    assert (model.guidance.status == AdviceStatus.REFUSED).sum() == 5
+    assert np.isfinite(model.guidance.sample(100)[1]).all()
+    assert (np.abs(model.guidance.sample(100)[1]) <= ADVICE_LIMIT).all()
+
+
+@pytest.mark.parametrize("spoil", [lambda a: a[:3], lambda a: a[:, :2], lambda a: np.full_like(a, np.nan)])
+def test_an_answer_that_cannot_be_used_leaves_plain_sac(spoil):
+    model = make(Scripted(spoil), trigger=[30]).learn(60)
+    assert (model.guidance.queries, model.guidance.used) == (1, 0)
+    assert model.guidance_batch(model.sample_batch(4).observations) is None
+
+
+def test_an_advisor_that_fails_or_is_late_does_not_stop_training():
+    class Broken:
+        def ask(self, query):
+            raise ConnectionError("no route")
+
+    model = make(Broken(), trigger=[30]).learn(60)
+    assert set(model.guidance.status) == {AdviceStatus.UNAVAILABLE}
+    began = time.monotonic()
+    model = make(Scripted(hold=True), trigger=[30], advice_deadline=0.2).learn(60)
+    assert set(model.guidance.status) == {AdviceStatus.TIMEOUT}
+    assert time.monotonic() - began < 20
+
+
+def test_in_real_time_an_answer_is_taken_in_when_it_is_there_and_not_used_after_the_cutoff():
+    model = make(Scripted(hold=True), trigger=[30], advice_delay=None, cutoff_step=50).learn(60)
+    assert model.guidance.queries == 0
+    future, answer = model.advisor.futures[0]
+    future.set_result(answer)
+    model.learn(5, reset_num_timesteps=False)
+    assert model.guidance.used == 10
+    assert not model.guided
+    assert model.guidance_batch(model.sample_batch(4).observations) is None
+
+
+def test_the_replay_holds_what_was_executed():
+    model = make().learn(60)
+    assert np.abs(model.replay_buffer.actions[:60]).max() <= 0.5
+
+
+def test_frames_are_those_before_the_action():
+    class Seeing(Scripted):
+        wants_frames = True
+
+    model = make(Seeing(), trigger=[60], states_per_query=12).learn(62)
+    frames = model.advisor.queries[0].frames
+    assert frames[-1] is not None
+    for frame, following in pairwise(frames[1:]):
+        assert following == ["reset"] or frame == ["reset"] or following[0] == frame[0] + 1
+    assert model.env.get_attr("capture") == [False]
+
+
+@pytest.mark.parametrize("selection", ["recent", "spread", "uncertain"])
+def test_several_environments_callbacks_and_selections(selection, tmp_path):
+    env = make_vec_env(PointEnv, n_envs=3)
+    stop = StopTrainingOnMaxEpisodes(max_episodes=60)
+    model = make(Scripted(), env, selection=selection, success_fraction=0.25)
+    model.learn(90, callback=[stop, EveryNTimesteps(30, StopTrainingOnMaxEpisodes(1_000))])
+    assert model.guidance.queries == 2
+    assert model.guidance.asked == 20
+    assert model.predict(env.reset())[0].shape == (3, 3)
+
+
+def test_a_dict_observation():
+    model = make(Scripted(plan=None), PointEnv(as_dict=True), policy="MultiInputPolicy").learn(80)
+    assert model.guidance.used == 20
+    assert model.advisor.queries[0].states.shape == (10, 6)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"gate": "some"}, {"cutoff": "soft"}, {"selection": "best"}, {"update": "slow"}, {"trigger": 0}]
+)
+def test_an_unknown_setting_is_refused_in_a_sentence(wrong):
+    with pytest.raises(VarlError):
+        make(Scripted(), **wrong)
