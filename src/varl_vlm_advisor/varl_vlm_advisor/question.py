@@ -61,7 +61,8 @@ class Question:
 
     def again(self, rejected: str, objection: str) -> Question:
         """The same question with word of what was wrong with the answer."""
-        return replace(self, rejected=rejected, objection=objection)
+        sendable = rejected.encode("utf-8", "replace").decode()  # JSON can spell half a character
+        return replace(self, rejected=sendable, objection=objection)
 
 
 def content_id(*parts: bytes | str) -> int:

@@ -65,9 +65,14 @@ def plan_targets(env: EnvDescription) -> tuple[str, ...]:
 
 def json_schema(model: type[Answer], question_id: int) -> dict[str, Any]:
     """The JSON schema of ``model`` for the question with ``question_id``, closed and with every field required."""
-    schema = model.model_json_schema()
-    schema["properties"]["id"] = {"const": question_id, "type": "integer"}
-    return schema
+    schema = _schema(model)
+    only = {"const": question_id, "type": "integer"}
+    return {**schema, "properties": {**schema["properties"], "id": only}}
+
+
+@lru_cache(maxsize=32)
+def _schema(model: type[Answer]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
 @lru_cache(maxsize=32)

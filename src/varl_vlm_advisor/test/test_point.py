@@ -1,0 +1,91 @@
+"""Pointing: a pixel becomes a place, and the place a motion."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from varl_vlm_advisor.backends import BackendError
+from varl_vlm_advisor.config import AdvisorConfig
+from varl_vlm_advisor.motion import HOVER, lift, to_action
+from varl_vlm_advisor.prompt import Prompter
+from varl_vlm_advisor.question import Question
+from varl_vlm_advisor.types import EnvDescription, Frame, State
+
+PLACE = np.array([0.4, 0.1, 0.02])
+Moment = Callable[..., State]
+
+
+def ask(env: EnvDescription, state: State, convention: str = "pixel") -> Question:
+    config = AdvisorConfig.from_dict({"strategy": "point", "convention": convention, "picture": {"width": 320}}, "test")
+    return Prompter(config, sees=True).question(env, state)
+
+
+def with_depth(frame: Frame, metres: float) -> Frame:
+    depth = np.full((480, 640), round(metres * 1000), np.uint16)
+    return replace(frame, depth=cv2.imencode(".png", depth)[1].tobytes())
+
+
+def spoken(question: Question, convention: str) -> np.ndarray:
+    """PLACE in the coordinates of a model's family."""
+    assert question.projection is not None
+    pixel = question.projection.pixel(PLACE)
+    assert pixel is not None
+    share = pixel / [question.projection.width - 1, question.projection.height - 1]
+    return {"pixel": pixel, "percent": share * 100, "thousand": share * 1000, "thousand_yx": share[::-1] * 1000}[
+        convention
+    ]
+
+
+@pytest.mark.parametrize("convention", ["pixel", "percent", "thousand", "thousand_yx"])
+def test_each_family_points_at_the_same_place(env: EnvDescription, moment: Moment, convention: str) -> None:
+    question = ask(env, moment(), convention)
+    assert lift(question, spoken(question, convention), surface_height=0.02) == pytest.approx(PLACE, abs=1e-6)
+
+
+def test_depth_goes_before_the_surface(env: EnvDescription, moment: Moment, frame: Frame) -> None:
+    assert frame.camera_pose is not None
+    ahead = (PLACE - frame.camera_pose[:3, 3]) @ frame.camera_pose[:3, 2]
+    question = ask(env, replace(moment(), frames=(with_depth(frame, float(ahead)),)))
+    assert lift(question, spoken(question, "pixel"), surface_height=0.5) == pytest.approx(PLACE, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("phase", "towards", "gripper"),
+    [
+        ("above", PLACE + np.array([0, 0, HOVER]), -1.0),
+        ("at", PLACE, 0.0),
+        ("grasp", PLACE, 1.0),
+        ("release", PLACE, -1.0),
+        ("lift", None, 1.0),
+    ],
+)
+def test_a_phase_is_a_motion(env: EnvDescription, moment: Moment, phase: str, towards: Any, gripper: float) -> None:
+    tool = np.array([0.405, 0.1, 0.07])
+    question = ask(env, moment(tool=tool))
+    answer = question.answer_model.model_validate(
+        {"id": 1, "reason": "", "can_tell": True, "phase": phase, "point": list(spoken(question, "pixel"))}
+    )
+    action = to_action(question, answer, surface_height=0.02)
+    goal = tool + np.array([0, 0, HOVER]) if towards is None else towards
+    assert action[:3] == pytest.approx(np.clip((goal - tool) / 0.0125, -1, 1), abs=0.01)
+    assert action[3] == gripper
+
+
+def test_without_depth_or_surface_it_refuses(env: EnvDescription, moment: Moment) -> None:
+    question = ask(env, moment())
+    with pytest.raises(BackendError, match="surface_height is not set"):
+        lift(question, spoken(question, "pixel"), None)
+
+
+def test_a_hole_in_the_depth_falls_back(env: EnvDescription, moment: Moment, frame: Frame) -> None:
+    question = ask(env, replace(moment(), frames=(with_depth(frame, 0.0),)))
+    assert lift(question, spoken(question, "pixel"), surface_height=0.02) == pytest.approx(PLACE, abs=1e-6)
+
+
+def test_pointing_needs_a_calibrated_picture(env: EnvDescription, moment: Moment, frame: Frame) -> None:
+    for state in (moment(pictured=False), replace(moment(), frames=(Frame("camera", frame.jpeg),))):
+        with pytest.raises(BackendError, match="calibration"):
+            ask(env, state)

@@ -1,0 +1,77 @@
+"""A tiny random model through the unmodified transformers path: it knows nothing, but it holds to the form."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from varl_common.errors import VarlError
+from varl_vlm_advisor.advisor import Advisor
+from varl_vlm_advisor.testing.tiny_vlm import make_tiny_vlm
+from varl_vlm_advisor.types import EnvDescription, State, Status
+
+pytest.importorskip("transformers")
+pytest.importorskip("llguidance")
+
+Make = Callable[..., Advisor]
+Moment = Callable[..., State]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_vlm(tmp_path_factory.mktemp("vlm") / "tiny-gemma")
+
+
+def settings(model: Path, **others: Any) -> dict[str, Any]:
+    return {"backend": "transformers", "transformers": {"model": str(model), "max_tokens": 3000, **others}}
+
+
+@pytest.mark.parametrize("strategy", ["direction", "plan", "point"])
+def test_a_random_model_is_held_to_the_schema(
+    advisor: Make, env: EnvDescription, moment: Moment, model: Path, strategy: str
+) -> None:
+    asked = advisor(strategy=strategy, surface_height=0.0, **settings(model, temperature=1.0))
+    answers = asked.ask(env, [moment(0), moment(1)], 60.0).result(70)
+    assert answers.advisor == "transformers (tiny-gemma)"
+    for advice in answers.advice:
+        # It may say that it cannot tell, or point at the sky, but never break the form.
+        assert advice.status in (Status.OK, Status.REFUSED) or "horizon" in advice.reason, advice
+    assert asked.statistics.events["repairs"] == 0
+    assert asked.statistics.tokens_in > 500
+
+
+def test_the_same_question_gets_the_same_answer(
+    advisor: Make, env: EnvDescription, moment: Moment, model: Path
+) -> None:
+    told = [
+        advisor(**settings(model, temperature=1.0)).ask(env, [moment(5)], 60.0).result(70).advice[0].reason
+        for _ in range(2)
+    ]
+    assert told[0] == told[1]
+
+
+def test_it_gives_way_at_the_deadline(advisor: Make, env: EnvDescription, moment: Moment, model: Path) -> None:
+    asked = advisor(**settings(model, max_tokens=8000))
+    start = time.monotonic()
+    answers = asked.ask(env, [moment(number) for number in range(30)], 0.5).result(5)
+    assert time.monotonic() - start < 1.0
+    assert Status.TIMEOUT in [advice.status for advice in answers.advice]
+    # The model is free again at once, not after 30 generations.
+    later = asked.ask(env, [moment(50)], 30.0).result(35)
+    assert later.advice[0].status != Status.TIMEOUT
+
+
+def test_an_answer_cut_at_the_token_limit_is_invalid(
+    advisor: Make, env: EnvDescription, moment: Moment, model: Path
+) -> None:
+    answers = advisor(**settings(model, max_tokens=20)).ask(env, [moment()], 30.0).result(35)
+    assert answers.advice[0].status == Status.INVALID
+    assert "cut off" in answers.advice[0].reason
+
+
+@pytest.mark.parametrize(("name", "remedy"), [("", "is not set"), ("/no/such/model", "cannot be loaded")])
+def test_a_model_that_is_not_there_is_one_sentence(advisor: Make, name: str, remedy: str) -> None:
+    with pytest.raises(VarlError, match=remedy) as caught:
+        advisor(backend="transformers", transformers={"model": name})
+    assert "\n" not in str(caught.value)
