@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from varl_common.errors import VarlError
+from varl_robot_env.paths import config_folder
 from varl_robot_env.perception import ColorConfig, MarkerConfig, ThingConfig, find, to_matrix, to_pose
+from varl_robot_env.perception_node import PerceptionConfig
 from varl_robot_env.standin.scene import draw_marker
 from varl_robot_env.types import Array, Image
 
@@ -95,3 +97,7 @@ def test_poses_and_matrices_are_inverse() -> None:
 def test_an_unknown_dictionary_is_refused_with_a_proposal() -> None:
     with pytest.raises(VarlError, match="did you mean 'apriltag_36h11'"):
         MarkerConfig.from_dict({"dictionary": "apriltag_36h12", "id": 1, "size": 0.05}, "perception.yaml")
+
+
+def test_the_file_in_config_loads() -> None:
+    assert [thing.name for thing in PerceptionConfig.from_yaml(config_folder() / "perception.yaml").things] == ["block"]
