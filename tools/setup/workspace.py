@@ -10,7 +10,7 @@ from host import Ros
 from report import run, say
 
 _SOURCES = ("src", "launch", "config")
-_NOT_SOURCES = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+_NOT_SOURCES = {"test", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
 
 
 def build_workspace(root: Path, home: Path, ros: Ros, environment: str, log: Path) -> None:

@@ -1,0 +1,230 @@
+"""The description of the graph: what each argument leads to, and what is refused with which words."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from varl_bringup.arguments import parse
+from varl_bringup.commands import command
+from varl_bringup.graph import PROGRAMS, Graph
+from varl_bringup.recorded import read_launch, write_launch
+from varl_common.errors import VarlError
+
+from varl_bringup import graph as graph_module
+
+
+def describe(program: str, *words: str) -> Graph:
+    return PROGRAMS[program].graph(parse(words))
+
+
+def names(graph: Graph) -> list[str]:
+    return [node.name for node in graph.nodes]
+
+
+def parameters(graph: Graph, name: str) -> dict:
+    return dict(next(node for node in graph.nodes if node.name == name).parameters)
+
+
+def test_training_in_simulation_by_default() -> None:
+    graph = describe("train_sim")
+    assert names(graph) == ["simulator", "env", "advisor", "learner"]
+    assert graph.main.name == "learner"
+    assert parameters(graph, "simulator")["lock_step"] is True
+    assert parameters(graph, "advisor") == {"backend": "scripted"}
+    assert parameters(graph, "env")["backend"] == "mujoco"
+    assert Path(parameters(graph, "env")["robot_file"]).name == "varl_arm.yaml"
+    assert Path(parameters(graph, "env")["task_file"]).name == "reach.yaml"
+    learner = parameters(graph, "learner")
+    assert (learner["seed"], learner["resume"], learner["advisor"]) == (0, False, "scripted")
+    assert "steps" not in learner  # config/agent.yaml says
+    assert Path(learner["run_dir"]).parent == Path.cwd() / "runs"
+    assert Path(learner["run_dir"]).name.startswith("reach-varl-s0-")
+
+
+def test_without_an_advisor_it_is_plain_sac() -> None:
+    graph = describe("train_sim", "advisor:=none", "task:=push", "seed:=7", "steps:=20000")
+    assert names(graph) == ["simulator", "env", "learner"]
+    assert parameters(graph, "learner")["advisor"] == "none"
+    assert parameters(graph, "learner")["steps"] == 20000
+    assert graph.run_dir.name.startswith("push-sac-s7-")
+
+
+def test_a_simulator_under_train_real_runs_by_the_clock() -> None:
+    graph = describe("train_real", "backend:=mujoco")
+    assert parameters(graph, "simulator")["lock_step"] is False
+
+
+def test_a_real_arm_has_no_simulator_and_keeps_the_network_as_it_is() -> None:
+    graph = describe("train_real")
+    assert "simulator" not in names(graph)
+    assert parameters(graph, "env")["backend"] == "real"
+    assert set(graph.environment({})) == {"OMP_NUM_THREADS"}
+
+
+def test_a_simulation_stays_on_its_host() -> None:
+    environment = describe("train_sim").environment({"OMP_NUM_THREADS": "4"})
+    assert "OMP_NUM_THREADS" not in environment
+    assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert Path(environment["FASTDDS_DEFAULT_PROFILES_FILE"]).is_file()
+    assert "FASTDDS_DEFAULT_PROFILES_FILE" not in describe("train_sim").environment(
+        {"FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml"}
+    )
+
+
+@pytest.mark.parametrize("given", ["robot1", "/robot1"])
+def test_a_namespace_moves_the_whole_graph(given: str) -> None:
+    graph = describe("train_sim", f"namespace:={given}", "log_level:=debug")
+    for node in graph.nodes:
+        words = command(graph, node)
+        assert "__ns:=/robot1" in words
+        assert f"robot1.{node.name}:=debug" in words
+
+
+def test_parameters_reach_the_command_line_with_their_types() -> None:
+    graph = describe("train_sim", "run_dir:=/tmp/42")
+    words = command(graph, graph.main)
+    assert 'run_dir:="/tmp/42"' in words
+    assert "seed:=0" in words
+    assert "resume:=false" in words
+
+
+def test_the_users_parameters_come_after_those_of_the_project(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("/**/learner:\n  ros__parameters:\n    batch_size: 64\n")
+    files = describe("train_sim", f"params_file:={mine}").main.parameter_files
+    assert [file.name for file in files] == ["agent.yaml", "mine.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("tsak:=reach", "unknown argument 'tsak'; did you mean 'task'?"),
+        ("task:=raech", "unknown task 'raech'; did you mean 'reach'?"),
+        ("robot:=varlarm", "unknown robot 'varlarm'; did you mean 'varl_arm'?"),
+        ("robot:=/nowhere/arm.yaml", "robot file /nowhere/arm.yaml does not exist"),
+        ("backend:=mujco", "unknown backend 'mujco'; did you mean 'mujoco'?"),
+        ("backend:=gazebo", "use backend:=mujoco"),
+        ("backend:=real", "use train_real"),
+        ("advisor:=gpt", "unknown advisor 'gpt'; known: none, openai, replay, scripted, transformers"),
+        ("log_level:=loud", "unknown log_level 'loud'"),
+        ("record:=yes", "unknown record 'yes'"),
+        ("seed:=-1", "argument seed:=-1: expected a whole number, 0 or more"),
+        ("steps:=0", "argument steps:=0: expected a whole number, 1 or more"),
+        ("steps:=2e4", "expected a whole number"),
+        ("namespace:=1st", "expected names of letters"),
+        ("task=reach", "write name:=value"),
+        ("params_file:=/nowhere.yaml", "/nowhere.yaml does not exist"),
+        ("resume:=true", "resume:=true needs the run's folder"),
+    ],
+)
+def test_bad_arguments_are_refused_in_one_line(word: str, message: str) -> None:
+    with pytest.raises(VarlError) as error:
+        describe("train_sim", word)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("/**/learnr:\n  ros__parameters: {}\n", "did you mean 'learner'?"),
+        ("learner:\n  batch_size: 64\n", "ros__parameters"),
+        ("- 1\n", "expected a mapping"),
+        ("a: [\n", "not valid YAML"),
+    ],
+)
+def test_a_parameter_file_that_no_node_would_read_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text)
+    with pytest.raises(VarlError) as error:
+        describe("train_sim", f"params_file:={mine}")
+    assert message in str(error.value)
+    assert str(mine) in str(error.value)
+
+
+def test_an_argument_given_twice_is_refused() -> None:
+    with pytest.raises(VarlError, match="given twice"):
+        parse(["seed:=1", "seed:=2"])
+
+
+def test_rviz_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_module, "is_installed", lambda package: package != "rviz2")
+    with pytest.raises(VarlError, match="rviz2, which is not installed"):
+        describe("train_sim", "rviz:=true")
+
+
+def test_rviz_shows_the_robot_and_may_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_module, "is_installed", lambda package: True)
+    graph = describe("train_sim", "rviz:=true")
+    assert "<robot" in parameters(graph, "robot_state_publisher")["robot_description"]
+    rviz = next(node for node in graph.nodes if node.name == "rviz2")
+    assert not rviz.essential
+    assert Path(rviz.arguments[1]).is_file()
+
+
+def started(tmp_path: Path, *words: str) -> Path:
+    run_dir = tmp_path / "run"
+    graph = describe("train_sim", f"run_dir:={run_dir}", *words)
+    write_launch(graph.run_dir, graph.program, graph.values)
+    return run_dir
+
+
+def test_evaluation_brings_up_what_the_run_was_trained_on(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("/**/env:\n  ros__parameters:\n    reward: dense\n")
+    run_dir = started(tmp_path, "task:=push", "seed:=3", f"params_file:={mine}")
+    mine.unlink()  # the run keeps a copy
+    graph = describe("evaluate", f"run:={run_dir}", "episodes:=5")
+    assert names(graph) == ["simulator", "env", "evaluate"]
+    assert Path(parameters(graph, "env")["task_file"]).name == "push.yaml"
+    assert parameters(graph, "evaluate")["episodes"] == 5
+    env = next(node for node in graph.nodes if node.name == "env")
+    assert yaml.safe_load(env.parameter_files[-1].read_text())["/**/env"]["ros__parameters"]["reward"] == "dense"
+
+
+def test_a_run_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    started(tmp_path)
+    with pytest.raises(VarlError, match=r"is not a run .*there are: run"):
+        describe("evaluate", f"run:={tmp_path / 'other'}")
+
+
+def test_resuming_takes_the_arguments_that_the_run_was_started_with(tmp_path: Path) -> None:
+    run_dir = started(tmp_path, "task:=lift", "seed:=3", "advisor:=none")
+    graph = describe("train_sim", f"run_dir:={run_dir}", "resume:=true", "steps:=99")
+    assert Path(parameters(graph, "env")["task_file"]).name == "lift.yaml"
+    assert parameters(graph, "learner") == {
+        "run_dir": str(run_dir),
+        "seed": 3,
+        "resume": True,
+        "advisor": "none",
+        "steps": 99,
+    }
+    assert not graph.starts_run
+    with pytest.raises(VarlError, match="was started by train_sim"):
+        describe("train_real", f"run_dir:={run_dir}", "resume:=true")
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    run_dir = started(tmp_path)
+    (run_dir / "checkpoints").mkdir()
+    with pytest.raises(VarlError, match="holds a run already"):
+        started(tmp_path)
+
+
+def test_a_malformed_launch_file_of_a_run_is_one_line(tmp_path: Path) -> None:
+    run_dir = started(tmp_path)
+    (run_dir / "launch.yaml").write_text("program: rm\narguments: {}\n")
+    with pytest.raises(VarlError, match=r"launch.yaml: parameter 'program'"):
+        read_launch(run_dir)
+
+
+def test_every_program_can_be_started_from_a_launch_file_of_its_name() -> None:
+    folder = Path(__file__).parents[3] / "launch"
+    assert {path.name.removesuffix(".launch.py") for path in folder.glob("*.launch.py")} == set(PROGRAMS)
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=list(PROGRAMS))
+def test_every_argument_is_described(program: graph_module.Program) -> None:
+    for argument in program.arguments:
+        assert argument.description.endswith(".")
+        argument.validate(argument.default)
