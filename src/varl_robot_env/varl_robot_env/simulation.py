@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from varl_common.config import did_you_mean
@@ -142,6 +144,10 @@ class Simulation:
         self._motions = {}
         self._step += 1
         mujoco.mj_forward(self.model, self.data)
+
+    def snapshot(self) -> Any:
+        """A copy (mujoco.MjData) of the present state, to render while the simulation goes on."""
+        return copy.copy(self.data)
 
     def _place(self, name: str, pose: Pose) -> None:
         if name == "target":

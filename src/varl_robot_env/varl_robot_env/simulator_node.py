@@ -6,10 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
@@ -26,6 +27,8 @@ from varl_robot_env.hot_loop import HotLoop, spin_hot
 from varl_robot_env.robot import RobotConfig
 from varl_robot_env.simulation import Simulation
 from varl_robot_env.world import SimulatorConfig
+
+RCLError = rclpy_implementation.RCLError
 
 # How long an Advance waits for the commands that it names, s.
 _COMMAND_TIMEOUT = 2.0
@@ -62,11 +65,12 @@ class SimulatorNode(Node):
         self._clock_out = self.create_publisher(Clock, "/clock", SENSOR_OUT)
         self._joints_out = self.create_publisher(JointState, "joint_states", SENSOR_OUT)
         self._entities_out = self.create_publisher(Entities, "entities", SENSOR_OUT)
-        self._image_out, self._info_out = None, None
+        self._image_out, self._info_out, self._camera_pose = None, None, {}
         for camera in self._robot.cameras[:1]:  # the world has one camera
             self._image_out = self.create_publisher(Image, camera.image_topic, SENSOR_OUT)
             self._info_out = self.create_publisher(CameraInfo, camera.info_topic, SENSOR_OUT)
             self._optical_frame = f"{camera.name}_color_optical_frame"
+            self._camera_pose = {camera.name: self._simulation.camera.pose}  # as calibration tells of a real one
         for controller in self._simulation.controllers:
             topic = f"{controller}/joint_trajectory"
             self.create_subscription(
@@ -80,7 +84,9 @@ class SimulatorNode(Node):
         if self._config.lock_step:
             self.create_timer(1 / _IDLE_RATE, self._idle)
         else:
-            self._threads = [threading.Thread(target=run, daemon=True) for run in (self._run, self._film)]
+            self._threads = [
+                threading.Thread(target=self._alive, args=[run], daemon=True) for run in (self._run, self._film)
+            ]
             for thread in self._threads:
                 thread.start()
         pace = "lock-step" if self._config.lock_step else "real time"
@@ -128,7 +134,7 @@ class SimulatorNode(Node):
             if request.duration.sec or request.duration.nanosec:
                 self._publish_state()
             if request.publish_image:
-                self._publish_image()
+                self._publish_image(self._simulation.time_ns, self._simulation.data)
         response.stamp = to_time(self._simulation.time_ns)
         return _answer(response)
 
@@ -147,7 +153,7 @@ class SimulatorNode(Node):
             response.stamp = to_time(self._simulation.time_ns)
             self._publish_state()
             if request.publish_image:
-                self._publish_image()
+                self._publish_image(self._simulation.time_ns, self._simulation.data)
         return _answer(response)
 
     def _arrived(self, stamp: int, controllers: list[str]) -> bool:
@@ -169,19 +175,18 @@ class SimulatorNode(Node):
                 velocity=to_doubles(speeds),
             )
         )
-        entities = self._simulation.entities()
+        entities = self._simulation.entities() | self._camera_pose
         poses = [to_pose_msg(pose) for pose in entities.values()]
         self._entities_out.publish(Entities(header=header, names=list(entities), poses=poses))
         self._clock_out.publish(Clock(clock=header.stamp))
         self._last_published = time.monotonic()
 
-    def _publish_image(self) -> None:
-        """Render and publish; called with nothing moving."""
+    def _publish_image(self, stamp: int, data: Any) -> None:
+        """Render the state ``data`` (mujoco.MjData) of ``stamp``, and publish it."""
         if self._image_out is None or self._info_out is None:
             return
         camera = self._simulation.camera
-        stamp = self._simulation.time_ns
-        image = camera.render(self._simulation.data)
+        image = camera.render(data)
         if image is None:
             if not self._camera_warned:
                 self.get_logger().warning(str(camera.error))
@@ -194,6 +199,14 @@ class SimulatorNode(Node):
         info.p = np.column_stack([camera.k.reshape(3, 3), np.zeros(3)]).flatten()
         self._info_out.publish(info)
         self._image_out.publish(message)
+
+    def _alive(self, run: Callable[[], None]) -> None:
+        """``run``, whose last message may come too late for a node that is shutting down."""
+        try:
+            run()
+        except RCLError:
+            if self.context.ok():
+                raise
 
     def _run(self) -> None:
         """Real time: simulate and publish at the joint state rate, by absolute deadlines."""
@@ -213,7 +226,8 @@ class SimulatorNode(Node):
         while not self._ended.wait(period):
             if self._image_out is not None and self._image_out.get_subscription_count():
                 with self._lock:
-                    self._publish_image()
+                    stamp, data = self._simulation.time_ns, self._simulation.snapshot()
+                self._publish_image(stamp, data)
 
 
 def _answer(response: Advance.Response | SetScene.Response, problem: str = "") -> Advance.Response | SetScene.Response:
