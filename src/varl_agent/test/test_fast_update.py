@@ -1,0 +1,205 @@
+"""The fast update against Stable-Baselines3's and VARL's own, on the same weights, batches and noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3 import SAC
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.vec_env import DummyVecEnv
+from varl_agent.fast_update import FastUpdate
+from varl_agent.gates import log_prob_per_axis, make_gate
+from varl_agent.policies import VARLPolicy
+from varl_common.errors import VarlError
+
+BATCH = 24
+OBS, ACT = 7, 3
+SMALL = {"policy_kwargs": {"net_arch": [32, 24]}}
+
+
+class Room(gym.Env):
+    """Nothing happens in it: only its spaces are used."""
+
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (OBS,), np.float32)
+    action_space = gym.spaces.Box(-1, 1, (ACT,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        return np.zeros(OBS, np.float32), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        return np.zeros(OBS, np.float32), 0.0, False, False, {}
+
+
+def make(policy: Any = "MlpPolicy", n_envs: int = 1, **kwargs: Any) -> SAC:
+    """A SAC with a full replay; the same numbers at every call."""
+    env = DummyVecEnv([Room] * n_envs)
+    model = SAC(policy, env, buffer_size=500, seed=0, device="cpu", **{**SMALL, **kwargs})
+    rng, replay = np.random.default_rng(0), model.replay_buffer
+    assert replay is not None
+    for _ in range(400 // n_envs):
+        obs, next_obs = rng.standard_normal((2, n_envs, OBS))
+        action, done = rng.uniform(-1, 1, (n_envs, ACT)), rng.random(n_envs) < 0.1
+        replay.add(obs, next_obs, action, rng.standard_normal(n_envs), done, [{}] * n_envs)
+    model.set_logger(Logger(None, []))
+    return model
+
+
+def train(model: SAC, update: Callable[[int, int], None], seed: int, utd: int = 1) -> dict[str, float]:
+    """One call of ``update`` with fixed randomness; the logged losses."""
+    np.random.seed(seed)  # noqa: NPY002 (Stable-Baselines3 samples from the global generator)
+    th.manual_seed(seed)
+    update(utd, BATCH)
+    values = model.logger.name_to_value
+    return {name: float(values[name]) for name in values if name.startswith("train/")}
+
+
+def parameters(model: SAC) -> th.Tensor:
+    return th.cat([p.detach().flatten() for p in model.policy.parameters()])
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {},
+        {"policy": VARLPolicy},
+        {"ent_coef": 0.2},
+        {"n_envs": 3},
+        {"learning_rate": lambda remaining: 1e-3 * remaining},
+        {"target_update_interval": 2, "tau": 0.02},
+        {"policy_kwargs": {"net_arch": [17]}},
+        {"policy_kwargs": {"net_arch": {"pi": [16, 16, 8], "qf": [24]}}},
+    ],
+    ids=lambda setting: ",".join(setting) or "default",
+)
+def test_losses_equal_stable_baselines3_over_50_updates(setting: dict[str, Any]) -> None:
+    reference, fast = make(**setting), make(**setting)
+    update = FastUpdate(fast)
+    for seed in range(50):
+        expected, got = train(reference, reference.train, seed), train(fast, update.train, seed)
+        assert got == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    assert th.allclose(parameters(fast), parameters(reference), rtol=1e-4, atol=1e-5)
+
+
+def test_many_updates_a_call_equal_stable_baselines3() -> None:
+    reference, fast = make(), make()
+    expected, got = train(reference, reference.train, 1, utd=20), train(fast, FastUpdate(fast).train, 1, utd=20)
+    assert got == pytest.approx(expected, rel=1e-5)
+
+
+def test_update_without_data_dependent_shapes_is_the_same() -> None:
+    reference, dense = make(), make()
+    update = FastUpdate(dense, dense=True)
+    for seed in range(10):
+        assert train(dense, update.train, seed) == pytest.approx(train(reference, reference.train, seed), rel=1e-5)
+
+
+def test_model_can_be_saved_loaded_and_trained_either_way(tmp_path: Path) -> None:
+    reference, fast = make(), make()
+    update = FastUpdate(fast)
+    for seed in range(5):
+        train(reference, reference.train, seed)
+        train(fast, update.train, seed)
+    fast.save(tmp_path / "model.zip")
+    loaded = SAC.load(tmp_path / "model.zip", device="cpu")
+    loaded.replay_buffer = reference.replay_buffer
+    loaded.set_logger(Logger(None, []))
+    assert th.equal(parameters(loaded), parameters(fast))
+    update = FastUpdate(loaded)
+    for seed in range(5, 10):  # autograd on the flat parameters; the fast update on what was loaded
+        expected = train(reference, reference.train, seed)
+        assert train(fast, fast.train, seed) == pytest.approx(expected, rel=1e-5)
+        assert train(loaded, update.train, seed) == pytest.approx(expected, rel=1e-5)
+
+
+def test_loading_into_a_model_that_trains_fast_takes_effect(tmp_path: Path) -> None:
+    source, fast = make(), make()
+    train(source, source.train, 0)
+    source.save(tmp_path / "model.zip")
+    update = FastUpdate(fast)
+    for seed in range(3):
+        train(fast, update.train, seed)
+    fast.set_parameters(str(tmp_path / "model.zip"))
+    fast.log_ent_coef.data = source.log_ent_coef.data.clone()  # type: ignore[union-attr]
+    assert train(fast, update.train, 9) == pytest.approx(
+        {**train(source, source.train, 9), "train/n_updates": 4}, rel=1e-5
+    )
+
+
+def guided(model: SAC, shared: bool, gate: str, weight: float = 10.0, advised: int = 10) -> dict[str, Any]:
+    """Give a plain SAC what VARL has for guidance, always the same states; returns what was noted."""
+    rng = th.Generator().manual_seed(3)
+    states, actions = th.randn(advised, OBS, generator=rng), 1.9 * th.rand(advised, ACT, generator=rng) - 0.95
+    noted: dict[str, Any] = {}
+
+    def guidance_batch(observations: th.Tensor) -> SimpleNamespace:
+        if shared:
+            labels = (observations[:, :ACT] * 3).tanh() * 0.95
+            return SimpleNamespace(observations=observations, actions=labels, weight=weight)
+        return SimpleNamespace(observations=states, actions=actions, weight=weight)
+
+    attributes = {
+        "sample_batch": lambda n: model.replay_buffer.sample(n),  # type: ignore[union-attr]
+        "guidance_batch": guidance_batch,
+        "gate": make_gate(gate),
+        "advantage": lambda guidance, mean: th.zeros(len(mean), 1),
+        "metrics_due": lambda: True,
+        "note_guidance": lambda guidance, mean, opened, bc_loss: noted.update(opened=opened, bc_loss=bc_loss),
+        "record_training": lambda losses: None,
+    }
+    for name, value in attributes.items():
+        setattr(model, name, value)
+    return noted
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("gate", ["none", "axis", "log-prob"])
+@pytest.mark.parametrize("shared", [False, True])
+def test_guided_gradient_equals_autograd(shared: bool, gate: str, dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make(policy_kwargs={"net_arch": [32, 24], "use_expln": False})
+    noted = guided(model, shared, gate)
+    update = FastUpdate(model, dense=dense)
+    with th.no_grad():  # some of the policy's deviations at either bound of the clamp
+        head: Any = model.actor.log_std
+        head.bias[0], head.weight[0] = 2.5, 0.0
+    monkeypatch.setattr(update._actor, "step", lambda: None)
+    train(model, update.train, 0)
+    got = {id(p): g.clone() for p, g in update._actor.parts(update._actor.gradient)}
+
+    # The critics have made their step, so Q is what the actor's gradient has seen; the noise is the same.
+    np.random.seed(0)  # noqa: NPY002
+    th.manual_seed(0)
+    batch = model.replay_buffer.sample(BATCH)  # type: ignore[union-attr]
+    action, log_pi = model.actor.action_log_prob(batch.observations)
+    q = th.cat(model.critic(batch.observations, action), dim=1).amin(1)
+    guidance = model.guidance_batch(batch.observations)  # type: ignore[attr-defined]
+    mean, log_std, _ = model.actor.get_action_dist_params(guidance.observations)
+    opened = model.gate(mean, log_std.exp(), guidance.actions, None)  # type: ignore[attr-defined]
+    bc = -(opened * log_prob_per_axis(mean, log_std.exp(), guidance.actions)).sum(1).mean()
+    # alpha is 1 in the first update
+    loss = (log_pi - q).mean() + guidance.weight * bc
+    gradients = th.autograd.grad(loss, list(model.actor.parameters()))
+    for parameter, expected in zip(model.actor.parameters(), gradients, strict=True):
+        assert th.allclose(got[id(parameter)], expected, rtol=1e-4, atol=1e-5)
+    assert noted["bc_loss"] == pytest.approx(bc.item(), rel=1e-5)
+    assert noted["opened"].mean() > 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"use_sde": True}, "use_sde"),
+        ({"policy_kwargs": {"n_critics": 3}}, "3 critics"),
+        ({"policy_kwargs": {"activation_fn": th.nn.Tanh}}, "ReLU"),
+        ({"policy_kwargs": {"optimizer_class": th.optim.SGD}}, "Adam"),
+    ],
+)
+def test_what_is_not_covered_is_refused_by_name(setting: dict[str, Any], words: str) -> None:
+    with pytest.raises(VarlError, match=words):
+        FastUpdate(make(**setting))

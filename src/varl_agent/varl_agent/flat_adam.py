@@ -1,0 +1,108 @@
+"""Parameters in one flat tensor each, and a torch Adam that steps them all in one fused call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch as th
+
+ALIGN = 16  # floats: blocks start at a cache line, which is also the width of a vector register
+
+
+@dataclass(frozen=True)
+class Block:
+    """Parameters that lie together, stacked along their first dimension; ``transposed``: a matrix (out, in) is laid
+    down as (in, out), which is how all products of the update read it fastest."""
+
+    parameters: tuple[th.Tensor, ...]
+    transposed: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As it is laid down."""
+        shape = (sum(len(parameter) for parameter in self.parameters), *self.parameters[0].shape[1:])
+        return shape[::-1] if self.transposed else shape
+
+
+class FlatParameters:
+    """Turns parameters into views of one flat tensor ``value``, without changing any number.
+
+    The modules keep their parameter objects, shapes and state dicts: saving, loading and predicting need not know.
+    """
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self.blocks = list(blocks)
+        sizes = [-(-th.Size(block.shape).numel() // ALIGN) * ALIGN for block in self.blocks]
+        self._starts = [sum(sizes[:i]) for i in range(len(sizes))]
+        self.value = self.blocks[0].parameters[0].new_zeros(sum(sizes), requires_grad=False)
+        self.views = self.split(self.value)
+        self._homes = [(parameter, part, part.data_ptr()) for parameter, part in self.parts(self.value)]
+
+    def split(self, flat: th.Tensor) -> list[th.Tensor]:
+        """Each block's view of ``flat``, in the shape in which it is laid down."""
+        shapes = [block.shape for block in self.blocks]
+        return [
+            flat[start : start + th.Size(shape).numel()].view(shape)
+            for start, shape in zip(self._starts, shapes, strict=True)
+        ]
+
+    def parts(self, flat: th.Tensor) -> Iterator[tuple[th.Tensor, th.Tensor]]:
+        """Each parameter and its view of ``flat``, in the parameter's shape."""
+        for block, view in zip(self.blocks, self.split(flat), strict=True):
+            rows = view.t() if block.transposed else view
+            sizes = [len(parameter) for parameter in block.parameters]
+            yield from zip(block.parameters, rows.split(sizes), strict=True)
+
+    def adopt(self) -> None:
+        """Make the parameters views of ``value`` again where something has replaced their memory."""
+        for parameter, part, home in self._homes:
+            if parameter.data_ptr() != home:
+                part.copy_(parameter.data)
+                parameter.data = part
+
+
+class FlatAdam(FlatParameters):
+    """The parameters of a ``torch.optim.Adam`` and its moments as views of flat tensors.
+
+    The optimizer's own state dict stays true at any time; it can go on by its own ``step()`` as well.
+
+    Attributes:
+        gradient: flat; ``gradients`` are its blocks, to be filled in before :meth:`step`.
+    """
+
+    def __init__(self, optimizer: th.optim.Adam, blocks: Iterable[Block]) -> None:
+        super().__init__(blocks)
+        self.optimizer = optimizer
+        self.gradient, self._mean, self._square = (th.zeros_like(self.value) for _ in range(3))
+        self.gradients = self.split(self.gradient)
+        self._steps = self.value.new_zeros(len(self._homes))
+        self._lr = self.value.new_zeros(())
+        moments = zip(self.parts(self._mean), self.parts(self._square), self._steps, strict=True)
+        self._states = [
+            (parameter, {"step": step, "exp_avg": mean, "exp_avg_sq": square})
+            for (parameter, mean), (_, square), step in moments
+        ]
+
+    def adopt(self) -> None:
+        """As above, for the optimizer's state too (loading a state dict replaces it); takes over its learning rate."""
+        super().adopt()
+        for parameter, views in self._states:
+            state = self.optimizer.state[parameter]
+            if state.get("exp_avg") is not views["exp_avg"]:
+                for name, view in views.items():
+                    view.copy_(state[name]) if name in state else view.zero_()
+                state.update(views)
+        self._lr.fill_(self.optimizer.param_groups[0]["lr"])
+
+    def step(self, max_norm: float | None = None) -> None:
+        """Adam's step with the present gradient, its norm first clipped to ``max_norm``."""
+        if max_norm is not None:
+            self.gradient.mul_((max_norm / (self.gradient.norm() + 1e-6)).clamp_(max=1.0))
+        group = self.optimizer.param_groups[0]
+        self._steps.add_(1)
+        th._fused_adam_(
+            [self.value], [self.gradient], [self._mean], [self._square], [], [self._steps[0]],
+            lr=self._lr, beta1=group["betas"][0], beta2=group["betas"][1], weight_decay=group["weight_decay"],
+            eps=group["eps"], amsgrad=False, maximize=False,
+        )  # fmt: skip
