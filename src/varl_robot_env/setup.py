@@ -10,6 +10,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
+        (f"share/{NAME}/gazebo", ["gazebo/varl_world.sdf", "gazebo/varl_arm.urdf.xacro"]),
         (f"share/{NAME}/urdf", ["urdf/varl_arm.urdf", "urdf/standin_ur5e.urdf"]),
     ],
     install_requires=["setuptools", "gymnasium", "mujoco", "numpy"],
