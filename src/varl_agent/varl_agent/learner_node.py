@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, cast
 
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 from varl_common.errors import VarlError
@@ -84,7 +85,7 @@ def train(node: LearnerNode) -> None:
     """
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    spinning = threading.Thread(target=executor.spin, name="spin", daemon=True)
+    spinning = threading.Thread(target=_spin, args=[executor], name="spin", daemon=True)
     with Interrupts(node.control) as interrupts:
         spinning.start()
         try:
@@ -101,7 +102,13 @@ def train(node: LearnerNode) -> None:
             raise
         finally:
             node.display.close()
-            executor.shutdown(timeout_sec=1.0)
+            executor.shutdown()
+            spinning.join(1.0)  # a thread that is still in ROS when Python ends would abort the process
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    with contextlib.suppress(ExternalShutdownException, RuntimeError):
+        executor.spin()
 
 
 def _train(node: LearnerNode) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
@@ -33,9 +34,8 @@ class SacSettings(Config):
     @field_validator("ent_coef")
     @classmethod
     def _is_a_temperature(cls, value: str) -> str:
-        name, _, number = value.rpartition("auto_") if "auto" in value else ("", "", value)
-        if value != "auto" and (name or float(number) < 0):
-            raise ValueError("expected 'auto', 'auto_<first value>' or a number of at least 0")
+        if not re.fullmatch(r"auto|(auto_)?\d+(\.\d+)?(e-?\d+)?", value):
+            raise ValueError("expected 'auto', 'auto_<first value>' or a number")
         return value
 
 

@@ -1,0 +1,104 @@
+"""The graph's nodes as processes, for tests of all of it."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+CONFIG = Path(__file__).parents[1] / "config"
+# Small networks and few episodes: what these tests look at does not depend on how well anything is learned.
+QUICK = {
+    "sac.net_arch": [32, 32],
+    "sac.batch_size": 32,
+    "sac.learning_starts": 60,
+    "advice.trigger": [100, 200],
+    "advice.states_per_query": 16,
+    "advice.delay": 10,
+    "evaluate_every": 150,
+    "evaluation_episodes": 2,
+    "final_episodes": 2,
+    "checkpoint_every": 50,
+}
+
+
+class Processes:
+    """Starts nodes; kills those that are left at the end. Their output is in ``<folder>/<name>.log``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._running: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
+
+    def node(self, package: str, executable: str, files: tuple[str, ...] = (), **parameters: Any) -> "Process":
+        """Start a node with parameter files of config/ and parameters."""
+        from ament_index_python.packages import get_package_prefix
+
+        path = Path(get_package_prefix(package)) / "lib" / package / executable
+        words = [str(path), "--ros-args"]
+        for file in files:
+            words += ["--params-file", str(CONFIG / file)]
+        for name, value in parameters.items():
+            words += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
+        log = (self.folder / f"{executable}.log").open("ab")
+        process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        self._running.append((process, log))
+        return Process(process, Path(log.name))
+
+    def robot(self, task: str = "reach") -> tuple["Process", "Process"]:
+        """A simulator in lock-step and its env node."""
+        robot_file = CONFIG / "robots/varl_arm.yaml"
+        simulator = self.node("varl_robot_env", "simulator", ("simulator.yaml",), robot_file=robot_file, lock_step=True)
+        task_file = CONFIG / f"tasks/{task}.yaml"
+        return simulator, self.node("varl_robot_env", "env", robot_file=robot_file, task_file=task_file)
+
+    def advisor(self) -> "Process":
+        """The scripted advisor."""
+        return self.node("varl_vlm_advisor", "advisor", ("advisor.yaml",), backend="scripted")
+
+    def learner(self, run_dir: Path, steps: int, **parameters: Any) -> "Process":
+        """A learner of small networks."""
+        given = {**QUICK, "run_dir": run_dir, "steps": steps, **parameters}
+        return self.node("varl_agent", "learner", ("agent.yaml",), **given)
+
+    def end(self) -> None:
+        """Kill what still runs."""
+        for process, log in self._running:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            log.close()
+
+
+class Process:
+    """A node that runs."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self.log = log
+
+    @property
+    def output(self) -> str:
+        """What it has said so far, and those of its name before it."""
+        return self.log.read_text(errors="replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.process.pid, number)
+
+    def wait(self, seconds: float) -> int:
+        """Its exit status; fails with its output where it does not end in time."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"still running after {seconds} s: {self.output[-2000:]}")
+
+
+@pytest.fixture
+def processes(domain: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
+    """Processes in a domain of their own, on the profile that the graph uses on one host."""
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(CONFIG / "dds/one_host.xml"))
+    started = Processes(tmp_path)
+    yield started
+    started.end()
