@@ -20,6 +20,7 @@ setup(
             f"env = {NAME}.env_node:main",
             f"simulator = {NAME}.simulator_node:main",
             f"realsense = {NAME}.realsense_node:main",
+            f"markers = {NAME}.markers_node:main",
             f"perception = {NAME}.perception_node:main",
             f"calibrate = {NAME}.calibrate_node:main",
             f"standin_driver = {NAME}.standin.driver_node:main",
