@@ -1,0 +1,62 @@
+"""A file of fixed length in memory, whose disk space is claimed as it is used."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+from pathlib import Path
+
+from varl_common.errors import VarlError
+
+CLAIM = 16 << 20  # bytes of disk space claimed at a time
+
+
+class MappedFile:
+    """``memory`` is the file. ``create``: it must not be there in full yet; else it must.
+
+    Raises:
+        VarlError: it is missing or of another length, the memory cannot be had, or the disk is full.
+    """
+
+    def __init__(self, path: Path, size: int, writable: bool, create: bool) -> None:
+        self.path, self.size, self._claimed = path, size, 0
+        try:
+            self.file = path.open("w+b" if create else "r+b" if writable else "rb", buffering=0)
+        except OSError as error:
+            raise VarlError(f"{path} cannot be opened ({error.strerror}); the replay is damaged or not yours") from None
+        if create:
+            self.file.truncate(size)
+        there = os.fstat(self.file.fileno()).st_size
+        if there != size:
+            raise VarlError(f"{path} has {there} bytes instead of {size}; the replay is damaged")
+        access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+        self.memory = mmap.mmap(self.file.fileno(), size, access=access)
+
+    def claim(self, end: int) -> None:
+        """Make sure that the bytes up to ``end`` have disk space: writing to a mapping without any kills the process.
+
+        Raises:
+            VarlError: the disk is full.
+        """
+        if end <= self._claimed:
+            return
+        upto = min(self.size, end + CLAIM)
+        try:
+            os.posix_fallocate(self.file.fileno(), self._claimed, upto - self._claimed)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise VarlError(
+                f"{self.path}: the disk is full; free at least {CLAIM >> 20} MiB there (what is stored is safe)"
+            ) from None
+        self._claimed = upto
+
+    def flush(self, start: int, end: int) -> None:
+        """Bring bytes to the disk; positions beyond the end go on at the beginning, as in a ring."""
+        if end - start >= self.size:
+            start, end = 0, self.size
+        start, end = start % self.size, (end - 1) % self.size + 1
+        for first, last in [(start, end)] if start < end else [(start, self.size), (0, end)]:
+            first -= first % mmap.PAGESIZE
+            self.memory.flush(first, last - first)

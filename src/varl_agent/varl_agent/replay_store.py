@@ -1,0 +1,303 @@
+"""Transitions in memory-mapped files that survive the death of the process at any instant.
+
+A store is a folder: ``layout.json`` (what a row is), ``header`` (how many rows are committed), ``rows`` (a ring of
+packed rows) and one file of frames for each camera. A row is written first and counted afterwards, by one aligned
+8-byte store; the kernel keeps mapped pages when a process dies, so after a kill -9 every counted row is whole and no
+other is seen.
+``flush`` also makes the count safe against a loss of power: a copy of it, with a checksum, is written to the disk after
+the rows that it counts, and is the one believed when the machine has been started anew since.
+
+The ring is longer than the capacity by ``slack``: the row being written is never one that can be read, and a checkpoint
+finds its rows again after newer ones were added. Disk space is claimed ahead of the rows, so that a full disk is an
+error at :meth:`ReplayStore.append` that leaves the store as it was, not a crash in the middle of a write.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import mmap
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from varl_common.errors import VarlError
+
+from varl_agent.mapped_file import MappedFile
+
+VERSION = 1
+HEADER = mmap.PAGESIZE
+COUNT, DURABLE, BOOT = 0, (64, 128), 192  # places in the header, in bytes
+_DURABLE = struct.Struct("<QQI")  # sequence number, count, checksum of the two
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # of Linux: new at each start of the machine
+
+
+class Tag(IntEnum):
+    """Who acted in a transition."""
+
+    POLICY = 0
+    HUMAN = 1
+    DEMONSTRATION = 2
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a store holds.
+
+    Attributes:
+        obs_dim, act_dim: numbers in an observation (without its images, flattened) and in an action.
+        capacity: time rows that can be read at once; each has one transition of each environment.
+        slack: time rows kept beyond these, for :meth:`ReplayStore.rewind`.
+        n_envs: environments.
+        frames: shape (height, width, channels) of each camera's uint8 frames.
+    """
+
+    obs_dim: int
+    act_dim: int
+    capacity: int
+    slack: int = 20_000
+    n_envs: int = 1
+    frames: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def row(self) -> np.dtype:
+        """One transition. ``done``: the episode ended; ``timeout``: by time alone, so that the next state counts."""
+        return np.dtype(
+            [
+                ("observation", "<f4", (self.obs_dim,)),
+                ("action", "<f4", (self.act_dim,)),
+                ("next_observation", "<f4", (self.obs_dim,)),
+                ("reward", "<f4"),
+                ("done", "<f4"),
+                ("timeout", "<f4"),
+                ("tag", "u1"),
+                ("unused", "u1", (3,)),
+                *((f"{which}frame/{camera}", "<i8") for camera in self.frames for which in ("", "next_")),
+            ]
+        )
+
+    @property
+    def ring(self) -> int:
+        """Time rows in the file; one more than can ever be read, for the row being written."""
+        return self.capacity + self.slack + 1
+
+
+class ReplayStore:
+    """Append, read and rewind time rows, numbered from 0 on for ever; see the module's docstring for what is safe.
+
+    Args:
+        folder: where it is, or is to be.
+        layout: what it holds; None: whatever is there.
+        writable: False: only read, beside a process that may be writing.
+
+    Raises:
+        VarlError: it is another layout's, another process's, damaged, missing (``layout`` None), or the disk is full.
+    """
+
+    def __init__(self, folder: str | Path, layout: Layout | None = None, writable: bool = True) -> None:
+        self.folder, self.writable = Path(folder), writable
+        self.layout = self._agree(layout)
+        fresh = writable and not (self.folder / "header").exists()
+        size = self.layout.ring * self.layout.n_envs
+        self._rows = MappedFile(self.folder / "rows", size * self.layout.row.itemsize, writable, fresh)
+        # An episode of a single step needs two frames a row, so that many always suffice.
+        self._frames = {
+            camera: MappedFile(self.folder / _file_of(camera), 2 * size * math.prod(shape), writable, fresh)
+            for camera, shape in self.layout.frames.items()
+        }
+        if fresh:  # a store with a header is complete
+            MappedFile(self.folder / "header.new", HEADER, writable, True).claim(HEADER)
+            (self.folder / "header.new").rename(self.folder / "header")
+        self._header = MappedFile(self.folder / "header", HEADER, writable, False)
+        self.rows = np.frombuffer(self._rows.memory, self.layout.row)
+        self._images = {
+            camera: np.frombuffer(self._frames[camera].memory, np.uint8).reshape(-1, *shape)
+            for camera, shape in self.layout.frames.items()
+        }
+        self._count = np.frombuffer(self._header.memory, np.uint64, 2, COUNT)  # now, and at the most so far
+        self._sequence, self._flushed = 0, 0
+        if writable:
+            self._lock()
+            self._recover()
+        self._newest = self._newest_frames()
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    @property
+    def count(self) -> int:
+        """Time rows committed, since ever."""
+        return int(self._count[0])
+
+    @property
+    def oldest(self) -> int:
+        """The first time row that can still be read."""
+        return max(0, self.count - self.layout.capacity)
+
+    def take(self, times: np.ndarray, envs: np.ndarray | int = 0) -> np.ndarray:
+        """Copies of the transitions of these time rows (not checked against ``oldest``) and environments, (n,)."""
+        return self.rows.take((times % self.layout.ring) * self.layout.n_envs + envs, mode="clip")
+
+    def frames(self, camera: str, numbers: np.ndarray) -> np.ndarray:
+        """Copies of the frames of these numbers, as rows hold them: (n, height, width, channels) uint8."""
+        return self._images[camera].take(numbers % len(self._images[camera]), axis=0, mode="clip")
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def append(self, row: np.ndarray, frames: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None) -> None:
+        """Commit one time row, (n_envs,) of ``layout.row``.
+
+        ``frames``: of each camera those before and after the transitions, (n_envs, height, width, channels) each. One
+        that is the frame after the environment's last transition is not stored again.
+
+        Raises:
+            VarlError: the disk is full; nothing has changed then.
+        """
+        count, n = self.count, self.layout.n_envs
+        start = count % self.layout.ring * n
+        self._rows.claim((start + n) * self.layout.row.itemsize)
+        newest = dict(self._newest)
+        for camera, (before, after) in (frames or {}).items():
+            for env in range(n):
+                number = self._continued(camera, count, env, before[env])
+                if number is None:
+                    number = self._write_frame(camera, before[env], newest)
+                row[f"frame/{camera}"][env] = number
+                row[f"next_frame/{camera}"][env] = self._write_frame(camera, after[env], newest)
+        self.rows[start : start + n] = row
+        self._newest = newest
+        self._count[1] = max(self._count[1], count + 1)
+        self._count[0] = count + 1
+
+    def rewind(self, count: int) -> None:
+        """Forget the time rows from number ``count`` on, as if they had never been.
+
+        Raises:
+            VarlError: there are fewer, or rows that could be read then have been overwritten since.
+        """
+        if count > self.count:
+            raise VarlError(f"{self.folder} holds {self.count} rows, fewer than the {count} to go back to")
+        most = int(self._count[1])
+        if count and most > self.layout.ring and most - count > self.layout.slack:
+            raise VarlError(
+                f"{self.folder}: {most - count} rows were added since row {count} and only {self.layout.slack} are "
+                "kept beyond the capacity; save more often or give the replay more slack"
+            )
+        self._count[0] = count
+        self._newest = self._newest_frames()
+        self._flushed = min(self._flushed, count)
+        self._write_durable()
+
+    def flush(self) -> None:
+        """Bring the rows since the last flush, then their count, to the disk."""
+        first, last, step = self._flushed, self.count, self.layout.n_envs * self.layout.row.itemsize
+        if last > first:
+            self._rows.flush(first * step, last * step)
+            ends = self.take(np.array([[first], [last - 1]]), np.arange(self.layout.n_envs))
+            for camera, images in self._images.items():
+                begin, end = int(ends[f"frame/{camera}"].min()), int(ends[f"next_frame/{camera}"].max()) + 1
+                self._frames[camera].flush(begin * images[0].nbytes, end * images[0].nbytes)
+        self._flushed = last
+        self._write_durable()
+
+    def close(self) -> None:
+        """Flush and let others write. What was taken stays; the store itself is not to be used again."""
+        if self.writable:
+            self.flush()
+            fcntl.flock(self._header.file, fcntl.LOCK_UN)
+        for mapped in (self._header, self._rows, *self._frames.values()):
+            mapped.file.close()
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    def _agree(self, layout: Layout | None) -> Layout:
+        """The layout of what is there, made if need be."""
+        path = self.folder / "layout.json"
+        if not path.exists():
+            if layout is None or not self.writable:
+                raise VarlError(f"{self.folder} is not a replay store; name the folder that holds its layout.json")
+            self.folder.mkdir(parents=True, exist_ok=True)
+            aside = path.with_suffix(".new")
+            aside.write_text(json.dumps({"version": VERSION, **asdict(layout)}))
+            aside.rename(path)
+        try:
+            found: dict[str, Any] = json.loads(path.read_text())
+            version = found.pop("version")
+            there = Layout(**{**found, "frames": {name: tuple(shape) for name, shape in found["frames"].items()}})
+        except (ValueError, KeyError, TypeError) as error:
+            raise VarlError(f"{path} is damaged ({error}); remove the folder to start a new replay") from None
+        if version != VERSION:
+            raise VarlError(f"{self.folder} has version {version}, this is version {VERSION}; use the former")
+        if layout is not None and layout != there:
+            names = [name for name in asdict(layout) if getattr(layout, name) != getattr(there, name)]
+            wrong = ", ".join(f"{name} {getattr(there, name)} instead of {getattr(layout, name)}" for name in names)
+            raise VarlError(f"{self.folder} holds a replay with {wrong}; name another folder or its own settings")
+        return there
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._header.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise VarlError(f"{self.folder} is being written by another process; end that one first") from None
+
+    def _recover(self) -> None:
+        """Decide how many rows count: those counted, or, if the machine was started since, those flushed."""
+        memory, boot = self._header.memory, _BOOT_ID.read_bytes().strip()
+        slots = [_DURABLE.unpack_from(memory, place) for place in DURABLE]
+        whole = [(sequence, count) for sequence, count, check in slots if check == _checksum(sequence, count)]
+        stamp = bytes(memory[BOOT : BOOT + len(boot)])
+        if stamp != boot:
+            if not whole and any(stamp):
+                raise VarlError(f"{self.folder}/header is damaged; remove the folder to start a new replay")
+            self._count[0] = max(whole)[1] if whole else 0
+            memory[BOOT : BOOT + len(boot)] = boot
+        self._sequence, self._flushed = max(whole)[0] if whole else 0, self.count
+        self._write_durable()
+
+    def _write_durable(self) -> None:
+        """Write the count of what has been flushed to the disk, leaving the copy written before alone."""
+        self._sequence += 1
+        place, check = DURABLE[self._sequence % 2], _checksum(self._sequence, self._flushed)
+        _DURABLE.pack_into(self._header.memory, place, self._sequence, self._flushed, check)
+        self._header.flush(0, HEADER)
+
+    # --- frames -------------------------------------------------------------------------------------------------------
+
+    def _write_frame(self, camera: str, frame: np.ndarray, newest: dict[str, int]) -> int:
+        """Store a frame behind the newest; its number."""
+        images, number = self._images[camera], newest[camera]
+        place = number % len(images)
+        self._frames[camera].claim((place + 1) * images[0].nbytes)
+        images[place] = frame
+        newest[camera] = number + 1
+        return number
+
+    def _continued(self, camera: str, count: int, env: int, frame: np.ndarray) -> int | None:
+        """The number of the frame after the environment's last transition if that is ``frame``, else None."""
+        if count == 0:
+            return None
+        last = self.rows[(count - 1) % self.layout.ring * self.layout.n_envs + env]
+        number = int(last[f"next_frame/{camera}"])
+        images = self._images[camera]
+        same = not last["done"] and np.array_equal(images[number % len(images)], frame)
+        return number if same else None
+
+    def _newest_frames(self) -> dict[str, int]:
+        """The number that each camera's next frame is to have."""
+        if self.count == 0:
+            return dict.fromkeys(self.layout.frames, 0)
+        last = self.take(np.full(self.layout.n_envs, self.count - 1), np.arange(self.layout.n_envs))
+        return {camera: int(last[f"next_frame/{camera}"].max()) + 1 for camera in self.layout.frames}
+
+
+def _file_of(camera: str) -> str:
+    return f"{camera.replace('/', '-')}.frames"
+
+
+def _checksum(sequence: int, count: int) -> int:
+    return zlib.crc32(struct.pack("<QQ", sequence, count))
