@@ -11,6 +11,7 @@ from varl_agent.plan import Plan
 
 from varl_interfaces import msg
 from varl_interfaces.srv import GetAdvice
+from varl_vlm_advisor.projection import transform
 from varl_vlm_advisor.types import Advice, Answers, EnvDescription, Frame, State
 
 
@@ -83,12 +84,4 @@ def _transform(pose: Any) -> NDArray[np.float64] | None:
     norm = float(np.sqrt(x * x + y * y + z * z + w * w))
     if not np.isfinite(norm) or norm < 1e-6:
         return None
-    x, y, z, w = (value / norm for value in (x, y, z, w))
-    transform = np.eye(4)
-    transform[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    transform[:3, 3] = [pose.position.x, pose.position.y, pose.position.z]
-    return transform
+    return transform([pose.position.x, pose.position.y, pose.position.z], [x, y, z, w])

@@ -1,0 +1,1 @@
+"""Judging an advisor on labelled states before it is trusted with an arm."""

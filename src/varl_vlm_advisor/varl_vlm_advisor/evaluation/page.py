@@ -1,0 +1,124 @@
+"""The judgement as a table and as pages of pictures: each frame with the advised and the expert's arrow."""
+
+from __future__ import annotations
+
+import base64
+import html
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from varl_vlm_advisor.drawing import Image, decode, draw_arrow, encode
+from varl_vlm_advisor.evaluation.metrics import Score
+from varl_vlm_advisor.evaluation.panel import Opinion
+from varl_vlm_advisor.evaluation.situations import Situation
+from varl_vlm_advisor.projection import Projection
+from varl_vlm_advisor.types import TOOL, EnvDescription
+
+_ADVISED, _EXPERT = (200, 0, 200), (0, 160, 0)  # magenta and green, in OpenCV's order
+_ARROW = 0.12  # m that an action of length 1 is drawn long
+_COLUMNS = 4
+_THUMBNAIL = 320  # px
+
+HEADER = ("task", "who", "ok", "cosine", "signs", "gripper", "progress", "consistency", "mirrored", "per axis")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One judge on one task."""
+
+    task: str
+    opinion: Opinion
+    score: Score
+    count: int
+
+    def cells(self) -> list[str]:
+        """As :data:`HEADER` names them."""
+        given = int(np.isfinite(self.opinion.actions).all(axis=1).sum())
+        others = ", ".join(f"{n} {name.lower()}" for name, n in self.opinion.statuses.items() if name != "OK")
+        ok = f"{given}/{self.count}" + (f" ({others})" if others else "")
+        s = self.score
+        means = (s.cosine, s.signs, s.gripper, s.progress, self.opinion.consistency, self.opinion.mirrored)
+        numbers = ["-" if math.isnan(value) else f"{value:.2f}" for value in means]
+        axes = " ".join(f"{name} {value:.2f}" for name, value in s.per_axis.items() if not math.isnan(value))
+        return [self.task, self.opinion.name, ok, *numbers, axes]
+
+
+def table(rows: list[Row]) -> str:
+    """Plain text, in columns."""
+    lines = [list(HEADER), *(row.cells() for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def write_html(path: Path, rows: list[Row], pictures: list[tuple[Image, str]]) -> None:
+    """One page that needs nothing beside it."""
+    head = "".join(f"<th>{cell}</th>" for cell in HEADER)
+    body = "".join(f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row.cells())}</tr>" for row in rows)
+    figures = "".join(
+        f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(encode(image, 85)).decode()}">'
+        f"<figcaption>{html.escape(words)}</figcaption></figure>"
+        for image, words in pictures
+    )
+    style = (
+        "body{font:14px sans-serif;margin:2em}table{border-collapse:collapse}td,th{padding:3px 9px;text-align:left;"
+        "border-bottom:1px solid #ccc}figure{display:inline-block;width:340px;margin:6px;vertical-align:top}"
+        "img{width:340px}"
+    )
+    path.write_text(
+        f'<!doctype html><meta charset="utf-8"><title>Advisor</title><style>{style}</style><h1>Advisor</h1>'
+        f"<table><tr>{head}</tr>{body}</table><p>{html.escape(LEGEND)}</p>{figures}",
+        encoding="utf-8",
+    )
+
+
+LEGEND = (
+    "Green arrow: the expert; magenta: the advisor; a ring: nothing advised. cosine and signs: against the expert's "
+    "translation. progress: return of following the advice for 8 steps, 0 is standing still and 1 the expert's "
+    "action. consistency: two samples of a question. mirrored: the same scene seen in a mirror, signs that stay."
+)
+
+
+def picture(env: EnvDescription, situation: Situation, opinion: Opinion, number: int) -> tuple[Image, str]:
+    """The frame with both arrows, and the words below it."""
+    frame = situation.moment.frames[0]
+    image = decode(frame.jpeg)
+    projection = Projection(image.shape[1], image.shape[0], frame.k, frame.camera_pose)
+    tool = env.position(TOOL, situation.moment.state)
+    advised = opinion.actions[number]
+    if tool is not None and projection.calibrated:
+        start = projection.pixel(tool)
+        for action, colour in ((situation.expert, _EXPERT), (advised, _ADVISED)):
+            if start is None:
+                continue
+            if not np.isfinite(action).all():
+                cv2.circle(image, (round(start[0]), round(start[1])), 14, colour, 2, cv2.LINE_AA)
+                continue
+            move = np.zeros(3)
+            for index in env.translations:
+                move["xyz".index(env.action_names[index][-1])] = action[index]
+            end = projection.pixel(tool + _ARROW * move)
+            if end is not None:
+                draw_arrow(image, start, end, colour)
+    reason = opinion.reasons[number] if opinion.reasons else ""
+    return image, f"{env.task}: {_words(env, advised)} (expert {_words(env, situation.expert)}). {reason}"
+
+
+def write_png(path: Path, pictures: list[tuple[Image, str]]) -> None:
+    """The frames side by side, without words."""
+    small = [cv2.resize(p, (_THUMBNAIL, round(_THUMBNAIL * p.shape[0] / p.shape[1]))) for p, _ in pictures]
+    height = max(image.shape[0] for image in small)
+    sheet = np.full((-(-len(small) // _COLUMNS) * height, _COLUMNS * _THUMBNAIL, 3), 255, np.uint8)
+    for number, image in enumerate(small):
+        row, column = divmod(number, _COLUMNS)
+        sheet[row * height :, column * _THUMBNAIL :][: image.shape[0], : image.shape[1]] = image
+    cv2.imwrite(str(path), sheet)
+
+
+def _words(env: EnvDescription, action: np.ndarray) -> str:
+    if not np.isfinite(action).all():
+        return "nothing"
+    return ", ".join(f"{name} {value:+.1f}" for name, value in zip(env.action_names, action, strict=True))

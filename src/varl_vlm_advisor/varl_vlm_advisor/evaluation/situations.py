@@ -1,0 +1,76 @@
+"""Labelled states: a moment with its picture, what the expert would do, and how the simulator came there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from varl_vlm_advisor.evaluation.worlds import World
+from varl_vlm_advisor.types import State
+
+_LONGEST = 40
+"""Steps after which a moment is taken, at the latest: the shortest episode (reach) has 50."""
+_STRAY = 0.3
+"""Share of steps that are random, in runs, so that the states are not only an expert's."""
+_RUN = 5
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A labelled state of one world."""
+
+    moment: State
+    expert: NDArray[np.float32]
+    """The expert's action, shape (act_dim,) in [-1, 1]."""
+    seed: int
+    history: NDArray[np.float32]
+    """Actions since the reset from ``seed``, shape (t, act_dim): repeated, they restore the simulator's state."""
+
+
+def collect(world: World, count: int, seed: int) -> list[Situation]:
+    """One labelled state from each of ``count`` episodes, in which the expert strays now and then."""
+    found: list[Situation] = []
+    rng = np.random.default_rng(seed)
+    first = 1000 * seed
+    while len(found) < count:
+        state = world.reset(first)
+        history: list[NDArray[np.float32]] = []
+        stray = np.zeros_like(world.expert(state))
+        solved = False
+        for step in range(rng.integers(0, _LONGEST)):
+            if step % _RUN == 0:
+                wandering = rng.random() < _STRAY
+                stray = rng.uniform(-1, 1, stray.shape).astype(np.float32)
+            action = stray if wandering else world.expert(state)
+            state, _, solved = world.step(action)
+            history.append(action)
+            if solved:
+                break
+        if not solved:
+            found.append(_situation(world, state, len(found), first, history, stray))
+        first += 1
+    return found
+
+
+def restore(world: World, situation: Situation) -> NDArray[np.float32]:
+    """Bring ``world`` to the situation; its state."""
+    state = world.reset(situation.seed)
+    for action in situation.history:
+        state, _, _ = world.step(action)
+    return state
+
+
+def _situation(
+    world: World,
+    state: NDArray[np.float32],
+    number: int,
+    seed: int,
+    history: list[NDArray[np.float32]],
+    action: NDArray[np.float32],
+) -> Situation:
+    frame, expert = world.frame(), world.expert(state)
+    after, reward, _ = world.step(action)
+    moment = State(number, state, action, after, reward, (frame,))
+    return Situation(moment, expert, seed, np.array(history, np.float32).reshape(len(history), len(action)))

@@ -1,0 +1,191 @@
+"""Simulated tasks with an expert: where labelled states come from, and where advice is tried out."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from varl_common.config import did_you_mean
+from varl_common.errors import VarlError
+
+from varl_vlm_advisor.backends.scripted import PLANS
+from varl_vlm_advisor.projection import transform
+from varl_vlm_advisor.types import EnvDescription, Frame
+
+Vector = NDArray[np.float32]
+
+WIDTH, HEIGHT = 640, 480
+
+
+class World(Protocol):
+    """A task that starts the same way from the same seed, so that seed and actions are the simulator's state."""
+
+    env: EnvDescription
+
+    def reset(self, seed: int) -> Vector:
+        """Begin an episode; the state, shape (obs_dim,)."""
+
+    def step(self, action: Vector) -> tuple[Vector, float, bool]:
+        """The next state, the dense reward, and whether the task is solved."""
+
+    def expert(self, state: Vector) -> Vector:
+        """What the expert does in ``state``, shape (act_dim,) in [-1, 1]."""
+
+    def frame(self) -> Frame:
+        """A picture of now."""
+
+    def close(self) -> None:
+        """Let go of the renderer."""
+
+
+def make_world(task: str) -> World:
+    """The world of a task: ``reach``, ``push``, ``lift``, or one of Meta-World, such as ``drawer-open-v3``.
+
+    Raises:
+        VarlError: the task is unknown, or its package is not installed.
+    """
+    try:
+        return ArmWorld(task) if task in PLANS else MetaWorld(task)
+    except ImportError as error:
+        raise VarlError(f"task {task!r} needs {error.name}, which is not installed; pip install {error.name}") from None
+
+
+class ArmWorld:
+    """One of the project's own tasks in process; the expert is its plan."""
+
+    def __init__(self, task: str) -> None:
+        from varl_robot_env.arm_env import ArmEnv
+
+        self._env = ArmEnv(task, reward="dense")
+        self.env = EnvDescription(**vars(self._env.description))
+
+    def reset(self, seed: int) -> Vector:
+        """Begin an episode."""
+        return self._env.reset(seed=seed)[0]
+
+    def step(self, action: Vector) -> tuple[Vector, float, bool]:
+        """One control period."""
+        state, reward, _, _, info = self._env.step(action)
+        return state, reward, info["is_success"]
+
+    def expert(self, state: Vector) -> Vector:
+        """The task's plan."""
+        action: Vector = PLANS[self.env.task].actions(state[None], self.env)[0]
+        return action
+
+    def frame(self) -> Frame:
+        """Raises VarlError where this machine cannot render."""
+        frames = self._env.arm.frames()
+        if not frames:
+            raise VarlError("this machine cannot render; install libegl1 (Debian) and set MUJOCO_GL=egl")
+        seen = frames[0]
+        pose = transform(seen.camera_pose[:3].tolist(), seen.camera_pose[3:].tolist())
+        return Frame(seen.camera, seen.jpeg, b"", np.asarray(seen.k).reshape(3, 3), pose)
+
+    def close(self) -> None:
+        """Let go of the renderer."""
+        self._env.close()
+
+
+class MetaWorld:
+    """A task of Meta-World; the expert is its scripted policy, the dense reward its own."""
+
+    _CAMERA = "corner2"
+
+    def __init__(self, task: str) -> None:
+        import mujoco
+        from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE as TASKS
+        from metaworld.policies import ENV_POLICY_MAP
+
+        if task not in ENV_POLICY_MAP:
+            raise VarlError(f"unknown task {task!r}; {did_you_mean(task, [*PLANS, *ENV_POLICY_MAP])}")
+        self._mujoco = mujoco
+        make: Any = TASKS[f"{task}-goal-observable"]
+        policy: Any = ENV_POLICY_MAP[task]
+        self._env = make(seed=0)
+        self._env._freeze_rand_vec, self._env.seeded_rand_vec = False, True
+        self._policy = policy()
+        self._renderer: Any = None
+        self.env = _describe(task)
+
+    def reset(self, seed: int) -> Vector:
+        """Begin an episode."""
+        self._env.seed(seed)
+        return np.asarray(self._env.reset()[0], np.float32)
+
+    def step(self, action: Vector) -> tuple[Vector, float, bool]:
+        """One step of 12.5 ms."""
+        state, reward, _, _, info = self._env.step(np.clip(action, -1.0, 1.0))
+        return np.asarray(state, np.float32), float(reward), bool(info["success"])
+
+    def expert(self, state: Vector) -> Vector:
+        """The task's scripted policy, clipped."""
+        return np.clip(self._policy.get_action(state.astype(np.float64)), -1.0, 1.0).astype(np.float32)
+
+    def frame(self) -> Frame:
+        """Turned upright: Meta-World's corner cameras hang upside down."""
+        from varl_vlm_advisor.drawing import encode
+
+        model, data = self._env.model, self._env.data
+        if self._renderer is None:
+            model.light_castshadow[:] = 0  # shadows cost 50 times the rest where there is no GPU
+            model.vis.quality.offsamples = 0
+            model.vis.global_.offwidth, model.vis.global_.offheight = WIDTH, HEIGHT
+            self._renderer = self._mujoco.Renderer(model, HEIGHT, WIDTH)
+        self._renderer.update_scene(data, camera=self._CAMERA)
+        image = np.ascontiguousarray(self._renderer.render()[::-1, ::-1, ::-1])  # upright, and blue first
+        camera = model.camera(self._CAMERA).id
+        focal = HEIGHT / 2 / np.tan(np.radians(model.cam_fovy[camera]) / 2)
+        k = np.array([[focal, 0, (WIDTH - 1) / 2], [0, focal, (HEIGHT - 1) / 2], [0, 0, 1]])
+        pose = np.eye(4)
+        # MuJoCo looks along -z with y up; turned by half a turn about the line of sight, x points left and y up again.
+        pose[:3, :3] = data.cam_xmat[camera].reshape(3, 3) @ np.diag([-1.0, 1.0, -1.0])
+        pose[:3, 3] = data.cam_xpos[camera]
+        return Frame(self._CAMERA, encode(image, 90), b"", k, pose)
+
+    def close(self) -> None:
+        """Let go of the renderer."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+
+# In Meta-World's words; tasks that are not here are named by their name.
+_INSTRUCTIONS = {
+    "reach-v3": "Move the gripper to the red goal sphere.",
+    "push-v3": "Push the red puck to the green goal.",
+    "pick-place-v3": "Pick up the red puck and bring it to the goal sphere in the air.",
+    "drawer-open-v3": "Open the drawer by pulling its handle.",
+    "button-press-topdown-v3": "Press the red button from above.",
+    "coffee-button-v3": "Press the button of the coffee machine.",
+    "plate-slide-v3": "Slide the plate into the cabinet.",
+    "faucet-open-v3": "Turn the faucet's handle to open it.",
+    "door-open-v3": "Open the door by its handle.",
+}
+
+
+def _describe(task: str) -> EnvDescription:
+    thing = [f"{axis}" for axis in ("x", "y", "z", "qx", "qy", "qz", "qw")]
+    now = [*(f"tool_{a}" for a in "xyz"), "gripper", *(f"object_{a}" for a in thing), *(f"second_{a}" for a in thing)]
+    names = [*now, *(f"before_{name}" for name in now), *(f"goal_{a}" for a in "xyz")]
+    return EnvDescription(
+        task=task,
+        robot="sawyer",
+        backend="mujoco",
+        instruction=_INSTRUCTIONS.get(task, task.removesuffix("-v3").replace("-", " ").capitalize() + "."),
+        base_frame="world",
+        observation_names=names,
+        observation_units=["m" if name.endswith(("_x", "_y", "_z")) else "" for name in names],
+        observation_low=[-1.0] * len(names),
+        observation_high=[1.0] * len(names),
+        action_names=["dx", "dy", "dz", "gripper"],
+        action_units=["m", "m", "m", ""],
+        action_scale=[0.01, 0.01, 0.01, 1.0],
+        entities=["tool", "object", "goal"],
+        entity_indices=[0, 4, 36],
+        control_period=0.0125,
+        max_episode_steps=500,
+        lock_step=True,
+        cameras=["corner2"],
+    )
