@@ -47,7 +47,7 @@ def test_same_seed_same_run_even_where_it_was_killed(processes: Any, tmp_path: P
     assert processes.learner(whole, 400, seed=3, advisor="scripted").wait(100) == 0
 
     learner = processes.learner(killed, 400, seed=3, advisor="scripted")
-    wait_until(lambda: len(checkpoints(killed)) >= 2)
+    wait_until(lambda: len(checkpoints(killed)) >= 3)
     learner.signal(signal.SIGKILL)
     learner.wait(5)
     learner = processes.learner(killed, 400, seed=3, advisor="scripted", resume=True)
@@ -71,7 +71,7 @@ def test_ctrl_c_saves_and_ends_even_while_a_step_waits(processes: Any, tmp_path:
     _, env = processes.robot()
     run = tmp_path / "run"
     learner = processes.learner(run, 100_000)
-    wait_until(lambda: checkpoints(run))
+    wait_until(lambda: len(checkpoints(run)) > 1)
     began = time.monotonic()
     learner.signal(signal.SIGINT)
     assert learner.wait(5) == 130
@@ -100,7 +100,7 @@ def test_a_dead_env_ends_the_run_by_name_with_a_checkpoint(processes: Any, tmp_p
     assert learner.wait(10) == 2
     assert "/env/step gave no answer" in learner.output
     assert "Traceback" not in learner.output
-    assert len(checkpoints(run)) == 1
+    assert len(checkpoints(run)) == 2  # of the start and of the end
 
 
 def test_training_goes_on_without_an_advisor(processes: Any, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from varl_agent.control import Control
 from varl_agent.figures import Figures
 from varl_agent.learning import Learning, LearningBeside
 from varl_agent.parallel_env import ParallelEnv
+from varl_agent.replay_buffer import PersistentReplayBuffer
 from varl_agent.run_folder import RunFolder
 from varl_agent.training import Schedule, Stopped, Training
 from varl_agent.varl import VARL
@@ -34,6 +35,8 @@ def make(
     update: str = "auto",
 ) -> Training:
     control = control or Control()
+    folder = RunFolder(path)
+    folder.checkpoints.mkdir(parents=True, exist_ok=True)
     env = ParallelEnv([env_type() for _ in range(arms)], seed)
     model = VARL(
         "MlpPolicy",
@@ -42,15 +45,14 @@ def make(
         learning_starts=50,
         batch_size=16,
         buffer_size=5000,
+        replay_buffer_class=PersistentReplayBuffer,
+        replay_buffer_kwargs={"folder": path / "replay"},
         policy_kwargs={"net_arch": [16, 16]},
         update=update,
     )
     stopping = control.stopping.is_set
     learning = LearningBeside(model, utd, stopping, backlog=50) if beside else Learning(model, utd, stopping)
     schedule = Schedule(steps, 60, 3, 40, 3, lock_step=not beside)
-    folder = RunFolder(path)
-    folder.path.mkdir(exist_ok=True)
-    folder.checkpoints.mkdir(exist_ok=True)
     return Training(model, env, folder, IDENTITY, schedule, learning, control, observe)
 
 
@@ -105,10 +107,9 @@ def test_a_stopped_and_resumed_run_equals_the_uninterrupted_one(
     part = make(point_reach, tmp_path / "part", arms=arms, update=update, observe=stop, control=control)
     with pytest.raises(Stopped):
         part.run()
+    part.close()
     rest = make(point_reach, tmp_path / "part", arms=arms, update=update)
     assert f"step {stop_at}" in rest.resume()
-    # What the replay holds is restored apart from the checkpoint.
-    rest.model.replay_buffer = part.model.replay_buffer
     rest.run()
     assert rest.record.episodes == whole.record.episodes
     assert rest.record.evaluations == whole.record.evaluations
@@ -152,4 +153,24 @@ def test_an_error_in_the_learning_thread_ends_the_run(
     monkeypatch.setattr(training.model, "train", fail)
     with pytest.raises(RuntimeError, match="nan in the loss"):
         training.run()
-    assert not checkpoint.list_checkpoints(training.folder.checkpoints)
+    (saved,) = checkpoint.list_checkpoints(training.folder.checkpoints)
+    assert saved.stem.endswith("-000000000000")
+
+
+def test_a_real_arm_keeps_what_it_did_after_the_checkpoint(point_reach: Any, tmp_path: Path) -> None:
+    first = make(point_reach, tmp_path, steps=100, beside=True)
+    first.run()
+    replay = first.model.replay_buffer
+    assert isinstance(replay, PersistentReplayBuffer)
+    rows = replay.store.count
+    zero = np.zeros((1, 4), np.float32)
+    for _ in range(7):  # done after the last checkpoint, before the process died
+        replay.add(zero, zero, np.zeros((1, 2), np.float32), np.zeros(1), np.zeros(1), [{}])
+    first.close()
+    second = make(point_reach, tmp_path, steps=200, beside=True)
+    second.resume()
+    assert second.model.num_timesteps == 107
+    assert second.env.episodes[0] == first.env.episodes[0] + 1  # nothing is repeated
+    second.run()
+    assert second.model.replay_buffer is not None
+    assert second.model.replay_buffer.size() == 200 == rows + 100

@@ -63,7 +63,7 @@ def load_policy(folder: RunFolder, env: ParallelEnv, robot: RosEnv) -> tuple[VAR
     settings = trained_settings(folder)
     path, state = checkpoint.load_newest(folder.checkpoints, describe(robot.description))
     tiny = settings.model_copy(update={"sac": settings.sac.model_copy(update={"buffer_size": 1, "device": "cpu"})})
-    model = make_model(tiny, env, advisor=None, lock_step=True)
+    model = make_model(tiny, env, advisor=None, lock_step=True, replay=None)
     model.policy.load_state_dict(state["model"]["parameters"]["policy"])
     return model, path.stem, state["model"]["counters"]["num_timesteps"]
 

@@ -119,7 +119,7 @@ def _train(node: LearnerNode) -> None:
     lock_step = description.lock_step
     advisor = _advisor(node, description)
     env = ParallelEnv(robots, settings.seed)
-    model = make_model(settings, env, advisor, lock_step)
+    model = make_model(settings, env, advisor, lock_step, folder.replay)
     training = Training(
         model,
         env,

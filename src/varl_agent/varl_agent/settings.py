@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
@@ -11,6 +12,7 @@ from varl_common.config import Config
 from varl_agent.advice import Advisor
 from varl_agent.learning import Learning, LearningBeside
 from varl_agent.parallel_env import ParallelEnv
+from varl_agent.replay_buffer import PersistentReplayBuffer
 from varl_agent.varl import VARL
 
 
@@ -75,8 +77,10 @@ class LearnerSettings(Config):
     advice: AdviceSettings
 
 
-def make_model(settings: LearnerSettings, env: ParallelEnv, advisor: Advisor | None, lock_step: bool) -> VARL:
-    """The agent, fresh."""
+def make_model(
+    settings: LearnerSettings, env: ParallelEnv, advisor: Advisor | None, lock_step: bool, replay: Path | None
+) -> VARL:
+    """The agent, fresh; its transitions in the folder ``replay``, or in memory where None."""
     sac, advice = settings.sac, settings.advice
     return VARL(
         "MlpPolicy",
@@ -86,6 +90,8 @@ def make_model(settings: LearnerSettings, env: ParallelEnv, advisor: Advisor | N
         tau=sac.tau,
         batch_size=sac.batch_size,
         buffer_size=sac.buffer_size,
+        replay_buffer_class=PersistentReplayBuffer if replay else None,
+        replay_buffer_kwargs={"folder": replay} if replay else None,
         learning_starts=sac.learning_starts,
         ent_coef=sac.ent_coef if "auto" in sac.ent_coef else float(sac.ent_coef),
         policy_kwargs={"net_arch": list(sac.net_arch), "layer_norm": sac.layer_norm},

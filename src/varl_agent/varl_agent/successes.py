@@ -50,7 +50,8 @@ class SuccessIndex:
 
     def sample(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """(n,) rows of the replay and (n,) environments, drawn with replacement (numpy's global generator)."""
-        rows = self._rows[np.random.randint(0, len(self._rows), size=n)]  # noqa: NPY002
+        known = self._rows  # another thread may add to it
+        rows = known[np.random.randint(0, len(known), size=n)]  # noqa: NPY002
         return rows[:, 0] % self.capacity, rows[:, 1]
 
     def state_dict(self) -> dict[str, th.Tensor]:

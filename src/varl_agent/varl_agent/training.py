@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
+from varl_common.errors import VarlError
 
 from varl_agent import checkpoint
 from varl_agent.checkpoint import Identity
@@ -21,6 +22,7 @@ from varl_agent.learning import Learning
 from varl_agent.model_state import model_state, restore_model
 from varl_agent.parallel_env import ParallelEnv
 from varl_agent.record import Episode, Evaluation, Phase, Record
+from varl_agent.replay_buffer import PersistentReplayBuffer
 from varl_agent.run_folder import RunFolder
 from varl_agent.varl import VARL
 
@@ -80,10 +82,19 @@ class Training:
             VarlError: there is none, or it is of another task, robot or version. Never a fresh policy.
         """
         path, state = checkpoint.load_newest(self.folder.checkpoints, self.identity)
-        restore_model(self.model, state["model"])
+        try:
+            restore_model(self.model, state["model"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            why = str(error).splitlines()[0]
+            raise VarlError(
+                f"{path} does not fit the present settings ({why}); train with those in {self.folder.config}"
+            ) from None
         self.record.restore(state["record"])
+        self._restore_replay(state["replay"])
         self._saved_at, self._evaluated_at = self.model.num_timesteps, state["evaluated_at"]
         self.model._last_obs = self.env.restore(state["env"], replay=self.schedule.lock_step)
+        if not self.schedule.lock_step:
+            self.model.successes.restart()  # the next episodes begin
         self._resumed = True
         return f"continues from {path}, step {self.model.num_timesteps}"
 
@@ -91,6 +102,8 @@ class Training:
         """Train up to the schedule's steps and save; on the way, whatever is due."""
         self.model.set_logger(configure(str(self.folder.tensorboard), ["tensorboard"]))
         self.record.phase, self.record.since = Phase.TRAINING, time.monotonic()
+        if not self._resumed:
+            self.save()  # whatever happens from here on, the run can be resumed
         try:
             self.learning.start()
             self.model.learn(
@@ -112,7 +125,10 @@ class Training:
     def save(self) -> None:
         """Write a checkpoint of this moment, between two updates."""
         with self.learning.between_updates:
+            replay = self._replay()
+            replay.store.flush()  # before the checkpoint that counts on its rows
             state = {
+                "replay": replay.state_dict(),
                 "model": model_state(self.model),
                 "env": self.env.state(),
                 "record": self.record.state(),
@@ -121,6 +137,30 @@ class Training:
         step = self.model.num_timesteps
         checkpoint.save(self.folder.checkpoints, step, self.identity, state, self.schedule.keep_checkpoints)
         self._saved_at = step
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._replay().store.close()
+        self.model.logger.close()
+
+    def _restore_replay(self, state: dict[str, int]) -> None:
+        """Let the replay hold what the checkpoint knows of; in real time, what was done since then as well.
+
+        In lock-step the steps since the checkpoint are about to be taken again, and come out the same.
+        """
+        replay, model = self._replay(), self.model
+        if self.schedule.lock_step:
+            replay.load_state_dict(state)
+            return
+        more = replay.store.count - state["count"]
+        if more < 0:
+            raise VarlError(f"{self.folder.replay} lacks {-more} rows of the checkpoint; it is another run's")
+        model.successes.time += more
+        model.num_timesteps += more * model.n_envs
+
+    def _replay(self) -> PersistentReplayBuffer:
+        assert isinstance(self.model.replay_buffer, PersistentReplayBuffer)
+        return self.model.replay_buffer
 
     def evaluate(self, episodes: int) -> list[Played]:
         """Whole episodes with the deterministic policy; training goes on afterwards as if nothing had been."""
@@ -162,6 +202,7 @@ class Training:
         if all(self.env.actions):
             return  # what follows takes its time: only where a robot rests at the start of an episode
         step = self.model.num_timesteps
+        self._replay().store.flush()
         if len(self.record.episodes) - self._logged >= LOG_EVERY:
             self._logged = len(self.record.episodes)
             with self.learning.between_updates:  # the learning thread logs as well
