@@ -19,10 +19,10 @@ from varl_bringup.output import Display, LineReader
 
 # Seconds after the stop began. The main process gets the time to save before the others, which it may need, are
 # told to end; all is over within 5 s.
-_OTHERS_INTERRUPTED = 3.0
-_TERMINATED = 3.8
-_KILLED = 4.4
-_GIVEN_UP = 4.8  # what SIGKILL did not end by now is not a process any more, or not for us to end
+_OTHERS_INTERRUPTED = 2.5
+_TERMINATED = 3.3
+_KILLED = 3.9
+_GIVEN_UP = 4.3  # what SIGKILL did not end by now is not a process any more, or not for us to end
 # For what a process said as it ended to be shown.
 _LAST_WORDS = 0.1
 # After the main process failed, another's death in this time is taken for the cause.

@@ -1,0 +1,179 @@
+"""The `varl` command with the real nodes: train, evaluate, interrupt, lose a node."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip("rclpy")
+
+QUICK = Path(__file__).with_name("quick.yaml")
+
+
+def environment() -> dict[str, str]:
+    """The runner picks a DDS domain of its own."""
+    return {name: value for name, value in os.environ.items() if name != "ROS_DOMAIN_ID"}
+
+
+def varl(*words: str, cwd: Path | None = None) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        ["varl", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(),
+        cwd=cwd,
+    )
+
+
+def processes_of(run_dir: Path) -> dict[str, int]:
+    """Those whose command line names the run: executable by name, and its process id."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(str(run_dir).encode() in word for word in words):
+            found[next((Path(word.decode()).name for word in words[1:2]), "")] = int(folder.name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A short run, and what was shown of it."""
+    folder = tmp_path_factory.mktemp("trained")
+    runner = varl("train_sim", "steps:=200", f"params_file:={QUICK}", "run_dir:=runs/first", "seed:=3", cwd=folder)
+    output, _ = runner.communicate(timeout=110)
+    assert runner.returncode == 0, output
+    return folder / "runs/first", output
+
+
+def test_training_ends_by_itself_and_leaves_its_run(trained: tuple[Path, str]) -> None:
+    run, output = trained
+    summary = json.loads((run / "summary.json").read_text())
+    assert (summary["task"], summary["seed"], summary["steps"]) == ("reach", 3, 200)
+    assert {"success_rate", "first_success_step", "wall_s", "queries", "advice_used"} <= set(summary)
+    assert summary["queries"] == 1
+    assert (run / "curve.png").stat().st_size > 1000
+    assert (run.parent / "latest").resolve() == run.resolve()
+    assert yaml.safe_load((run / "launch.yaml").read_text())["arguments"]["task"] == "reach"
+    assert (run / "params.yaml").read_text() == QUICK.read_text()
+    assert not processes_of(run)
+    for name in ("simulator", "env", "advisor", "learner"):
+        assert re.search(rf"^{name} *\|", output, re.MULTILINE) or name == "env"  # which has nothing to say
+    assert "stand-in for a VLM" in output
+
+
+def test_a_run_is_evaluated_over_the_graph(trained: tuple[Path, str]) -> None:
+    run, _ = trained
+    runner = varl("evaluate", f"run:={run}", "episodes:=2")
+    output, _ = runner.communicate(timeout=90)
+    assert runner.returncode == 0, output
+    assert re.search(r"of 2 episodes|2 episodes", output), output
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
+    """A run that would take hours, in the middle of its first steps."""
+    run = tmp_path / "runs/long"
+    runner = varl("train_sim", "steps:=1000000", f"params_file:={QUICK}", f"run_dir:={run}", cwd=tmp_path)
+    assert runner.stdout is not None
+    for line in runner.stdout:
+        if "step 0/" in line:
+            break
+    deadline = time.monotonic() + 60
+    while not list((run / "checkpoints").glob("*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    yield runner, run
+    runner.kill()
+
+
+def test_ctrl_c_saves_and_ends_within_five_seconds(training: tuple["subprocess.Popen[str]", Path]) -> None:
+    runner, run = training
+    saved = {path.name for path in (run / "checkpoints").glob("*")}
+    time.sleep(0.3)
+    began = time.monotonic()
+    runner.send_signal(signal.SIGINT)
+    output, _ = runner.communicate(timeout=20)
+    assert time.monotonic() - began < 5
+    assert runner.returncode == 130
+    assert {path.name for path in (run / "checkpoints").glob("*")} - saved
+    assert "resume:=true" in output
+    assert "Traceback" not in output
+    assert not processes_of(run)
+
+
+def test_a_node_that_is_killed_ends_the_run_with_its_name(training: tuple["subprocess.Popen[str]", Path]) -> None:
+    runner, run = training
+    env = next(
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if b"varl_robot_env/env\0" in path.read_bytes() and _parent(path.parent) == runner.pid
+    )
+    os.kill(env, signal.SIGKILL)
+    began = time.monotonic()
+    output, _ = runner.communicate(timeout=20)
+    assert time.monotonic() - began < 5
+    assert runner.returncode == 128 + signal.SIGKILL
+    assert "env ended (killed by SIGKILL)" in output
+    assert not processes_of(run)
+
+
+def _parent(folder: Path) -> int:
+    return int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_on_a_terminal_the_learner_draws_its_bar(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    words = ["varl", "train_sim", "steps:=100", f"params_file:={QUICK}", "advisor:=none", "run_dir:=runs/shown"]
+    runner = subprocess.Popen(
+        words, stdin=slave, stdout=slave, stderr=slave, cwd=tmp_path, env=environment() | {"TERM": "xterm"}
+    )
+    os.close(slave)
+    shown = _read_all(master, 90)
+    assert runner.wait(10) == 0
+    assert "━" in shown  # the bar
+    assert "success" in shown
+    assert re.search(r"\x1b\[\d+msimulator *\|", shown)
+    assert "learner   |" not in shown  # it has the terminal to itself
+
+
+def _read_all(descriptor: int, seconds: float) -> str:
+    data, deadline = b"", time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if select.select([descriptor], [], [], 0.5)[0]:
+            try:
+                piece = os.read(descriptor, 65536)
+            except OSError:  # the other end is closed
+                break
+            data += piece
+    os.close(descriptor)
+    return data.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train_sim", "task:=raech"], "unknown task 'raech'; did you mean 'reach'?"),
+        (["trian_sim"], "unknown command 'trian_sim'; did you mean 'train_sim'?"),
+        (["evaluate", "run:=runs/none"], "is not a run"),
+    ],
+)
+def test_bad_use_is_one_line_and_status_2(tmp_path: Path, words: list[str], message: str) -> None:
+    runner = varl(*words, cwd=tmp_path)
+    output, _ = runner.communicate(timeout=20)
+    assert runner.returncode == 2
+    assert message in output
+    assert output.count("\n") == 1
+    assert not list(tmp_path.iterdir())
