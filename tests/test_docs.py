@@ -1,0 +1,109 @@
+"""What the README says is there, is there."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from varl_bringup.graph import PROGRAMS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def rows(heading: str) -> list[list[str]]:
+    """Cells of the README's table whose first column has that heading."""
+    lines = README.splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith(f"| {heading} |"))
+    table = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        table.append([cell.strip() for cell in line.strip("|").split("|")])
+    return table
+
+
+def code(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+def test_every_make_target_exists() -> None:
+    targets = set(re.findall(r"\bmake ([a-z][a-z-]*)", README))
+    assert {"train-sim", "test", "evaluate", "build"} <= targets
+    for target in targets:
+        assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
+
+
+def test_the_default_run_of_evaluate_is_that_of_the_makefile() -> None:
+    assert re.search(r"^RUN \?= runs/latest$", MAKEFILE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["train_sim", "train_real", "evaluate"])
+def test_every_launch_argument_is_in_the_table_with_its_default_and_choices(name: str) -> None:
+    heading = "argument of `evaluate`" if name == "evaluate" else "argument of `train_sim`, `train_real`"
+    table = {argument: row for row in rows(heading) for argument in code(row[0])}
+    assert set(table) == {argument.name for argument in PROGRAMS[name].arguments}
+    for argument in PROGRAMS[name].arguments:
+        _, default, meaning = table[argument.name]
+        if "as above" not in default:
+            assert (argument.default in code(default)) or (not argument.default and not default), argument.name
+            if argument.choices and argument.name in ("backend", "advisor"):
+                assert set(argument.choices) <= set(code(meaning)), argument.name
+
+
+def test_arguments_in_commands_exist() -> None:
+    known = {argument.name for program in PROGRAMS.values() for argument in program.arguments}
+    assert set(re.findall(r"\b(\w+):=", README)) <= known
+    assert set(re.findall(r"varl (\w+) \w+:=", README)) <= set(PROGRAMS)
+    for file in re.findall(r"(\w+\.launch\.py)", README):
+        assert (ROOT / "launch" / file).is_file()
+
+
+def test_files_and_packages_that_are_named_exist() -> None:
+    for path in re.findall(r"`(config/[\w./]+)`", README):
+        assert (ROOT / path).exists(), path
+    assert {row[0].strip("`") for row in rows("package")} == {path.name for path in (ROOT / "src").iterdir()}
+
+
+def test_variables_of_the_set_up_are_read() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tools/setup").glob("*.py"))
+    for row in rows("variable"):
+        assert row[0].strip("`") in sources
+
+
+@pytest.fixture
+def graph(domain: int, tmp_path: Path) -> Iterator[None]:
+    """The default graph, training."""
+    quick = ROOT / "tests/quick.yaml"
+    words = ["varl", "train_sim", "steps:=1000000", f"params_file:={quick}", f"run_dir:={tmp_path / 'run'}"]
+    with (tmp_path / "log").open("wb") as log:
+        runner = subprocess.Popen(words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=os.environ)
+    yield
+    runner.send_signal(signal.SIGINT)
+    runner.wait(20)
+
+
+def test_topics_and_services_in_the_table_exist(graph: None, ros: int) -> None:
+    import rclpy
+
+    table = rows("node")
+    services = {absolute(name) for row in table for name in code(row[2])}
+    topics = {absolute(name) for row in table for name in code(row[3])}
+    watcher = rclpy.create_node("watcher")
+    deadline = time.monotonic() + 60
+    missing = services | topics
+    while missing and time.monotonic() < deadline:
+        time.sleep(0.2)
+        missing = services - {name for name, _ in watcher.get_service_names_and_types()}
+        missing |= topics - {name for name, _ in watcher.get_topic_names_and_types()}
+    watcher.destroy_node()
+    assert not missing
+
+
+def absolute(name: str) -> str:
+    return name if name.startswith("/") else f"/{name}"
