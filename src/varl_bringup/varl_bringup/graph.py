@@ -23,6 +23,8 @@ from varl_bringup.recorded import read_launch
 # Where Fast DDS looks for its profile: the first name is Jazzy's, the second that of later ones.
 DDS_PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 
+_TIME = "%Y%m%d-%H%M%S"
+
 ParameterValue = bool | int | float | str
 
 
@@ -172,7 +174,8 @@ def _watchers(values: Mapping[str, str], run_dir: Path, files: ParameterFiles) -
         rviz_config = str(config_folder() / "rviz/varl.rviz")
         nodes.append(Node("rviz2", "rviz2", arguments=("-d", rviz_config), essential=False))
     if values["record"] == "true":
-        nodes.append(Node("varl_bringup", "recorder", files.of("recorder"), {"bag": str(run_dir / "bag")}))
+        bag = run_dir / f"bag-{time.strftime(_TIME)}"  # each part of a run that was resumed has its own
+        nodes.append(Node("varl_bringup", "recorder", files.of("recorder"), {"bag": str(bag)}))
     return nodes
 
 
@@ -201,7 +204,7 @@ def _resumed(program: str, values: dict[str, str]) -> dict[str, str]:
 def _new_run_dir(values: Mapping[str, str]) -> str:
     algorithm = "sac" if values["advisor"] == "none" else "varl"
     task = Path(values["task"]).stem
-    return f"runs/{task}-{algorithm}-s{values['seed']}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return f"runs/{task}-{algorithm}-s{values['seed']}-{time.strftime(_TIME)}"
 
 
 def _existing(what: str, path: Path) -> Path:
