@@ -9,6 +9,7 @@ from varl_common.errors import VarlError
 from varl_robot_env.driver import ARM_COMMANDS, GRIPPER_COMMANDS, FaultConfig
 from varl_robot_env.paths import config_folder
 from varl_robot_env.robot import RobotConfig
+from varl_robot_env.tasks import load_task
 
 FILES = sorted((config_folder() / "robots").glob("*.yaml"))
 VENDORS = ["fr3", "gen3", "so101", "ur5e", "xarm6"]
@@ -81,7 +82,7 @@ def test_every_interface_has_a_usual_command_name() -> None:
 
 
 def test_a_vendors_urdf_comes_from_its_driver() -> None:
-    robot = RobotConfig.from_yaml(config_folder() / "robots" / "ur5e.yaml")
+    robot = RobotConfig.from_yaml(config_folder() / "robots" / "fr3.yaml")
     with pytest.raises(VarlError, match="start the robot's driver"):
         robot.urdf_text()
     assert robot.model_copy(update={"urdf": "<robot/>"}).urdf_text() == "<robot/>"
@@ -111,3 +112,12 @@ def test_a_fault_is_any_value_that_is_not_good(rule: dict, value: float, good: b
 def test_a_fault_has_one_rule(rule: dict) -> None:
     with pytest.raises(VarlError, match="either good"):
         FaultConfig.from_dict({"topic": "a", "type": "p/msg/M", "meaning": "m"} | rule, "robot.yaml")
+
+
+@pytest.mark.parametrize("name", ["fr3", "gen3", "ur5e", "xarm6", "varl_arm"])
+def test_the_reach_tasks_targets_are_within_reach(name: str) -> None:
+    robot = RobotConfig.from_yaml(config_folder() / "robots" / f"{name}.yaml")
+    task = load_task(config_folder() / "tasks" / "reach.yaml").config
+    slack = task.success_radius * 0.6
+    assert (np.array(task.target_low) >= np.array(robot.safety.workspace_low) - slack).all()
+    assert (np.array(task.target_high) <= np.array(robot.safety.workspace_high) + slack).all()

@@ -37,6 +37,8 @@ class FaultConfig(Config):
     """Values that mean all is well."""
     above: float | None = None
     """Instead of ``good``: all is well while the field is greater than this."""
+    optional: bool = False
+    """Go on, with a warning, where the message's package is not installed: another fault topic tells the same."""
     latched: bool = False
     """The publisher is transient_local: the value is there before anything changes."""
     meaning: str
@@ -68,6 +70,14 @@ class WrenchConfig(Config):
     """N m."""
 
 
+class DeadmanConfig(Config):
+    """A switch that a person holds while the arm may move (std_msgs/Bool, again and again)."""
+
+    topic: str
+    stale_after: PositiveFloat
+    """Silence that counts as let go, s."""
+
+
 class DriverConfig(Config):
     """The driver's interfaces. The defaults are those of ros2_control alone."""
 
@@ -76,3 +86,4 @@ class DriverConfig(Config):
     """Topic of the command; empty: the interface's usual name below ``arm_controller``."""
     faults: tuple[FaultConfig, ...] = ()
     wrench: WrenchConfig | None = None
+    deadman: DeadmanConfig | None = None

@@ -57,6 +57,10 @@ class SafetyConfig(Config):
     """Greatest distance of the commanded tool position from the measured one, m."""
     stale_after: PositiveFloat
     """Age at which a joint state no longer counts, s."""
+    entities_stale_after: PositiveFloat = 1.0
+    """Time without a sighting of the task's things after which the arm stops, s; real arms only."""
+    camera_stale_after: PositiveFloat | None = None
+    """Time without a camera_info after which the arm stops, s; None: cameras are not watched. Real arms only."""
 
     @model_validator(mode="after")
     def _box_is_a_box(self) -> Self:
@@ -83,6 +87,11 @@ class RobotConfig(Config):
     """``package://`` URI, a path relative to the robot's file, ``topic://`` and a topic, or the XML itself."""
     base_frame: str
     tool_frame: str
+    """Frame of the point that the tasks are about: between the fingertips."""
+    tool_parent: str = ""
+    """Where the URDF has no such frame: the one that it is fixed to, ``tool_offset`` away."""
+    tool_offset: Vector3 = (0.0, 0.0, 0.0)
+    """m, in ``tool_parent``."""
     arm_controller: str
     """Name of the arm's controller."""
     joints: Annotated[list[str], Field(min_length=1)]
@@ -146,9 +155,20 @@ class RobotConfig(Config):
             VarlError: the file does not exist, or the description has yet to come by topic.
         """
         if self.urdf.startswith("<"):
-            return self.urdf
+            return self._with_tool(self.urdf)
         if self.urdf.startswith("topic://"):
             raise VarlError(
                 f"{self.source}: the URDF comes from {self.urdf}; start the robot's driver, which publishes it"
             )
-        return resolve(self.urdf, self.source).read_text(encoding="utf-8")
+        return self._with_tool(resolve(self.urdf, self.source).read_text(encoding="utf-8"))
+
+    def _with_tool(self, urdf: str) -> str:
+        if not self.tool_parent:
+            return urdf
+        x, y, z = self.tool_offset
+        body, end, rest = urdf.rpartition("</robot>")
+        return (
+            f'{body}<link name="{self.tool_frame}"/><joint name="{self.tool_frame}_joint" type="fixed">'
+            f'<parent link="{self.tool_parent}"/><child link="{self.tool_frame}"/><origin xyz="{x} {y} {z}"/>'
+            f"</joint>{end}{rest}"
+        )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from varl_common.errors import VarlError
 
+from varl_robot_env.braking import Braking
 from varl_robot_env.kinematics import Kinematics
 from varl_robot_env.robot import RobotConfig
 from varl_robot_env.types import Array, Float32
@@ -51,7 +52,8 @@ class SafetyFilter:
     The leash keeps the commanded pose near the measured one, so that an arm that is blocked does not wind up force.
 
     Rules, in order: ``clip`` to [-1, 1]; ``leash``; ``workspace`` box; ``unreachable`` (stay); ``joint_limit``;
-    ``velocity`` (the whole joint step is shortened); ``workspace`` again for what the last two bent.
+    ``velocity`` (the whole joint step is shortened); ``workspace`` again for what the last two bent; ``acceleration``
+    where the robot's file bounds it, with room kept to brake in.
     """
 
     def __init__(self, robot: RobotConfig, kinematics: Kinematics, with_gripper: bool) -> None:
@@ -66,6 +68,11 @@ class SafetyFilter:
         self._joint_low = kinematics.limits[:, 0] + safety.joint_margin
         self._joint_high = kinematics.limits[:, 1] - safety.joint_margin
         self._joint_step = np.minimum(safety.joint_speed, kinematics.speeds) * robot.control_period
+        self._braking = (
+            Braking(np.array(safety.joint_acceleration), robot.control_period, self._inside)
+            if safety.joint_acceleration
+            else None
+        )
         self._home = np.array(robot.home)
         home, self._rotation = kinematics.forward(self._home)
         if self._outside(home) > 0:
@@ -90,6 +97,8 @@ class SafetyFilter:
         self._joints = np.array(joints, dtype=np.float64)
         self._tool = self._kinematics.forward(self._joints)[0]
         self._gripper = gripper
+        if self._braking:
+            self._braking.begin()
 
     def stop(self, reason: str) -> None:
         """Latch the stop; the first reason stays."""
@@ -128,6 +137,12 @@ class SafetyFilter:
         if self._outside(tool) > max(self._outside(self._tool), _REACHED):
             joints, tool = self._joints, self._tool
             changed.append("workspace")
+        if self._braking and self._inside(self._joints):
+            wanted = joints
+            joints = self._braking.toward(self._joints, wanted)
+            if np.abs(joints - wanted).max() > _EPSILON:
+                changed.append("acceleration")
+                tool = self._kinematics.forward(joints)[0]
 
         executed = clipped.copy()
         if set(changed) - {"clip"}:
@@ -191,6 +206,12 @@ class SafetyFilter:
         goal = gripper.open + (gripper.closed - gripper.open) * (action + 1.0) / 2.0
         step = gripper.speed * self._robot.control_period
         return self._gripper + float(np.clip(goal - self._gripper, -step, step))
+
+    def _inside(self, joints: Array) -> bool:
+        """Whether the joints are within their limits and the tool within the workspace, arithmetic aside."""
+        if (joints < self._joint_low - _EPSILON).any() or (joints > self._joint_high + _EPSILON).any():
+            return False
+        return self._outside(self._kinematics.forward(joints)[0]) <= _REACHED
 
     def _outside(self, tool: Array) -> float:
         """How far ``tool`` is outside of the workspace, m; 0 inside."""

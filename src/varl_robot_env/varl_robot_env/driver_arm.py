@@ -1,0 +1,297 @@
+"""A real arm behind its vendor's driver: commanded by the wall clock, watched all the time."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import WrenchStamped
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, JointState
+from std_msgs.msg import Bool
+from varl_common.errors import VarlError
+from varl_common.qos import LATCHED
+
+from varl_interfaces.msg import Entities
+from varl_robot_env.arm import ArmError, ArmState
+from varl_robot_env.arm_command import make_arm_command
+from varl_robot_env.camera import Frame
+from varl_robot_env.convert import from_pose_msg, to_ns
+from varl_robot_env.driver import FaultConfig
+from varl_robot_env.gripper_command import GripperCommand, make_gripper_command
+from varl_robot_env.homing import way_home
+from varl_robot_env.hot_loop import HotLoop
+from varl_robot_env.kinematics import Kinematics
+from varl_robot_env.monitor import Monitor
+from varl_robot_env.robot import RobotConfig
+from varl_robot_env.ros_cameras import RosCameras
+from varl_robot_env.safety import Stopped
+from varl_robot_env.types import Array, Pose
+
+_SLICE = 0.01  # s: how often a passing period is looked at; it bounds how late a silence is noticed
+_ARRIVED = 0.02  # rad: a servo's error at rest
+_ARRIVAL_TIMEOUT = 3.0  # s
+
+
+class DriverArm:
+    """An :class:`~varl_robot_env.arm.Arm` on a driver's topics.
+
+    Whatever trips the :class:`Monitor` while nothing moves or in the middle of a period stops the arm at once: a
+    command to stand still goes out from the callback that noticed it, and ``trip`` latches the stop.
+
+    Its callbacks are in ``group``. Whoever calls its methods must be in the thread that spins that group.
+    """
+
+    lock_step = False
+
+    def __init__(
+        self,
+        node: Node,
+        robot: RobotConfig,
+        group: CallbackGroup,
+        trip: Callable[[str], None],
+        needs: Iterable[str],
+        grasps: bool,
+    ) -> None:
+        """Subscribe to what the robot's file names.
+
+        Args:
+            node: of whom the topics are.
+            robot: with its URDF.
+            group: of all callbacks.
+            trip: latches the stop for a reason.
+            needs: entities that must be heard of.
+            grasps: the task moves the gripper.
+
+        Raises:
+            VarlError: a message type that the robot's file names is not installed.
+        """
+        self._node, self._robot, self._trip = node, robot, trip
+        self._loop = HotLoop(node, group)
+        self._kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
+        self._command = make_arm_command(node, robot, self._kinematics)
+        self._gripper = self._make_gripper(grasps)
+        self._images = RosCameras(node, robot.cameras, group, self._loop)
+        self.cameras = [camera.name for camera in robot.cameras]
+        self.monitor = Monitor()
+        self._positions: dict[str, float] = {}
+        self._speeds: dict[str, float] = {}
+        self._entities: dict[str, Pose] = {}
+        self._stamp_ns = 0
+        self._commanded: Array | None = None  # None: nothing is being carried out
+        self._deadline: float | None = None
+        self.overruns = 0
+
+        safety = robot.safety
+        self.monitor.watch("joint states", safety.stale_after, "check the driver")
+        subscribe = partial(node.create_subscription, callback_group=group)
+        subscribe(JointState, "joint_states", self._on_joints, qos_profile_sensor_data)
+        if needs := [name for name in needs if name not in ("tool", "target")]:
+            self.monitor.watch("entities", safety.entities_stale_after, f"perception must see {', '.join(needs)}")
+            subscribe(Entities, "entities", self._on_entities, qos_profile_sensor_data)
+        if safety.camera_stale_after is not None:
+            for camera in robot.cameras:
+                name = f"camera {camera.name}"
+                self.monitor.watch(name, safety.camera_stale_after, f"check {camera.info_topic}")
+                seen = partial(self._on_heard, name)
+                subscribe(CameraInfo, camera.info_topic, seen, qos_profile_sensor_data)
+        if robot.driver.deadman:
+            self.monitor.watch("deadman", robot.driver.deadman.stale_after, "hold it to let the arm move")
+            subscribe(Bool, robot.driver.deadman.topic, self._on_deadman, 1)
+        if robot.driver.wrench:
+            subscribe(WrenchStamped, robot.driver.wrench.topic, self._on_wrench, qos_profile_sensor_data)
+        for fault in robot.driver.faults:
+            self._subscribe_fault(fault, subscribe)
+        subscribe(Bool, "~/estop", self._on_estop, LATCHED)
+
+    def missing(self) -> str | None:
+        """What keeps the arm from moving yet, in a sentence; None when it is ready."""
+        if not self._command.obeyed():
+            return f"nobody obeys the topic {self._robot.arm_command}; start the driver and that controller"
+        if self._gripper is not None and not self._gripper.obeyed() and self._robot.gripper:
+            return f"nobody obeys the gripper's {self._robot.gripper.command_name}; start its driver"
+        if unheard := self.monitor.unheard():
+            return unheard[0]
+        wanted = [*self._robot.joints, *([self._robot.gripper.joint] if self._gripper and self._robot.gripper else [])]
+        absent = [joint for joint in wanted if joint not in self._positions]
+        return f"joint_states lacks {', '.join(absent)}; check the robot's file and driver" if absent else None
+
+    def reset(self, joints: Array, gripper: float | None, entities: Mapping[str, Pose], capture: bool) -> ArmState:
+        """Bring the arm home along checked places, and verify that it is there. Things are a person's to place."""
+        self._check()
+        self._deadline = None
+        self._commanded = self._measured()
+        if self._gripper is not None and gripper is not None:
+            self._gripper.send(gripper)
+        for goal in way_home(self._robot, self._kinematics, self._commanded):
+            self._period(goal)
+        due = time.monotonic() + _ARRIVAL_TIMEOUT
+        while np.abs(self._measured() - joints).max() > _ARRIVED:
+            if time.monotonic() > due:
+                off = np.round(self._measured() - joints, 3).tolist()
+                raise ArmError(f"the arm did not arrive at home (off by {off} rad); look what holds it, then reset")
+            self._period(np.array(joints))
+        self._images.want(capture)
+        return self._state()
+
+    def move(self, joints: Array, gripper: float | None, capture: bool) -> ArmState:
+        self._check()
+        if self._commanded is None:
+            self._commanded = self._measured()
+        if self._gripper is not None and gripper is not None:
+            self._gripper.send(gripper)
+        self._images.want(capture)
+        self._period(joints)
+        return self._state()
+
+    def frames(self) -> list[Frame]:
+        return self._images.frames(None, self._entities)
+
+    def halt(self) -> None:
+        """Stand still where the arm is."""
+        self._commanded = None
+        if all(joint in self._positions for joint in self._robot.joints):
+            self._command.halt(self._measured())
+
+    def _period(self, goal: Array) -> None:
+        """Command ``goal`` (n,) rad and let one control period pass.
+
+        Raises:
+            Stopped: something tripped the stop meanwhile.
+        """
+        assert self._commanded is not None
+        period, now = self._robot.control_period, time.monotonic()
+        if self._deadline is None or now > self._deadline + period:  # the agent was late: a new beat begins
+            self.overruns += self._deadline is not None
+            self._deadline = now
+        begin, self._deadline = self._deadline, self._deadline + period
+        self._command.start(self._commanded, goal)
+        while (left := self._deadline - time.monotonic()) > 0:
+            self._command.tick((time.monotonic() - begin) / period)
+            self._loop.spin_until(lambda: False, min(left, _SLICE))
+            self._check()
+        self._command.tick(1.0)
+        self._commanded = np.array(goal)
+
+    def _check(self) -> None:
+        reason = self.monitor.reason()
+        if reason is not None:
+            self._stop(reason)
+            raise Stopped(f"the safety stop is latched ({reason}); clear its cause, then rearm")
+
+    def _stop(self, reason: str) -> None:
+        """Stand still and latch."""
+        self.halt()
+        self._trip(reason)
+
+    def _wrong(self, name: str, reason: str) -> None:
+        """From a callback: stop now if anything is under way, whatever else waits."""
+        self.monitor.wrong(name, reason)
+        if self._commanded is not None:
+            self._stop(reason)
+
+    def _measured(self) -> Array:
+        return np.array([self._positions[joint] for joint in self._robot.joints])
+
+    def _state(self) -> ArmState:
+        gripper = self._robot.gripper
+        return ArmState(
+            self._stamp_ns,
+            self._measured(),
+            np.array([self._speeds.get(joint, 0.0) for joint in self._robot.joints]),
+            self._positions.get(gripper.joint) if gripper else None,
+            dict(self._entities),
+        )
+
+    def _on_joints(self, message: JointState) -> None:
+        for row, name in enumerate(message.name):
+            if row < len(message.position):
+                self._positions[name] = message.position[row]
+            if row < len(message.velocity):
+                self._speeds[name] = message.velocity[row]
+        if self._robot.joints[0] not in message.name:
+            return  # the gripper's driver: it says nothing of the arm
+        self._stamp_ns = to_ns(message.header.stamp)
+        arm = self._measured() if all(joint in self._positions for joint in self._robot.joints) else np.array([np.nan])
+        if not np.isfinite(arm).all():
+            self._wrong("joint state", "the driver reports joint positions that are missing or not numbers")
+            return
+        self.monitor.right("joint state")
+        self.monitor.heard("joint states")
+        if self._robot.safety.joint_effort and len(message.effort) == len(message.name):
+            self._watch_effort(dict(zip(message.name, message.effort, strict=True)))
+
+    def _watch_effort(self, effort: Mapping[str, float]) -> None:
+        for joint, limit in zip(self._robot.joints, self._robot.safety.joint_effort or [], strict=True):
+            if abs(effort.get(joint, 0.0)) > limit:
+                self._wrong("effort", f"{joint} takes {abs(effort[joint]):.0f} N m, more than {limit:g}")
+                return
+        self.monitor.right("effort")
+
+    def _on_entities(self, message: Entities) -> None:
+        self._entities = {name: from_pose_msg(pose) for name, pose in zip(message.names, message.poses, strict=False)}
+        if self._entities:
+            self.monitor.heard("entities")
+
+    def _on_heard(self, name: str, _: Any) -> None:
+        self.monitor.heard(name)
+
+    def _on_deadman(self, message: Bool) -> None:
+        self.monitor.heard("deadman")
+        if message.data:
+            self.monitor.right("deadman switch")
+        else:
+            self._wrong("deadman switch", "the deadman switch was let go")
+
+    def _on_estop(self, message: Bool) -> None:
+        if message.data:
+            self._wrong("estop", "emergency stop by a person or node")
+        else:
+            self.monitor.right("estop")
+
+    def _on_wrench(self, message: WrenchStamped) -> None:
+        limit, wrench = self._robot.driver.wrench, message.wrench
+        assert limit is not None
+        force = math.hypot(wrench.force.x, wrench.force.y, wrench.force.z)
+        torque = math.hypot(wrench.torque.x, wrench.torque.y, wrench.torque.z)
+        if force > limit.force or torque > limit.torque:
+            self._wrong("force", f"the tool is pressed with {force:.0f} N, {torque:.1f} N m")
+        else:
+            self.monitor.right("force")
+
+    def _on_fault(self, fault: FaultConfig, message: Any) -> None:
+        name = f"{fault.topic} {fault.field}"
+        if fault.is_good(message):
+            self.monitor.right(name)
+        else:
+            self._wrong(name, fault.meaning)
+
+    def _subscribe_fault(self, fault: FaultConfig, subscribe: Callable[..., Any]) -> None:
+        package, _, name = fault.type.partition("/msg/")
+        try:
+            kind = getattr(importlib.import_module(f"{package}.msg"), name)
+        except (ImportError, AttributeError):
+            line = f"{self._robot.source}: the fault topic {fault.topic} needs {fault.type}, which is not installed"
+            if not fault.optional:
+                raise VarlError(f"{line}; install the driver's message package") from None
+            self._node.get_logger().warning(f"{line}; going on without, as it is optional")
+            return
+        subscribe(kind, fault.topic, partial(self._on_fault, fault), LATCHED if fault.latched else 1)
+
+    def _make_gripper(self, grasps: bool) -> GripperCommand | None:
+        if self._robot.gripper is None:
+            return None
+        try:
+            return make_gripper_command(self._node, self._robot, self._robot.gripper)
+        except VarlError as error:
+            if grasps:
+                raise
+            self._node.get_logger().warning(f"{error}; this task does not grasp, so the gripper is left alone")
+            return None
