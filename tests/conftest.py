@@ -15,12 +15,13 @@ QUICK = {
     "sac.net_arch": [32, 32],
     "sac.batch_size": 32,
     "sac.learning_starts": 60,
-    "advice.trigger": [100, 200],
+    "advice.trigger": [80, 130],
     "advice.states_per_query": 16,
     "advice.delay": 10,
     "evaluate_every": 150,
     "evaluation_episodes": 2,
     "final_episodes": 2,
+    "filmed_episodes": 1,
     "checkpoint_every": 50,
 }
 

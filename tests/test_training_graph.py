@@ -44,26 +44,26 @@ def test_same_seed_same_run_even_where_it_was_killed(processes: Any, tmp_path: P
     processes.robot()
     processes.advisor()
     whole, killed = tmp_path / "runs/whole", tmp_path / "runs/killed"
-    assert processes.learner(whole, 400, seed=3, advisor="scripted").wait(100) == 0
+    assert processes.learner(whole, 220, seed=3, advisor="scripted").wait(100) == 0
 
-    learner = processes.learner(killed, 400, seed=3, advisor="scripted")
+    learner = processes.learner(killed, 220, seed=3, advisor="scripted")
     wait_until(lambda: len(checkpoints(killed)) >= 3)
     learner.signal(signal.SIGKILL)
     learner.wait(5)
-    learner = processes.learner(killed, 400, seed=3, advisor="scripted", resume=True)
+    learner = processes.learner(killed, 220, seed=3, advisor="scripted", resume=True)
     assert learner.wait(100) == 0
     assert "continues from" in learner.output
     assert equal(final_state(killed), final_state(whole))
 
     summary = json.loads((whole / "summary.json").read_text())
     assert {"success_rate", "first_success_step", "wall_s"} <= summary.keys()
-    assert (summary["task"], summary["seed"], summary["steps"], summary["queries"]) == ("reach", 3, 400, 2)
+    assert (summary["task"], summary["seed"], summary["steps"], summary["queries"]) == ("reach", 3, 220, 2)
     assert summary["advice_used"] > 0
     assert (tmp_path / "runs/latest").resolve() == killed
     assert {"curve.png", "policy.png", "policy.gif"} <= {path.name for path in whole.iterdir()}
     assert list((whole / "tensorboard").iterdir())
     config = yaml.safe_load((whole / "config.yaml").read_text())
-    assert config["learner"]["advice"]["trigger"] == [100, 200]
+    assert config["learner"]["advice"]["trigger"] == [80, 130]
     assert config["env"]["robot"] == "varl_arm"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from dataclasses import asdict
 from importlib.metadata import version
@@ -32,7 +33,6 @@ from varl_agent.status import StatusTopic
 from varl_agent.training import Schedule, Stopped, Training, describe
 from varl_agent.waiting import wait_for
 
-FILMED = 3  # episodes in the pictures of the trained policy
 ADVISOR_PATIENCE = 10.0  # seconds: training can do without
 
 
@@ -142,10 +142,18 @@ def _train(node: LearnerNode) -> None:
     folder.write_config({"learner": settings.model_dump(), "env": _plain(description), "versions": _versions()})
     folder.point_latest()
     node.display.say(f"learns {description.task} with {description.robot} on {description.backend}: {folder.path}")
-    training.run()
+    try:
+        training.run()
+        _finish(node, training, description)
+    finally:
+        training.close()
 
+
+def _finish(node: LearnerNode, training: Training, description: EnvDescription) -> None:
+    """Evaluate, write the report, show it."""
+    settings, folder = node.settings, node.folder
     final = training.evaluate(settings.final_episodes)
-    pictures = save_pictures(folder, _film(training, settings.seed))
+    pictures = save_pictures(folder, _film(training, settings))
     values = summary(training.gauge.read(training.record), description.task, settings.seed, settings.advisor, final)
     write_report(folder, values, training.record)
     node.display.close()
@@ -173,14 +181,15 @@ def _advisor(node: LearnerNode, description: EnvDescription) -> RosAdvisor | Non
     return advisor
 
 
-def _film(training: Training, seed: int) -> list[Played]:
+def _film(training: Training, settings: LearnerSettings) -> list[Played]:
     """A few episodes of the trained policy, with pictures."""
     robot = cast(RosEnv, training.env.envs[0])
     if not robot.description.cameras:
         return []
     robot.capture = True
     try:
-        return [play(training.model, robot, episode_seed(seed, EVALUATION_STREAM, i)) for i in range(FILMED)]
+        seeds = [episode_seed(settings.seed, EVALUATION_STREAM, i) for i in range(settings.filmed_episodes)]
+        return [play(training.model, robot, seed) for seed in seeds]
     finally:
         robot.capture = False
 
@@ -206,4 +215,9 @@ def _versions() -> dict[str, str]:
 
 def main() -> None:
     """Run the node."""
-    run_node(LearnerNode, train)
+    try:
+        run_node(LearnerNode, train)
+    except SystemExit as end:
+        # All is saved. Python's own end takes seconds beside busy processes, and Ctrl-C is to be heard within five.
+        sys.stdout.flush()
+        os._exit(end.code if isinstance(end.code, int) else 0)

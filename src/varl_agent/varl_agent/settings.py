@@ -70,6 +70,7 @@ class LearnerSettings(Config):
     evaluate_every: NonNegativeInt = Field(description="steps between two evaluations; 0: none before the end")
     evaluation_episodes: PositiveInt = Field(description="episodes of an evaluation")
     final_episodes: PositiveInt = Field(description="episodes of the evaluation at the end")
+    filmed_episodes: NonNegativeInt = Field(description="episodes in the pictures of the trained policy")
     checkpoint_every: PositiveInt = Field(description="steps between two checkpoints")
     keep_checkpoints: PositiveInt = Field(description="newest ones that are kept")
     patience: PositiveFloat = Field(description="seconds to wait for an env node and its robot")

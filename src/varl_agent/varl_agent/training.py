@@ -96,6 +96,7 @@ class Training:
         if not self.schedule.lock_step:
             self.model.successes.restart()  # the next episodes begin
         self._resumed = True
+        self.gauge = Gauge(self.model, self.env)
         return f"continues from {path}, step {self.model.num_timesteps}"
 
     def run(self) -> None:
