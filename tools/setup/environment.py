@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from host import Ros
-from prefix import repair_cmake_exports, write_setup_files
+from prefix import header_folders, repair_cmake_exports, write_setup_files
 from report import run, say
 
 _NETWORK = "check the network and run the command again"
@@ -44,7 +44,7 @@ def prepare_environment(root: Path, home: Path, ros: Ros, python: Path, log: Pat
     requirements: list[str | Path] = [word for file in lock_files(root, ros) for word in ("-r", file)]
     run([*pip, "--no-deps", *requirements], log, _NETWORK)
     if ros.prefix is None:
-        repair_cmake_exports(venv)
+        repair_cmake_exports(venv, *header_folders(venv))
         write_setup_files(venv, ros.distro)
     stamp_file.write_text(stamp, encoding="utf-8")
     return stamp

@@ -68,8 +68,8 @@ def _base_python(name: str) -> tuple[Path, str] | None:
         answer = subprocess.run([name, "-c", code], capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    path, version = answer.split("\n")[:2]
-    return Path(path).resolve(), version
+    path, _, version = answer.strip().partition("\n")
+    return (Path(path).resolve(), version) if version else None
 
 
 @dataclass(frozen=True)
