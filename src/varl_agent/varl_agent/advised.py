@@ -184,7 +184,7 @@ class AdvisedSAC(SAC):
         if n == 0:
             return self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
         won = gather(self.replay_buffer, *self.successes.sample(n), self._vec_normalize_env)
-        return _joined(self.replay_buffer.sample(batch_size - n, env=self._vec_normalize_env), won)
+        return joined(self.replay_buffer.sample(batch_size - n, env=self._vec_normalize_env), won)
 
     def _states(self, observations: Any) -> np.ndarray:
         """(n, obs_dim) of a batch of observations as the policy takes them, in the environment's own units."""
@@ -225,7 +225,7 @@ class AdvisedSAC(SAC):
         return [*state_dicts, *STATEFUL, "random_state"], variables
 
 
-def _joined(first: Batch, second: Batch) -> Batch:
+def joined(first: Batch, second: Batch) -> Batch:
     """Two batches as one."""
 
     def both(a: Any, b: Any) -> Any:

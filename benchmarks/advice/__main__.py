@@ -1,0 +1,53 @@
+"""``python -m benchmarks.advice --tasks coffee-button-v3 --methods sac varl --seeds 5 --steps 100000 --out DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"  # a process a core: threads of their own would fight
+
+from varl_common.errors import VarlError  # noqa: E402
+
+from benchmarks.advice.runner import run  # noqa: E402
+from benchmarks.advice.setting import METHODS  # noqa: E402
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what is missing, then write the report."""
+    options = _options(arguments)
+    try:
+        run(options)
+    except VarlError as error:
+        sys.exit(f"error: {error}")
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.advice", description=__doc__)
+    parser.add_argument(
+        "--tasks", nargs="+", required=True, help="Meta-World's names, maze-umaze, maze-medium, reach, push, lift"
+    )
+    parser.add_argument("--methods", nargs="+", default=["sac", "varl"], choices=METHODS)
+    parser.add_argument("--seeds", type=int, default=5, help="seeds 0 .. n-1 after --first-seed")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=100_000, help="environment steps of a run")
+    parser.add_argument("--error-rate", type=float, default=0.1, help="of the advice: wrong axes, faulty plans")
+    parser.add_argument("--misplaced", type=float, default=0.02, help="m, standard deviation of what a plan sees")
+    parser.add_argument("--net", type=int, default=64, help="units in each of two hidden layers")
+    parser.add_argument("--update-every", type=int, default=2, help="environment steps to an update")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="alter a setting of the methods: gate=none"
+    )
+    parser.add_argument("--stack", type=int, default=12, help="runs that share a process; they must be alike in shape")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at a time")
+    parser.add_argument("--ray-address", help="spread the processes over this Ray cluster")
+    parser.add_argument("--out", type=Path, required=True, help="folder of evals.csv and report.md")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

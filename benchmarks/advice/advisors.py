@@ -1,0 +1,156 @@
+"""Scripted stand-ins for a vision-language model, with stated errors, for every task of the bench.
+
+Labels: the expert's motion as one word an axis, {-, 0, +}; each word is replaced by one of the other two at rate p.
+``frozen`` errors depend on the state alone (asking again brings the same mistake), ``fresh`` ones on the question too.
+
+Plans: the expert's phases, every named thing misplaced by a Gaussian of ``misplaced`` metres an axis, drawn anew for
+each question, and at rate p an error of structure: a phase missing, or two in the wrong order.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+import zlib
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from varl_agent.advice import AdviceAnswer, AdviceQuery, finished
+from varl_agent.plan import Phase, Plan
+
+from benchmarks.advice.environments import ARM_TASKS, MAZES
+from benchmarks.advice.maze_expert import MazeExpert
+
+DEAD_ZONE = 0.3  # of an axis's full speed: less than that is the word "0"
+Expert = Callable[[np.ndarray], np.ndarray]  # (n, obs_dim) states to (n, act_dim) actions in [-1, 1]
+
+ARM_PLANS = {
+    "reach": Plan((Phase("target"),)),
+    "push": Plan(
+        (
+            Phase("block", (0.0, 0.0, 0.10), 1.0, 0.03, "target", 0.06),
+            Phase("block", (0.0, 0.0, 0.005), 1.0, 0.02, "target", 0.06),
+            Phase("target", (0.0, 0.0, 0.005), 1.0, 0.03, "", 0.0),
+        )
+    ),
+    "lift": Plan(
+        (
+            Phase("block", (0.0, 0.0, 0.08), -1.0, 0.02),
+            Phase("block", (0.0, 0.0, 0.005), -1.0, 0.015),
+            Phase("block", (0.0, 0.0, 0.005), 1.0, 0.02),
+            Phase("target", (0.0, 0.0, 0.02), 1.0, 0.02),
+        )
+    ),
+}
+
+
+def plan_of(task: str) -> Plan | None:
+    """A plan that solves the task; None for the mazes, whose way depends on start and goal."""
+    if task in MAZES:
+        return None
+    if task in ARM_TASKS:
+        return ARM_PLANS[task]
+    from benchmarks.advice.expert_plans import expert_plan
+
+    return expert_plan(task)
+
+
+def expert_of(task: str, env: gym.Env[Any, Any]) -> Expert:
+    """Who knows the task."""
+    if task in MAZES:
+        return MazeExpert(env.unwrapped.maze)  # type: ignore[attr-defined]
+    if task in ARM_TASKS:
+        scene = env.get_wrapper_attr("description")
+        return lambda states: ARM_PLANS[task].actions(states, scene)
+    from benchmarks.advice.expert_plans import expert
+
+    policy = expert(task)
+
+    def act(states: np.ndarray) -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.clip([policy.get_action(s.astype(np.float64)) for s in states], -1.0, 1.0)
+
+    return act
+
+
+class Scripted:
+    """Base of the stand-ins: counts the time it takes; its errors follow from ``seed``."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.seconds = 0.0
+
+    def ask(self, query: AdviceQuery) -> Future[AdviceAnswer]:
+        """A finished answer."""
+        began = time.perf_counter()
+        answer = self.answer(query)
+        self.seconds += time.perf_counter() - began
+        return finished(answer)
+
+    def answer(self, query: AdviceQuery) -> AdviceAnswer:
+        raise NotImplementedError
+
+
+class Labels(Scripted):
+    """A direction word per axis for each state."""
+
+    def __init__(self, expert: Expert, error_rate: float, seed: int, fresh: bool = False) -> None:
+        super().__init__(seed)
+        self.expert, self.error_rate, self.fresh = expert, error_rate, fresh
+
+    def answer(self, query: AdviceQuery) -> AdviceAnswer:
+        return AdviceAnswer.of(self.words(query.states, query.step), "scripted labels (stand-in for a VLM)")
+
+    def words(self, states: np.ndarray, step: int) -> np.ndarray:
+        """(n, act_dim) of -1, 0, 1, some of them wrong."""
+        actions = np.asarray(self.expert(states), np.float32)
+        words = np.sign(actions) * (np.abs(actions) > DEAD_ZONE)
+        for row, state in zip(words, states, strict=True):
+            rng = np.random.default_rng((self.seed, zlib.crc32(state.tobytes()), step if self.fresh else 0))
+            wrong = rng.random(len(row)) < self.error_rate
+            row[wrong] = (row[wrong] + 1 + rng.integers(1, 3, wrong.sum())) % 3 - 1
+        return words
+
+
+class Plans(Scripted):
+    """A plan for the task, misplaced and at times misordered."""
+
+    def __init__(self, plan: Plan, scene: Any, error_rate: float, seed: int, misplaced: float = 0.02) -> None:
+        super().__init__(seed)
+        self.plan, self.scene, self.error_rate, self.misplaced = plan, scene, error_rate, misplaced
+
+    def answer(self, query: AdviceQuery) -> AdviceAnswer:
+        rng = np.random.default_rng((self.seed, query.step))
+        shift = {name: rng.normal(0.0, self.misplaced, 3) for name in self.scene.entities}
+        phases = [self._shifted(phase, shift[phase.target]) for phase in self.plan.phases]
+        if len(phases) > 1 and rng.random() < self.error_rate:
+            at = int(rng.integers(len(phases) - 1))
+            if rng.random() < 0.5:
+                del phases[at]
+            else:
+                phases[at], phases[at + 1] = phases[at + 1], phases[at]
+        plan = Plan(tuple(phases), "scripted")
+        return AdviceAnswer.of(plan.actions(query.states, self.scene), "scripted plan (stand-in for a VLM)", plan)
+
+    @staticmethod
+    def _shifted(phase: Phase, shift: np.ndarray) -> Phase:
+        x, y, z = (float(a + b) for a, b in zip(phase.offset, shift, strict=True))
+        return replace(phase, offset=(x, y, z))
+
+
+class Random(Scripted):
+    """Advice that knows nothing: a random word per axis."""
+
+    def __init__(self, act_dim: int, seed: int) -> None:
+        super().__init__(seed)
+        self.act_dim = act_dim
+
+    def answer(self, query: AdviceQuery) -> AdviceAnswer:
+        rng = np.random.default_rng((self.seed, query.step))
+        words = rng.integers(-1, 2, (len(query), self.act_dim)).astype(np.float32)
+        return AdviceAnswer.of(words, "random words")

@@ -1,0 +1,158 @@
+"""The report of a bench folder: tables, intervals and learning curves from evals.csv alone."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from benchmarks.advice.statistics import gap_interval, interval, iqm, probability_of_improvement
+
+MARKS = (25_000, 50_000, 100_000)  # steps at which success is told
+BASE = "sac"
+
+
+class Curves:
+    """The runs of an evals.csv by method and task."""
+
+    def __init__(self, evals: Path) -> None:
+        runs: dict[tuple[str, str, str], list[dict[str, str]]] = defaultdict(list)
+        with evals.open(newline="") as file:
+            for row in csv.DictReader(file):
+                name = row["method"] if row["error_rate"] == "0.1" else f"{row['method']} p={row['error_rate']}"
+                runs[name, row["task"], row["seed"]].append(row)
+        self.runs = {key: sorted(rows, key=lambda row: int(row["step"])) for key, rows in runs.items()}
+        self.methods = list(dict.fromkeys(method for method, _, _ in self.runs))
+        self.tasks = list(dict.fromkeys(task for _, task, _ in self.runs))
+
+    def of(self, method: str, task: str) -> list[list[dict[str, str]]]:
+        """The runs of a method on a task."""
+        return [rows for (m, t, _), rows in self.runs.items() if (m, t) == (method, task)]
+
+    def at(self, method: str, mark: int) -> dict[str, np.ndarray]:
+        """For each task the success rates of the deterministic policy at step ``mark``, of runs that got there."""
+        found = {}
+        for task in self.tasks:
+            rates = [rate for rows in self.of(method, task) if (rate := _rate_at(rows, mark)) is not None]
+            if rates:
+                found[task] = np.array(rates)
+        return found
+
+
+def _rate_at(rows: list[dict[str, str]], mark: int) -> float | None:
+    """Success at the last examination up to ``mark``; None for a run that ended before."""
+    if int(rows[-1]["step"]) < mark:
+        return None
+    upto = [row for row in rows if int(row["step"]) <= mark and row["success_rate"]]
+    return float(upto[-1]["success_rate"]) if upto else None
+
+
+def write_report(evals: Path, out: Path) -> None:
+    """``report.md``, ``curves.png`` and ``curves.svg`` in ``out``."""
+    curves = Curves(evals)
+    last = max(int(rows[-1]["step"]) for rows in curves.runs.values())
+    marks = [mark for mark in MARKS if mark < last] + [last]
+    text = ["# Advice bench", "", _method_note(), ""]
+    text += _table_of_tasks(curves, marks)
+    text += _table_of_aggregates(curves, marks)
+    text += ["## Learning curves", "", "![success against environment steps](curves.png)", ""]
+    (out / "report.md").write_text("\n".join(text), encoding="utf-8")
+    _plot(curves, out)
+
+
+def _method_note() -> str:
+    return (
+        "Success of the deterministic policy over 10 fresh episodes; median step of the first success in training;\n"
+        "area under the curve of the exploring policy's success over its last 50 episodes; n runs per row.\n"
+        "Intervals are 95 %, by a bootstrap stratified by task."
+    )
+
+
+def _table_of_tasks(curves: Curves, marks: list[int]) -> list[str]:
+    heads = [f"at {mark / 1000:g}k" for mark in marks]
+    lines = [
+        "## By task",
+        "",
+        f"| task | method | n | {' | '.join(heads)} | area | first success (median) | queries | labels | advisor s |",
+        "|---|---|---|" + "---|" * (len(marks) + 5),
+    ]
+    for task in curves.tasks:
+        for method in curves.methods:
+            runs = curves.of(method, task)
+            if not runs:
+                continue
+            rates = [curves.at(method, mark).get(task) for mark in marks]
+            shown = ["" if r is None else f"{r.mean():.2f}" for r in rates]
+            area = np.mean([np.mean([float(row["train_success_rate"]) for row in rows]) for rows in runs])
+            firsts = [int(rows[-1]["first_success_step"]) for rows in runs]
+            median = float(np.median([step if step >= 0 else np.inf for step in firsts]))
+            first = (
+                f"{median:.0f}" if np.isfinite(median) else f"never in {sum(s < 0 for s in firsts)} of {len(firsts)}"
+            )
+            counts = [np.mean([float(rows[-1][name]) for rows in runs]) for name in ("queries", "labels")]
+            seconds = np.mean([float(rows[-1]["advisor_s"]) for rows in runs])
+            cells = [task, method, str(len(runs)), *shown, f"{area:.2f}", first]
+            cells += [*(f"{count:.0f}" for count in counts), f"{seconds:.2f}"]
+            lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _table_of_aggregates(curves: Curves, marks: list[int]) -> list[str]:
+    lines = [
+        "## Over the tasks",
+        "",
+        f"| method | step | IQM | mean | mean gap over {BASE} | P(better than {BASE}) |",
+        "|---|---|---|---|---|---|",
+    ]
+    for mark in marks:
+        base = curves.at(BASE, mark)
+        for method in curves.methods:
+            scores = curves.at(method, mark)
+            if not scores:
+                continue
+            everything = np.concatenate(list(scores.values()))
+            low, high = interval(scores, iqm)
+            cells = [
+                method,
+                f"{mark / 1000:g}k",
+                f"{iqm(everything):.2f} [{low:.2f}, {high:.2f}]",
+                f"{everything.mean():.2f}",
+            ]
+            if base and method != BASE and set(base) & set(scores):
+                gap, low, high = gap_interval(scores, base)
+                cells += [f"{gap:+.2f} [{low:+.2f}, {high:+.2f}]", f"{probability_of_improvement(scores, base):.2f}"]
+            else:
+                cells += ["", ""]
+            lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _plot(curves: Curves, out: Path) -> None:
+    columns = min(3, len(curves.tasks))
+    rows = -(-len(curves.tasks) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(4.5 * columns, 3.2 * rows), squeeze=False, sharey=True)
+    for axis in axes.flat[len(curves.tasks) :]:
+        axis.set_axis_off()
+    for axis, task in zip(axes.flat, curves.tasks, strict=False):
+        for i, method in enumerate(curves.methods):
+            runs = curves.of(method, task)
+            length = min((len(run) for run in runs), default=0)
+            if length == 0:
+                continue
+            steps = [int(row["step"]) for row in runs[0][:length]]
+            rates = np.array([[float(row["train_success_rate"]) for row in run[:length]] for run in runs])
+            axis.plot(steps, rates.mean(axis=0), color=f"C{i}", label=method)
+            axis.fill_between(steps, rates.min(axis=0), rates.max(axis=0), color=f"C{i}", alpha=0.12, linewidth=0)
+        axis.set(title=task, xlabel="environment steps", ylim=(-0.02, 1.02))
+    axes[0, 0].set_ylabel("success of last 50 episodes")
+    axes[0, 0].legend(fontsize=8)
+    figure.tight_layout()
+    for suffix in ("png", "svg"):
+        figure.savefig(out / f"curves.{suffix}", dpi=120)
+    plt.close(figure)

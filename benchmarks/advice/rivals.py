@@ -1,0 +1,116 @@
+"""What VARL is compared with. Each is the same SAC with one thing changed, so that it shares every setting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch as th
+import torch.nn.functional as F
+from stable_baselines3.common.buffers import ReplayBuffer
+from torch import nn
+from varl_agent.advised import Batch, joined
+from varl_agent.varl import VARL
+
+from benchmarks.advice.advisors import Labels
+
+
+class Demonstrated(VARL):
+    """SAC with demonstrations, half of every batch (RLPD; Ball et al. 2023)."""
+
+    demonstrations: ReplayBuffer
+
+    def demonstrate(self, env: gym.Env[Any, Any], advisor: Labels, states: int) -> None:
+        """Fill the demonstrations with ``states`` transitions in which the advisor acts, its errors included."""
+        self.demonstrations = ReplayBuffer(states, self.observation_space, self.action_space, self.device)
+        observation, _ = env.reset()
+        for step in range(states):
+            action = advisor.words(observation[None], step)[0]
+            following, reward, terminated, truncated, _ = env.step(action)
+            info = {"TimeLimit.truncated": truncated and not terminated}
+            ended = np.array([terminated or truncated])
+            self.demonstrations.add(observation, following, action, np.array([reward]), ended, [info])
+            observation = env.reset()[0] if ended[0] else following
+
+    def sample_batch(self, batch_size: int) -> Batch:
+        half = batch_size // 2
+        return joined(super().sample_batch(batch_size - half), self.demonstrations.sample(half))
+
+
+class Executing(VARL):
+    """SAC that lets the advisor act: for ``states_per_query`` steps from each trigger step on. Nothing is cloned."""
+
+    executor: Labels
+
+    def advised_action(self, observation: np.ndarray) -> np.ndarray | None:
+        """(act_dim,) what the advisor does now; None: it is not its turn."""
+        began = [step for step in self.trigger if step <= self.num_timesteps < step + self.states_per_query]  # type: ignore[union-attr]
+        return self.executor.words(observation[None], self.num_timesteps)[0] if began else None
+
+
+class Preferring(VARL):
+    """SAC on a reward learned from preferences between pairs of states (RL-VLM-F; Wang et al. 2024).
+
+    A scripted teacher prefers the state of higher ``info["progress"]`` and errs at rate p. The learned reward lies in
+    (-1, 0), so that ending an episode in success is never a loss, and is added to the sparse one.
+    """
+
+    labels_left = 5_000
+    error_rate = 0.0
+    EVERY = 1_000  # steps between two sessions of labelling
+    SESSION = 100  # labels a session: 5,000 by step 50,000
+    EPOCHS = 20
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        inputs = int(np.prod(self.observation_space.shape))  # type: ignore[arg-type]
+        self.reward_model = nn.Sequential(
+            nn.Linear(inputs, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1), nn.Sigmoid()
+        )
+        self._reward_adam = th.optim.Adam(self.reward_model.parameters(), 1e-3)
+        self._progress: list[float] = []
+        self._pairs: list[tuple[np.ndarray, np.ndarray, float]] = []
+        self._teacher = np.random.default_rng((self.seed or 0, 17))
+
+    def _store_transition(self, replay_buffer: Any, action: Any, new_obs: Any, *rest: Any) -> None:
+        super()._store_transition(replay_buffer, action, new_obs, *rest)
+        self._progress.append(float(rest[-1][0]["progress"]))
+        if self.num_timesteps % self.EVERY == 0 and self.labels_left > 0:
+            self._label()
+            self._fit()
+
+    def _label(self) -> None:
+        """Ask which of two states is nearer to success, for SESSION random pairs of the replay."""
+        assert self.replay_buffer is not None
+        n = min(self.SESSION, self.labels_left)
+        self.labels_left -= n
+        for one, other in self._teacher.integers(0, len(self._progress), (n, 2)):
+            better = float(self._progress[one] > self._progress[other])
+            if self._teacher.random() < self.error_rate:
+                better = 1.0 - better
+            seen = self.replay_buffer.next_observations
+            self._pairs.append((seen[one, 0].copy(), seen[other, 0].copy(), better))
+
+    def _fit(self) -> None:
+        """Bradley-Terry: P(one is better) = sigmoid(10 (r(one) - r(other)))."""
+        one, other = (self._scaled(np.stack([pair[i] for pair in self._pairs])) for i in (0, 1))
+        better = th.tensor([[pair[2]] for pair in self._pairs])
+        for _ in range(self.EPOCHS):
+            order = th.from_numpy(self._teacher.permutation(len(better)))
+            for rows in order.split(128):
+                logits = 10.0 * (self.reward_model(one[rows]) - self.reward_model(other[rows]))
+                loss = F.binary_cross_entropy_with_logits(logits, better[rows])
+                self._reward_adam.zero_grad()
+                loss.backward()
+                self._reward_adam.step()
+
+    def _scaled(self, observations: Any) -> th.Tensor:
+        with th.no_grad():
+            return self.actor.features_extractor(th.as_tensor(observations))
+
+    def sample_batch(self, batch_size: int) -> Batch:
+        batch = super().sample_batch(batch_size)
+        with th.no_grad():
+            learned = self.reward_model(self._scaled(batch.next_observations)) - 1.0
+        return batch._replace(rewards=batch.rewards + learned)

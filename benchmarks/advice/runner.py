@@ -1,0 +1,120 @@
+"""Runs that are missing, over all cores or a Ray cluster; finished ones are never repeated."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import Manager, get_context
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+from varl_common.errors import VarlError
+
+from benchmarks.advice.environments import make_env
+from benchmarks.advice.report import write_report
+from benchmarks.advice.setting import Setting
+from benchmarks.advice.trainer import COLUMNS, train
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train the runs that ``--out`` does not hold in full yet, then write the report."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    evals = options.out / "evals.csv"
+    altered = tuple((name, _value(value)) for name, value in (item.split("=", 1) for item in options.set))
+    common = {name: getattr(options, name) for name in ("steps", "error_rate", "misplaced", "net", "update_every")}
+    wanted = [
+        Setting(task, method, seed, altered=altered, **common)
+        for task in options.tasks
+        for method in options.methods
+        for seed in range(options.first_seed, options.first_seed + options.seeds)
+    ]
+    done = _keep_finished(evals)
+    missing = [setting for setting in wanted if _key(setting) not in done]
+    groups = _groups(missing, options.stack)
+    print(f"{len(wanted) - len(missing)} of {len(wanted)} runs are done; {len(missing)} to go in {len(groups)} stacks")
+    if missing:
+        _train_all(groups, evals, options)
+    write_report(evals, options.out)
+    print(f"report: {options.out / 'report.md'}")
+
+
+def _train_all(groups: list[list[Setting]], evals: Path, options: argparse.Namespace) -> None:
+    total = sum(len(group) for group in groups) * options.steps
+    with tqdm(total=total, unit="step", smoothing=0.05) as bar:
+        if options.ray_address:
+            _train_on_ray(groups, evals, options.ray_address, bar)
+            return
+        with Manager() as manager, ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
+            ticks = manager.Queue()
+            waiting = {pool.submit(_train_group, group, evals, ticks.put) for group in groups}
+            while waiting:
+                ready = [future for future in waiting if future.done()]
+                for future in ready:
+                    future.result()
+                    waiting.remove(future)
+                try:
+                    bar.update(ticks.get(timeout=1.0))
+                except Exception:
+                    continue
+
+
+def _train_on_ray(groups: list[list[Setting]], evals: Path, address: str, bar: tqdm) -> None:
+    try:
+        import ray
+    except ImportError:
+        raise VarlError("--ray-address needs Ray; pip install ray") from None
+    ray.init(address=address)
+    remote = ray.remote(num_cpus=1)(_train_group)
+    for group, task in [(group, remote.remote(group, evals, None)) for group in groups]:
+        ray.get(task)
+        bar.update(len(group) * group[0].steps)
+
+
+def _train_group(group: list[Setting], evals: Path, tick: Callable[[int], None] | None) -> None:
+    train(group, evals, (lambda steps: tick(steps * len(group))) if tick else lambda steps: None)
+
+
+def _groups(settings: list[Setting], size: int) -> list[list[Setting]]:
+    """Runs of the same spaces together, at most ``size`` of them: they are stacked."""
+    shapes: dict[str, tuple[int, int]] = {}
+    for task in {setting.task for setting in settings}:
+        env = make_env(task, 0)
+        shapes[task] = (env.observation_space.shape[0], env.action_space.shape[0])  # type: ignore[index]
+        env.close()
+    by_shape: dict[tuple[int, int], list[Setting]] = {}
+    for setting in settings:
+        by_shape.setdefault(shapes[setting.task], []).append(setting)
+    return [same[i : i + size] for same in by_shape.values() for i in range(0, len(same), size)]
+
+
+def _key(setting: Setting) -> tuple[str, ...]:
+    return tuple(str(v) for v in (setting.task, setting.label, setting.error_rate, setting.seed, setting.steps))
+
+
+def _keep_finished(evals: Path) -> set[tuple[str, ...]]:
+    """Runs that ``evals`` holds to their last step; the rows of the others, cut off, are taken out."""
+    if not evals.exists():
+        return set()
+    with evals.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["step"] and None not in row.values()]
+    keys = [tuple(row[name] for name in ("task", "method", "error_rate", "seed", "total_steps")) for row in rows]
+    done = {key for key, row in zip(keys, rows, strict=True) if int(row["step"]) == int(row["total_steps"])}
+    aside = evals.with_suffix(".part")
+    with aside.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(row for key, row in zip(keys, rows, strict=True) if key in done)
+    aside.replace(evals)
+    return done
+
+
+def _value(text: str) -> Any:
+    """A setting's value: a number, list or word."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

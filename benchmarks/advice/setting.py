@@ -1,0 +1,139 @@
+"""What a run is: a task, a method, a seed and the settings that they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv
+from varl_agent.varl import VARL
+from varl_common.config import did_you_mean
+from varl_common.errors import VarlError
+
+from benchmarks.advice.advisors import Labels, Plans, Random, Scripted, expert_of, plan_of
+from benchmarks.advice.environments import make_env
+from benchmarks.advice.progress import Progress, progress_of
+from benchmarks.advice.rivals import Demonstrated, Executing, Preferring
+
+REWARD_SCALE = 10.0  # for every method: with a sparse reward of 1, the bonus for entropy outweighs success at first
+DEMONSTRATION_SEED, EVALUATION_SEED = 500_000, 900_000
+QUERIES = (1_000, 3_000, 6_000)  # steps
+
+# What every method has in common; any of it can be altered with --set.
+COMMON: dict[str, Any] = {
+    "learning_rate": 3e-4,
+    "gamma": 0.99,
+    "tau": 0.005,
+    "batch_size": 128,
+    "learning_starts": 500,
+    "ent_coef": "auto_0.02",
+    "trigger": QUERIES,
+    "states_per_query": 64,
+    "selection": "spread",
+    "window": 1_000,
+    "guidance_weight": 10.0,
+    "guidance_batch_size": 64,
+}
+# Labels: FACTS and our trials. Plans: see benchmarks/results/advice/README.md.
+LABELS: dict[str, Any] = {"gate": "axis", "cutoff": "hard", "cutoff_step": 20_000}
+PLAN: dict[str, Any] = {"gate": "none", "cutoff": "adaptive", "cutoff_step": 60_000, "success_fraction": 0.5}
+
+METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
+    "sac": (VARL, {}),
+    "varl": (VARL, LABELS),
+    "varl-plan": (VARL, PLAN),
+    "varl-random": (VARL, LABELS),
+    "rlpd": (Demonstrated, {}),
+    "preferences": (Preferring, {}),
+    "execute": (Executing, {}),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One run of the bench. ``altered``: (name, value) pairs of --set, part of the method's name in the tables."""
+
+    task: str
+    method: str
+    seed: int
+    steps: int
+    error_rate: float
+    misplaced: float = 0.02
+    net: int = 64
+    update_every: int = 2
+    altered: tuple[tuple[str, Any], ...] = field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise VarlError(f"unknown method {self.method!r}; {did_you_mean(self.method, list(METHODS))}")
+
+    @property
+    def label(self) -> str:
+        """Method, and what was altered: ``varl[gate=none]``."""
+        changes = ",".join(f"{name}={value}" for name, value in self.altered)
+        return f"{self.method}[{changes}]" if changes else self.method
+
+    def with_seed(self, seed: int) -> Setting:
+        """The same with another seed."""
+        return replace(self, seed=seed)
+
+
+class Rewarded(Progress):
+    """The training environment: reward scaled, ``info["progress"]`` for the preference teacher."""
+
+    def step(self, action: np.ndarray) -> Any:
+        observation, reward, terminated, truncated, info = super().step(action)
+        return observation, REWARD_SCALE * float(reward), terminated, truncated, info
+
+
+def make_model(setting: Setting) -> VARL:
+    """The run's model, its training environment in it, ready to train."""
+    kind, own = METHODS[setting.method]
+    arguments = {**COMMON, **own, **dict(setting.altered)}
+    error_rate = float(arguments.pop("error_rate", setting.error_rate))
+    fresh = bool(arguments.pop("fresh", False))
+    env = make_env(setting.task, setting.seed)
+    needs_teacher = kind is Preferring
+    wrapped = Rewarded(env, progress_of(setting.task, env) if needs_teacher else None)
+    venv = DummyVecEnv([lambda: Monitor(wrapped)])
+    model = kind(
+        "MlpPolicy",
+        venv,
+        advisor=_advisor(setting, env, error_rate, fresh),
+        policy_kwargs={"net_arch": [setting.net, setting.net]},
+        buffer_size=setting.steps,
+        train_freq=setting.update_every,
+        seed=setting.seed,
+        device="cpu",
+        update="autograd",
+        **arguments,
+    )
+    if isinstance(model, Demonstrated):
+        demonstration_env = Rewarded(make_env(setting.task, setting.seed + DEMONSTRATION_SEED), None)
+        expert = Labels(expert_of(setting.task, demonstration_env), error_rate, setting.seed)
+        model.demonstrate(demonstration_env, expert, len(model.trigger) * model.states_per_query)  # type: ignore[arg-type]
+    if isinstance(model, Executing):
+        model.executor = Labels(expert_of(setting.task, env), error_rate, setting.seed)
+    if isinstance(model, Preferring):
+        model.error_rate = error_rate
+    model.set_logger(Logger(None, []))
+    model._setup_learn(setting.steps)
+    th.manual_seed(setting.seed)
+    return model
+
+
+def _advisor(setting: Setting, env: Any, error_rate: float, fresh: bool) -> Scripted | None:
+    if setting.method == "varl":
+        return Labels(expert_of(setting.task, env), error_rate, setting.seed, fresh)
+    if setting.method == "varl-random":
+        return Random(int(np.prod(env.action_space.shape)), setting.seed)
+    if setting.method == "varl-plan":
+        plan = plan_of(setting.task)
+        if plan is None:
+            raise VarlError(f"there is no plan for {setting.task}: its way depends on the maze; leave varl-plan out")
+        return Plans(plan, env.get_wrapper_attr("description"), error_rate, setting.seed, setting.misplaced)
+    return None

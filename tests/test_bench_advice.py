@@ -1,0 +1,134 @@
+"""The advice bench: stacked training is VARL's, its advisors err as stated, its statistics are right."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch as th
+from varl_agent.advice import AdviceQuery
+from varl_agent.varl import VARL
+from varl_common.errors import VarlError
+
+advisors = pytest.importorskip("benchmarks.advice.advisors", reason="run from the repository's root")
+
+from benchmarks.advice import statistics, trainer  # noqa: E402
+from benchmarks.advice.environments import make_env  # noqa: E402
+from benchmarks.advice.report import write_report  # noqa: E402
+from benchmarks.advice.runner import _keep_finished, _key  # noqa: E402
+from benchmarks.advice.setting import METHODS, Setting, make_model  # noqa: E402
+from benchmarks.advice.stacked import StackedVARL  # noqa: E402
+
+
+def query(states, step=0):
+    nothing = np.zeros((len(states), 3), np.float32)
+    return AdviceQuery(step, states, nothing, states, np.zeros(len(states), np.float32))
+
+
+@pytest.mark.parametrize("method", ["sac", "varl", "varl-plan"])
+def test_a_stack_of_one_learns_as_varl_does(method):
+    """The same weights, batches and noise: the stacked update must give what VARL.train gives."""
+
+    def trained(stacked):
+        setting = Setting("reach", method, seed=4, steps=500, error_rate=0.1, net=16)
+        settings = {"learning_starts": 10, "trigger": (20,), "states_per_query": 8, "window": 20}
+        model = make_model(Setting(**{**vars(setting), "altered": tuple(settings.items())}))
+        stack = StackedVARL([model]) if stacked else None
+        rng = np.random.default_rng(0)
+        for _ in range(40):
+            action = rng.uniform(-1, 1, (1, 3)).astype(np.float32)
+            observation, reward, done, info = model.env.step(action)
+            model.num_timesteps += 1
+            model._store_transition(model.replay_buffer, action, observation, reward, done, info)
+            model._on_step()
+        th.manual_seed(0)
+        np.random.seed(0)  # noqa: NPY002
+        for _ in range(30):
+            if stack:
+                stack.train(32)
+            else:
+                VARL.train(model, 1, 32)
+        return model
+
+    alone, stacked = trained(False), trained(True)
+    for name, value in alone.policy.state_dict().items():
+        assert th.allclose(value, stacked.policy.state_dict()[name], rtol=1e-3, atol=2e-5), name
+    assert alone.log_ent_coef.item() == pytest.approx(stacked.log_ent_coef.item(), rel=1e-4)
+    if method != "sac":
+        assert stacked.guidance.used == 8
+
+
+def test_labels_err_at_the_stated_rate_and_frozen_errors_repeat():
+    states = np.random.default_rng(0).uniform(0, 1, (2_000, 3)).astype(np.float32)
+    right = np.ones((2_000, 3))
+    for fresh in (False, True):
+        advisor = advisors.Labels(lambda s: np.ones((len(s), 3)), 0.1, seed=1, fresh=fresh)
+        first, again = (advisor.ask(query(states, step)).result().actions for step in (1, 2))
+        assert np.mean(first != right) == pytest.approx(0.1, abs=0.02)
+        assert np.array_equal(first, again) != fresh
+
+
+def test_plans_err_at_the_stated_rate_and_solve_the_arms_tasks():
+    env = make_env("push", 0)
+    scene = env.get_wrapper_attr("description")
+    states = np.zeros((1, len(scene.observation_names)), np.float32)
+    plans = advisors.Plans(advisors.ARM_PLANS["push"], scene, 0.3, seed=0)
+    answers = [plans.ask(query(states, step)).result().plan for step in range(400)]
+    wrong = [[p.target for p in a.phases] != ["block", "block", "target"] for a in answers]
+    offsets = np.array([a.phases[-1].offset for a, w in zip(answers, wrong, strict=True) if not w])
+    assert offsets.std(axis=0) == pytest.approx([0.02] * 3, abs=0.004)
+    assert 0.1 < np.mean(wrong) < 0.35  # swapping the first two phases changes no target
+    for task, least in (("reach", 10), ("push", 8), ("lift", 8)):
+        env = make_env(task, 1)
+        expert, won = advisors.expert_of(task, env), 0
+        for _ in range(10):
+            observation, _ = env.reset()
+            ended = False
+            while not ended:
+                observation, _, terminated, truncated, info = env.step(expert(observation[None])[0])
+                ended = terminated or truncated
+            won += info["is_success"]
+        assert won >= least, task
+
+
+def test_every_method_trains_and_reports(tmp_path):
+    altered = (("learning_starts", 20), ("trigger", (40,)), ("states_per_query", 8), ("batch_size", 16))
+    settings = [Setting("reach", method, 0, 120, 0.1, net=16, altered=altered) for method in METHODS]
+    trainer.train(settings, tmp_path / "evals.csv", lambda steps: None)
+    with (tmp_path / "evals.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["method"].split("[")[0] for row in rows} == set(METHODS)
+    assert all(row["success_rate"] for row in rows if row["step"] == "120")
+    write_report(tmp_path / "evals.csv", tmp_path)
+    assert "varl-plan" in (tmp_path / "report.md").read_text()
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+
+
+def test_a_run_that_was_cut_off_is_repeated_and_a_finished_one_is_not(tmp_path):
+    evals = tmp_path / "evals.csv"
+    row = ["reach", "sac", 0.1, 0, 100, 0, "", 0.0, -1, 0, 0, 0.0, 1.0]
+    for seed, step in ((0, 50), (0, 100), (1, 50)):
+        trainer.append(evals, [[*row[:3], seed, 100, step, *row[6:]]])
+    done = _keep_finished(evals)
+    finished, cut = (Setting("reach", "sac", seed, 100, 0.1) for seed in (0, 1))
+    assert _key(finished) in done
+    assert _key(cut) not in done
+    assert len(evals.read_text().splitlines()) == 3
+
+
+def test_the_interquartile_mean_drops_a_quarter_at_each_end():
+    assert statistics.iqm(np.array([0.0, 1.0, 2.0, 100.0])) == 1.5
+    assert statistics.iqm(np.arange(6)) == pytest.approx((0.5 * 1 + 2 + 3 + 0.5 * 4) / 3)
+    scores = {"a": np.array([0.9, 1.0, 0.8]), "b": np.array([0.5, 0.6, 0.7])}
+    rival = {"a": np.array([0.1, 0.0, 0.2]), "b": np.array([0.5, 0.6, 0.7])}
+    gap, low, high = statistics.gap_interval(scores, rival)
+    assert gap == pytest.approx(0.4)
+    assert low < gap < high
+    assert statistics.probability_of_improvement(scores, rival) == pytest.approx(0.75)
+
+
+def test_an_unknown_task_or_method_is_refused_in_a_sentence():
+    with pytest.raises(VarlError, match="did you mean 'sac'"):
+        Setting("reach", "sak", 0, 100, 0.1)
+    pytest.importorskip("metaworld")
+    with pytest.raises(VarlError, match="did you mean 'coffee-button-v3'"):
+        make_env("coffee-buton-v3", 0)
