@@ -1,11 +1,22 @@
-"""A toy robot for the tests of the agent: quick, deterministic, learnable."""
+"""A toy robot for the tests of the agent: quick, deterministic, learnable; and a training of it."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.spaces import Box
+from varl_agent.checkpoint import Identity
+from varl_agent.control import Control
+from varl_agent.figures import Figures
+from varl_agent.learning import Learning, LearningBeside
+from varl_agent.parallel_env import ParallelEnv
+from varl_agent.replay_buffer import PersistentReplayBuffer
+from varl_agent.run_folder import RunFolder
+from varl_agent.training import Schedule, Training
+from varl_agent.varl import VARL
 
 
 class PointReach(gym.Env[np.ndarray, np.ndarray]):
@@ -38,3 +49,45 @@ class PointReach(gym.Env[np.ndarray, np.ndarray]):
 @pytest.fixture
 def point_reach() -> type[PointReach]:
     return PointReach
+
+
+IDENTITY = Identity("point_reach", "point", ("x", "y", "tx", "ty"), ("dx", "dy"))
+
+
+def _make_training(
+    env_type: Callable[[], Any],
+    path: Path,
+    steps: int = 200,
+    arms: int = 1,
+    observe: Callable[[Figures], object] = lambda figures: None,
+    control: Control | None = None,
+    beside: bool = False,
+    utd: float = 1.0,
+    seed: int = 0,
+    update: str = "auto",
+) -> Training:
+    control = control or Control()
+    folder = RunFolder(path)
+    folder.checkpoints.mkdir(parents=True, exist_ok=True)
+    env = ParallelEnv([env_type() for _ in range(arms)], seed)
+    model = VARL(
+        "MlpPolicy",
+        env,
+        seed=seed,
+        learning_starts=50,
+        batch_size=16,
+        buffer_size=5000,
+        replay_buffer_class=PersistentReplayBuffer,
+        replay_buffer_kwargs={"folder": path / "replay"},
+        policy_kwargs={"net_arch": [16, 16]},
+        update=update,
+    )
+    stopping = control.stopping.is_set
+    learning = LearningBeside(model, utd, stopping, backlog=50) if beside else Learning(model, utd, stopping)
+    schedule = Schedule(steps, 60, 3, 40, 3, lock_step=not beside)
+    return Training(model, env, folder, IDENTITY, schedule, learning, control, observe)
+
+
+@pytest.fixture
+def make_training() -> Callable[..., Training]:
+    return _make_training

@@ -6,54 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from varl_agent.checkpoint import Identity
 from varl_agent.control import Control
 from varl_agent.figures import Figures
-from varl_agent.learning import Learning, LearningBeside
-from varl_agent.parallel_env import ParallelEnv
 from varl_agent.replay_buffer import PersistentReplayBuffer
-from varl_agent.run_folder import RunFolder
-from varl_agent.training import Schedule, Stopped, Training
-from varl_agent.varl import VARL
+from varl_agent.training import Stopped, Training
 from varl_common.errors import VarlError
 
 from varl_agent import checkpoint
 
-IDENTITY = Identity("point_reach", "point", ("x", "y", "tx", "ty"), ("dx", "dy"))
-
-
-def make(
-    env_type: Callable[[], Any],
-    path: Path,
-    steps: int = 200,
-    arms: int = 1,
-    observe: Callable[[Figures], object] = lambda figures: None,
-    control: Control | None = None,
-    beside: bool = False,
-    utd: float = 1.0,
-    seed: int = 0,
-    update: str = "auto",
-) -> Training:
-    control = control or Control()
-    folder = RunFolder(path)
-    folder.checkpoints.mkdir(parents=True, exist_ok=True)
-    env = ParallelEnv([env_type() for _ in range(arms)], seed)
-    model = VARL(
-        "MlpPolicy",
-        env,
-        seed=seed,
-        learning_starts=50,
-        batch_size=16,
-        buffer_size=5000,
-        replay_buffer_class=PersistentReplayBuffer,
-        replay_buffer_kwargs={"folder": path / "replay"},
-        policy_kwargs={"net_arch": [16, 16]},
-        update=update,
-    )
-    stopping = control.stopping.is_set
-    learning = LearningBeside(model, utd, stopping, backlog=50) if beside else Learning(model, utd, stopping)
-    schedule = Schedule(steps, 60, 3, 40, 3, lock_step=not beside)
-    return Training(model, env, folder, IDENTITY, schedule, learning, control, observe)
+Make = Callable[..., Training]
 
 
 def trees_equal(a: Any, b: Any) -> bool:
@@ -70,21 +31,21 @@ def last_checkpoint(training: Training) -> dict[str, Any]:
     return state
 
 
-def test_same_seed_same_curve_and_weights(point_reach: Any, tmp_path: Path) -> None:
-    first = make(point_reach, tmp_path / "a")
+def test_same_seed_same_curve_and_weights(make_training: Make, point_reach: Any, tmp_path: Path) -> None:
+    first = make_training(point_reach, tmp_path / "a")
     first.run()
-    second = make(point_reach, tmp_path / "b")
+    second = make_training(point_reach, tmp_path / "b")
     second.run()
     assert first.record.episodes == second.record.episodes
     assert first.record.evaluations == second.record.evaluations
     assert trees_equal(last_checkpoint(first), last_checkpoint(second))
 
 
-def test_evaluation_does_not_change_training(point_reach: Any, tmp_path: Path) -> None:
-    plain = make(point_reach, tmp_path / "a")
+def test_evaluation_does_not_change_training(make_training: Make, point_reach: Any, tmp_path: Path) -> None:
+    plain = make_training(point_reach, tmp_path / "a")
     object.__setattr__(plain.schedule, "evaluate_every", 0)
     plain.run()
-    evaluated = make(point_reach, tmp_path / "b")
+    evaluated = make_training(point_reach, tmp_path / "b")
     evaluated.run()
     assert not plain.record.evaluations
     assert evaluated.record.evaluations
@@ -93,9 +54,9 @@ def test_evaluation_does_not_change_training(point_reach: Any, tmp_path: Path) -
 
 @pytest.mark.parametrize(("arms", "stop_at", "update"), [(1, 30, "fast"), (1, 97, "fast"), (2, 132, "autograd")])
 def test_a_stopped_and_resumed_run_equals_the_uninterrupted_one(
-    point_reach: Any, tmp_path: Path, arms: int, stop_at: int, update: str
+    make_training: Make, point_reach: Any, tmp_path: Path, arms: int, stop_at: int, update: str
 ) -> None:
-    whole = make(point_reach, tmp_path / "whole", arms=arms, update=update)
+    whole = make_training(point_reach, tmp_path / "whole", arms=arms, update=update)
     whole.run()
 
     control = Control()
@@ -104,11 +65,11 @@ def test_a_stopped_and_resumed_run_equals_the_uninterrupted_one(
         if figures.record.step == stop_at:
             control.stop()
 
-    part = make(point_reach, tmp_path / "part", arms=arms, update=update, observe=stop, control=control)
+    part = make_training(point_reach, tmp_path / "part", arms=arms, update=update, observe=stop, control=control)
     with pytest.raises(Stopped):
         part.run()
     part.close()
-    rest = make(point_reach, tmp_path / "part", arms=arms, update=update)
+    rest = make_training(point_reach, tmp_path / "part", arms=arms, update=update)
     assert f"step {stop_at}" in rest.resume()
     rest.run()
     assert rest.record.episodes == whole.record.episodes
@@ -116,35 +77,35 @@ def test_a_stopped_and_resumed_run_equals_the_uninterrupted_one(
     assert trees_equal(last_checkpoint(rest), last_checkpoint(whole))
 
 
-def test_resume_without_a_checkpoint_is_refused(point_reach: Any, tmp_path: Path) -> None:
+def test_resume_without_a_checkpoint_is_refused(make_training: Make, point_reach: Any, tmp_path: Path) -> None:
     with pytest.raises(VarlError, match=r"no checkpoint in .*train first"):
-        make(point_reach, tmp_path).resume()
+        make_training(point_reach, tmp_path).resume()
 
 
-def test_the_environment_failing_leaves_a_checkpoint(point_reach: Any, tmp_path: Path) -> None:
+def test_the_environment_failing_leaves_a_checkpoint(make_training: Make, point_reach: Any, tmp_path: Path) -> None:
     class Dies(point_reach):  # type: ignore[misc]
         def step(self, action: np.ndarray) -> Any:
             if self.np_random.random() < 0.02:
                 raise VarlError("env died")
             return super().step(action)
 
-    training = make(Dies, tmp_path)
+    training = make_training(Dies, tmp_path)
     with pytest.raises(VarlError, match="env died"):
         training.run()
     assert checkpoint.list_checkpoints(training.folder.checkpoints)[-1].stem.endswith(str(training.model.num_timesteps))
 
 
-def test_learning_beside_keeps_the_ratio_and_never_holds_an_action_long(point_reach: Any, tmp_path: Path) -> None:
-    training = make(point_reach, tmp_path, steps=400, beside=True, utd=0.5)
+def test_learning_beside_keeps_the_ratio(make_training: Make, point_reach: Any, tmp_path: Path) -> None:
+    training = make_training(point_reach, tmp_path, steps=400, beside=True, utd=0.5)
     training.run()
     assert training.model._n_updates == (400 - 50) // 2
     assert "predict" not in vars(training.model)
 
 
 def test_an_error_in_the_learning_thread_ends_the_run(
-    point_reach: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_training: Make, point_reach: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    training = make(point_reach, tmp_path, steps=400, beside=True)
+    training = make_training(point_reach, tmp_path, steps=400, beside=True)
 
     def fail(**_: Any) -> None:
         raise RuntimeError("nan in the loss")
@@ -157,8 +118,8 @@ def test_an_error_in_the_learning_thread_ends_the_run(
     assert saved.stem.endswith("-000000000000")
 
 
-def test_a_real_arm_keeps_what_it_did_after_the_checkpoint(point_reach: Any, tmp_path: Path) -> None:
-    first = make(point_reach, tmp_path, steps=100, beside=True)
+def test_a_real_arm_keeps_what_it_did(make_training: Make, point_reach: Any, tmp_path: Path) -> None:
+    first = make_training(point_reach, tmp_path, steps=100, beside=True)
     first.run()
     replay = first.model.replay_buffer
     assert isinstance(replay, PersistentReplayBuffer)
@@ -167,7 +128,7 @@ def test_a_real_arm_keeps_what_it_did_after_the_checkpoint(point_reach: Any, tmp
     for _ in range(7):  # done after the last checkpoint, before the process died
         replay.add(zero, zero, np.zeros((1, 2), np.float32), np.zeros(1), np.zeros(1), [{}])
     first.close()
-    second = make(point_reach, tmp_path, steps=200, beside=True)
+    second = make_training(point_reach, tmp_path, steps=200, beside=True)
     second.resume()
     assert second.model.num_timesteps == 107
     assert second.env.episodes[0] == first.env.episodes[0] + 1  # nothing is repeated

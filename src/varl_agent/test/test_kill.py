@@ -1,0 +1,76 @@
+"""kill -9 at random instants of a training: it resumes each time, and ends as if nothing had been."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from varl_agent.replay_store import ReplayStore
+from varl_agent.training import Training
+
+from varl_agent import checkpoint
+
+STEPS = 300
+
+
+def train(make_training: Callable[..., Training], env_type: Any, path: Path) -> None:
+    training = make_training(env_type, path, steps=STEPS)
+    if checkpoint.list_checkpoints(training.folder.checkpoints):
+        training.resume()
+    training.run()
+    training.close()
+
+
+def rows(path: Path) -> np.ndarray:
+    """What the replay has committed, looked at from outside."""
+    store = ReplayStore(path / "replay", writable=False)
+    return store.take(np.arange(store.count))
+
+
+def policy(path: Path) -> bytes:
+    _, state = checkpoint.load(checkpoint.list_checkpoints(path / "checkpoints")[-1])
+    return b"".join(tensor.numpy().tobytes() for tensor in state["model"]["parameters"]["policy"].values())
+
+
+@pytest.mark.parametrize("kills", [10, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+def test_killed_and_resumed(
+    make_training: Callable[..., Training], point_reach: Any, tmp_path: Path, kills: int
+) -> None:
+    fork = multiprocessing.get_context("fork")  # of this process, so that it starts at once
+    whole, killed = tmp_path / "whole", tmp_path / "killed-0"
+    began = time.monotonic()
+    process = fork.Process(target=train, args=(make_training, point_reach, whole))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    duration = time.monotonic() - began
+    expected = rows(whole)
+    assert len(expected) == STEPS
+
+    instants, done = random.Random(0), 0
+    while True:
+        process = fork.Process(target=train, args=(make_training, point_reach, killed))
+        process.start()
+        assert process.pid is not None
+        process.join(instants.uniform(0.02, 0.7) * duration if done < kills else None)
+        if process.exitcode is None:
+            os.kill(process.pid, signal.SIGKILL)
+            done += 1
+        process.join()
+        if (killed / "replay/header").exists():
+            committed = rows(killed)
+            assert committed.tobytes() == expected[: len(committed)].tobytes()
+        if process.exitcode == -signal.SIGKILL:
+            continue
+        assert process.exitcode == 0, f"it did not resume after kill {done}"
+        assert rows(killed).tobytes() == expected.tobytes()
+        assert policy(killed) == policy(whole)
+        if done == kills:
+            break
+        killed = tmp_path / f"killed-{done}"
