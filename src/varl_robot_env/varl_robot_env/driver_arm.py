@@ -57,6 +57,7 @@ class DriverArm:
         robot: RobotConfig,
         group: CallbackGroup,
         trip: Callable[[str], None],
+        stopped: Callable[[], str | None],
         needs: Iterable[str],
         grasps: bool,
     ) -> None:
@@ -67,14 +68,16 @@ class DriverArm:
             robot: with its URDF.
             group: of all callbacks.
             trip: latches the stop for a reason.
+            stopped: why the stop is latched, or None.
             needs: entities that must be heard of.
             grasps: the task moves the gripper.
 
         Raises:
             VarlError: a message type that the robot's file names is not installed.
         """
-        self._node, self._robot, self._trip = node, robot, trip
+        self._node, self._robot, self._trip, self._stopped = node, robot, trip, stopped
         self._loop = HotLoop(node, group)
+        self.groups = (group,)
         self._kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
         self._command = make_arm_command(node, robot, self._kinematics)
         self._gripper = self._make_gripper(grasps)
@@ -109,7 +112,6 @@ class DriverArm:
             subscribe(WrenchStamped, robot.driver.wrench.topic, self._on_wrench, qos_profile_sensor_data)
         for fault in robot.driver.faults:
             self._subscribe_fault(fault, subscribe)
-        subscribe(Bool, "~/estop", self._on_estop, LATCHED)
 
     def missing(self) -> str | None:
         """What keeps the arm from moving yet, in a sentence; None when it is ready."""
@@ -184,6 +186,8 @@ class DriverArm:
         reason = self.monitor.reason()
         if reason is not None:
             self._stop(reason)
+        reason = self._stopped()
+        if reason is not None:
             raise Stopped(f"the safety stop is latched ({reason}); clear its cause, then rearm")
 
     def _stop(self, reason: str) -> None:
@@ -249,12 +253,6 @@ class DriverArm:
             self.monitor.right("deadman switch")
         else:
             self._wrong("deadman switch", "the deadman switch was let go")
-
-    def _on_estop(self, message: Bool) -> None:
-        if message.data:
-            self._wrong("estop", "emergency stop by a person or node")
-        else:
-            self.monitor.right("estop")
 
     def _on_wrench(self, message: WrenchStamped) -> None:
         limit, wrench = self._robot.driver.wrench, message.wrench

@@ -14,7 +14,7 @@ from varl_robot_env.camera import Frame
 from varl_robot_env.description import EnvDescription
 from varl_robot_env.kinematics import Kinematics
 from varl_robot_env.robot import RobotConfig
-from varl_robot_env.safety import SafetyFilter
+from varl_robot_env.safety import RefusedAction, SafetyFilter
 from varl_robot_env.tasks import Situation, Task
 from varl_robot_env.types import Array, Float32, Pose
 
@@ -74,6 +74,11 @@ class EnvCore:
         self._target = np.zeros(3)
         self._steps = 0
 
+    @property
+    def target(self) -> Array:
+        """(3,) m: where the task wants the tool or what it moves."""
+        return self._target
+
     @cached_property
     def description(self) -> EnvDescription:
         """Names, units and bounds of everything that goes in and out; asked for once the arm is ready."""
@@ -109,8 +114,12 @@ class EnvCore:
         """
         if self._state is None:
             raise NeedsReset("no episode is running; call reset first")
-        command = self.safety.filter(action, self._state.joints)
-        self._state = None  # an exception below ends the episode
+        before, self._state = self._state, None  # an exception below ends the episode,
+        try:
+            command = self.safety.filter(action, before.joints)
+        except RefusedAction:
+            self._state = before  # save this one
+            raise
         state = self._arm.move(command.joints, command.gripper, capture)
         situation = self._situation(state)
         success = self._task.is_success(situation)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
+from geometry_msgs.msg import Point
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from varl_common.config import Config
 from varl_common.node import declare_parameters, run_node
+from varl_common.qos import LATCHED
 
-from varl_interfaces.msg import StepStatus
+from varl_interfaces.msg import EnvStatus, StepStatus
 from varl_interfaces.srv import DescribeEnv, Reset, Step
 from varl_robot_env.arm import ArmError, StaleState
 from varl_robot_env.convert import to_description_msg, to_observation_msg
-from varl_robot_env.env_core import EnvCore, NeedsReset
-from varl_robot_env.hot_loop import spin_hot
+from varl_robot_env.driver_arm import DriverArm
+from varl_robot_env.env_core import EnvCore, NeedsReset, Observation, StepResult
+from varl_robot_env.hot_loop import HotLoop, spin_hot
 from varl_robot_env.robot import RobotConfig
-from varl_robot_env.ros_arm import RosArm, check_backend
+from varl_robot_env.robot_description import with_description
+from varl_robot_env.ros_arm import RosArm
 from varl_robot_env.safety import RefusedAction, Stopped
 from varl_robot_env.tasks import load_task
 
@@ -46,19 +53,30 @@ class EnvNode(LifecycleNode):
     """A lifecycle node: it answers Step and Reset while active, and refuses them with a status otherwise.
 
     One thread has what an agent calls and, while that waits, the arm's topics and the safety stop (``~/stop``,
-    ``~/rearm``). Another has the lifecycle and the parameters.
+    ``~/rearm``, and ``~/estop``, a Bool that any node or person may publish). Another has the lifecycle and the
+    parameters. ``~/status`` tells what each step did.
     """
 
     def __init__(self) -> None:
         super().__init__("env")
         self._config = parameters = declare_parameters(self, EnvParameters)
-        check_backend(parameters.backend)
         self._agent_group, self._arm_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
-        self.hot_groups = (self._arm_group, self._agent_group)
         robot = RobotConfig.from_yaml(parameters.robot_file)
-        self._arm = RosArm(self, robot, self._arm_group)
         task = load_task(parameters.task_file)
+        self._driver: DriverArm | None = None
+        if parameters.backend == "mujoco":
+            self._arm: RosArm | DriverArm = RosArm(self, robot, self._arm_group)
+        else:
+            robot = with_description(self, robot)
+            group, needs = self._arm_group, task.entities
+            self._arm = self._driver = DriverArm(self, robot, group, self._trip, self._stopped, needs, task.grasps)
+        self.hot_groups = (self._agent_group, *self._arm.groups)
+        self.hot_loop = HotLoop(self, self._agent_group, self._arm_group)
         self._core = EnvCore(task, robot, self._arm, parameters.backend, parameters.reward == "dense")
+        self._counts: Counter[str] = Counter()
+        self._estop = False
+        self._status = self.create_publisher(EnvStatus, "~/status", LATCHED)
+        self.create_subscription(Bool, "~/estop", self._on_estop, LATCHED, callback_group=self._arm_group)
         self._active = False
         self._missing: str | None = "the robot's state has not been asked for yet"
         self.create_service(Step, "~/step", self._step, callback_group=self._agent_group)
@@ -91,8 +109,11 @@ class EnvNode(LifecycleNode):
         try:
             observation = self._core.reset(request.seed if request.seeded else None, request.capture)
         except tuple(_STATUS) as error:
+            if self._driver and isinstance(error, ArmError):
+                self._trip(f"the reset failed: {error}")  # a person looks before anything moves again
             return self._failed(response, error)
         response.observation = to_observation_msg(observation, self._core.description.base_frame)
+        self._tell(observation)
         return response
 
     def _step(self, request: Step.Request, response: Step.Response) -> Step.Response:
@@ -108,17 +129,62 @@ class EnvNode(LifecycleNode):
         response.is_success = result.is_success
         response.executed_action = result.executed_action.tolist()
         response.interventions = list(result.interventions)
+        self._counts.update(result.interventions)
+        self._tell(result.observation, request.action, result)
         return response
 
     def _stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._core.safety.stop("asked for by the stop service")
+        self._trip("asked for by the stop service")
         response.success, response.message = True, "stopped; call rearm to move again"
         return response
 
     def _rearm(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        cause = "the emergency stop is still pressed" if self._estop else None
+        if self._driver:
+            cause = cause or self._driver.monitor.reason()
+        if cause:
+            response.message = f"not rearmed: {cause}"
+            return response
         self._core.safety.rearm()
+        self._tell()
         response.success, response.message = True, "rearmed; call reset to begin an episode"
         return response
+
+    def _on_estop(self, message: Bool) -> None:
+        self._estop = message.data
+        if self._estop:
+            self._trip("emergency stop by a person or node")
+
+    def _stopped(self) -> str | None:
+        return self._core.safety.stopped
+
+    def _trip(self, reason: str) -> None:
+        """Latch the stop, and let the arm stand still."""
+        if self._core.safety.stopped is None:
+            self.get_logger().error(f"stopped: {reason}")
+            self._counts["stop"] += 1
+        self._core.safety.stop(reason)
+        if self._driver:
+            self._driver.halt()
+        self._tell()
+
+    def _tell(self, observation: Observation | None = None, action: Any = (), result: StepResult | None = None) -> None:
+        """Publish the status; of a step only where somebody listens: it is on the way of every action."""
+        stop = self._core.safety.stopped
+        if observation is not None and not self._status.get_subscription_count():
+            return
+        counts = self._counts + (self._driver.monitor.counts if self._driver else Counter())
+        status = EnvStatus(stopped=stop is not None, reason=stop or "", counted=list(counts), counts=counts.values())
+        status.target = _point(self._core.target)
+        if observation is not None:
+            description = self._core.description
+            status.header = to_observation_msg(observation, description.base_frame).header
+            status.tool = _point(observation.state[:3])
+            status.action_scale = description.action_scale.tolist()
+        if result is not None:
+            status.action, status.executed_action = action, result.executed_action.tolist()
+            status.interventions, status.is_success = list(result.interventions), result.is_success
+        self._status.publish(status)
 
     def _not_ready(self) -> str:
         """What keeps the arm from moving, or nothing."""
@@ -143,6 +209,10 @@ class EnvNode(LifecycleNode):
         return response
 
 
+def _point(position: np.ndarray) -> Point:
+    return Point(x=float(position[0]), y=float(position[1]), z=float(position[2]))
+
+
 def main() -> None:
     """Entry point of the ``env`` executable."""
-    run_node(EnvNode, lambda node: spin_hot(node, *cast(EnvNode, node).hot_groups))
+    run_node(EnvNode, lambda node: spin_hot(cast(EnvNode, node)))

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol, cast
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
@@ -115,17 +115,29 @@ class RestExecutor(SingleThreadedExecutor):
         return entity.callback_group not in self._groups and super().can_execute(entity)
 
 
-def spin_hot(node: Node, *groups: CallbackGroup) -> None:
-    """Spin ``groups`` of ``node`` hot in this thread, and the rest of it in another, until ROS is shut down.
+class HotNode(Protocol):
+    """A node with callbacks at a control rate.
+
+    Attributes:
+        hot_loop: what its main thread spins.
+        hot_groups: the groups of all of its hot loops.
+    """
+
+    hot_loop: HotLoop
+    hot_groups: tuple[CallbackGroup, ...]
+
+
+def spin_hot(node: HotNode) -> None:
+    """Spin the hot loop of ``node`` in this thread, and the rest of it in another, until ROS is shut down.
 
     Raises:
         ExternalShutdownException: it was.
     """
-    rest = RestExecutor(node, *groups)
+    rest = RestExecutor(cast(Node, node), *node.hot_groups)
     thread = threading.Thread(target=_spin_quietly, args=[rest], daemon=True)
     thread.start()
     try:
-        HotLoop(node, *groups).spin()
+        node.hot_loop.spin()
     finally:
         rest.shutdown(timeout_sec=0)
         thread.join(1.0)

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from rclpy.callback_groups import CallbackGroup
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from varl_common.config import did_you_mean
-from varl_common.errors import VarlError
 from varl_common.qos import COMMAND, SENSOR_OUT
 
 from varl_interfaces.msg import Entities
@@ -28,18 +27,27 @@ from varl_robot_env.types import Array, Pose
 
 # How long the simulator may take for an answer, and its messages to arrive, s.
 _ANSWER_TIMEOUT = 3.0
+# How long a step waits for a joint state that is late, s. Nothing is commanded meanwhile, and the arm has stopped by
+# itself where its last command ended.
+_STALE_PATIENCE = 1.0
 
 
 class RosArm:
     """An :class:`~varl_robot_env.arm.Arm` on joint_states, entities, joint_trajectory and camera topics.
 
-    Its callbacks are in ``group``. Whoever calls its methods must be in the thread that spins that group: the methods
-    spin it themselves while they wait.
+    Its topics are in ``group``. Whoever calls its methods must be in the thread that spins that group: the methods spin
+    it themselves while they wait.
+
+    Attributes:
+        groups: all of its callback groups, to be kept from other threads.
     """
 
     def __init__(self, node: Node, robot: RobotConfig, group: CallbackGroup) -> None:
         self._node, self._robot = node, robot
-        self._loop = HotLoop(node, group)
+        replies = MutuallyExclusiveCallbackGroup()
+        # A call's answer comes after the messages it is about: waiting for it alone wakes up once, not three times.
+        self._loop, self._replies = HotLoop(node, group), HotLoop(node, replies)
+        self.groups = (group, replies)
         self._joint_state: JointState | None = None
         self._stamp_due = 0
         self._joint_state_at = 0.0  # monotonic time of its receipt, s
@@ -51,8 +59,8 @@ class RosArm:
 
         node.create_subscription(JointState, "joint_states", self._take_joints, SENSOR_OUT, callback_group=group)
         node.create_subscription(Entities, "entities", self._take_entities, SENSOR_OUT, callback_group=group)
-        self._advance = node.create_client(Advance, "simulator/advance", callback_group=group)
-        self._set_scene = node.create_client(SetScene, "simulator/set_scene", callback_group=group)
+        self._advance = node.create_client(Advance, "simulator/advance", callback_group=replies)
+        self._set_scene = node.create_client(SetScene, "simulator/set_scene", callback_group=replies)
         controllers = [robot.arm_controller, *([robot.gripper.controller] if robot.gripper else [])]
         self._commands = {
             name: node.create_publisher(JointTrajectory, f"{name}/joint_trajectory", COMMAND) for name in controllers
@@ -117,7 +125,7 @@ class RosArm:
 
     def _call(self, client: Any, request: Any) -> Any:
         future = client.call_async(request)
-        if not self._loop.spin_until(future.done, _ANSWER_TIMEOUT):
+        if not self._replies.spin_until(future.done, _ANSWER_TIMEOUT):
             client.remove_pending_request(future)
             raise ArmError(f"{client.service_name} gave no answer for {_ANSWER_TIMEOUT:g} s; check the simulator node")
         return future.result()
@@ -128,7 +136,7 @@ class RosArm:
             self._stamp_due = stamp_ns
             came = self._loop.spin_until(self._is_due, _ANSWER_TIMEOUT)
         else:
-            came = self._loop.spin_until(self._is_fresh, self._robot.safety.stale_after)
+            came = self._loop.spin_until(self._is_fresh, _STALE_PATIENCE)
         if not came or self._joint_state is None:
             age = time.monotonic() - self._joint_state_at
             raise StaleState(f"the newest joint state is {age:.1f} s old; check the driver or simulator")
@@ -175,13 +183,3 @@ class RosArm:
 
     def _take_entities(self, message: Entities) -> None:
         self._entities = message
-
-
-def check_backend(backend: str) -> None:
-    """Refuse what this arm cannot drive yet.
-
-    Raises:
-        VarlError: the backend is not the MuJoCo simulator.
-    """
-    if backend != "mujoco":
-        raise VarlError(f"the backend {backend!r} is not supported yet; use backend:=mujoco")

@@ -25,6 +25,8 @@ from varl_robot_env.types import Float32
 _REPORT_EVERY = 5.0
 # Between two questions to an env node whose robot is not ready, s.
 _ASK_EVERY = 0.2
+# Between two attempts to begin an episode on an arm that is stopped, s.
+_RETRY_EVERY = 0.5
 # An answer takes a control period or, at a reset, a real arm's way home; without one in this time the node is dead, s.
 _STEP_TIMEOUT = 4.0
 _RESET_TIMEOUT = 60.0
@@ -74,6 +76,7 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
         self._reset = self._node.create_client(Reset, f"{env_name}/reset")
         self._describe = self._node.create_client(DescribeEnv, f"{env_name}/describe")
         self.capture = capture
+        self._state = np.zeros(0, dtype=np.float32)
         self.description = self._wait_for_description(timeout)
         self.observation_space, self.action_space = make_spaces(self.description)
 
@@ -83,14 +86,25 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
         super().reset(seed=seed)
         seed = checked_seed(seed)
         request = Reset.Request(seeded=seed is not None, seed=seed or 0, capture=self.capture)
-        response = self._checked(self._call(self._reset, request, _RESET_TIMEOUT))
-        observation = from_observation_msg(response.observation)
+        response = self._call(self._reset, request, _RESET_TIMEOUT)
+        next_report = time.monotonic()
+        while self._waits_for_a_person(response):
+            if time.monotonic() > next_report:
+                self._logger.error(f"{self._name}: {response.message}")
+                next_report += _REPORT_EVERY
+            self._loop.spin_until(lambda: False, _RETRY_EVERY)
+            response = self._call(self._reset, request, _RESET_TIMEOUT)
+        observation = from_observation_msg(self._checked(response).observation)
+        self._state = observation.state
         return observation.state, self._frames(observation)
 
     def step(self, action: Float32) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
         request = Step.Request(action=self._action(action), capture=self.capture)
-        response = self._checked(self._call(self._step, request, _STEP_TIMEOUT))
-        observation = from_observation_msg(response.observation)
+        response = self._call(self._step, request, _STEP_TIMEOUT)
+        if self._waits_for_a_person(response):
+            return self._interrupted(response)
+        observation = from_observation_msg(self._checked(response).observation)
+        self._state = observation.state
         info: dict[str, Any] = {
             "is_success": response.is_success,
             "executed_action": np.array(response.executed_action, dtype=np.float32),
@@ -113,6 +127,21 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
 
     def _frames(self, observation: Observation) -> dict[str, Any]:
         return {"frames": observation.frames} if self.capture else {}
+
+    def _waits_for_a_person(self, response: Any) -> bool:
+        """Whether a real arm stopped, which ends its episode but not the training."""
+        stopped = (StepStatus.STOPPED, StepStatus.STALE, StepStatus.FAILED)
+        return not self.description.lock_step and response.status in stopped
+
+    def _interrupted(self, response: Any) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
+        """The end of an episode on an arm that was stopped: it stands where it was seen last, and nothing was done."""
+        info: dict[str, Any] = {
+            "is_success": False,
+            "executed_action": np.zeros(len(self.description.action_names), dtype=np.float32),
+            "interventions": ("stopped",),
+            "stopped": response.message,
+        }
+        return self._state, 0.0, False, True, info | ({"frames": []} if self.capture else {})
 
     def _checked(self, response: Any) -> Any:
         if response.status == StepStatus.INVALID_ACTION:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
@@ -56,8 +56,10 @@ class SimulatorNode(Node):
         self._simulation = Simulation(self._robot, self._config)
         self._lock = threading.RLock()  # in real time the simulation has a thread of its own
         self._command_group, self._service_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
-        self.hot_groups = (self._command_group, self._service_group)
+        self.hot_groups: tuple[CallbackGroup, ...] = (self._command_group, self._service_group)
         self._command_loop = HotLoop(self, self._command_group)
+        # In lock-step a command counts when time is to pass: Advance looks for it.
+        self.hot_loop = HotLoop(self, *self.hot_groups[1 if self._config.lock_step else 0 :])
         self._commands: dict[str, int] = {}  # stamp of the last command by controller, ns
         self._camera_warned = False
         self._last_published = 0.0
@@ -178,7 +180,8 @@ class SimulatorNode(Node):
         entities = self._simulation.entities() | self._camera_pose
         poses = [to_pose_msg(pose) for pose in entities.values()]
         self._entities_out.publish(Entities(header=header, names=list(entities), poses=poses))
-        self._clock_out.publish(Clock(clock=header.stamp))
+        if self._clock_out.get_subscription_count():
+            self._clock_out.publish(Clock(clock=header.stamp))
         self._last_published = time.monotonic()
 
     def _publish_image(self, stamp: int, data: Any) -> None:
@@ -237,4 +240,4 @@ def _answer(response: Advance.Response | SetScene.Response, problem: str = "") -
 
 def main() -> None:
     """Entry point of the ``simulator`` executable."""
-    run_node(SimulatorNode, lambda node: spin_hot(node, *cast(SimulatorNode, node).hot_groups))
+    run_node(SimulatorNode, lambda node: spin_hot(cast(SimulatorNode, node)))
