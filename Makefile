@@ -57,8 +57,8 @@ bench-speed: build ## Measure updates per second: benchmarks/results/speed.json.
 	@$(ENTER); exec python benchmarks/speed.py $(ARGS)
 
 .PHONY: bench-smoke
-bench-smoke: build ## Run every benchmark briefly, to see that it runs.
-	@$(ENTER); exec python benchmarks/smoke.py $(ARGS)
+bench-smoke: build ## In minutes: does advice help? VARL must find success sooner than SAC.
+	@$(ENTER); exec python -m benchmarks.advice.smoke $(ARGS)
 
 .PHONY: clean
 clean: ## Remove what set-up made for this ROS_DISTRO (not runs/).

@@ -126,6 +126,14 @@ def test_the_interquartile_mean_drops_a_quarter_at_each_end():
     assert statistics.probability_of_improvement(scores, rival) == pytest.approx(0.75)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_varl_is_above_sac_within_minutes(tmp_path):
+    from benchmarks.advice.smoke import main
+
+    assert main(tmp_path) == 0
+
+
 def test_an_unknown_task_or_method_is_refused_in_a_sentence():
     with pytest.raises(VarlError, match="did you mean 'sac'"):
         Setting("reach", "sak", 0, 100, 0.1)

@@ -142,7 +142,7 @@ def test_a_plan_labels_the_replay_batch():
     batch = model.sample_batch(16)
     guidance = model.guidance_batch(batch.observations)
     assert guidance.observations is batch.observations
-    expected = np.clip((batch.observations[:, 3:] - batch.observations[:, :3]) / 0.1, -ADVICE_LIMIT, ADVICE_LIMIT)
+    expected = ((batch.observations[:, 3:] - batch.observations[:, :3]) / 0.1).clamp(-ADVICE_LIMIT, ADVICE_LIMIT)
     assert th.allclose(guidance.actions, expected, atol=1e-6)
 
 
@@ -198,7 +198,7 @@ def test_frames_are_those_before_the_action():
     class Seeing(Scripted):
         wants_frames = True
 
-    model = make(Seeing(), trigger=[60], states_per_query=12).learn(62)
+    model = make(Seeing(), trigger=[60], states_per_query=12, selection="recent").learn(62)
     frames = model.advisor.queries[0].frames
     assert frames[-1] is not None
     for frame, following in pairwise(frames[1:]):
