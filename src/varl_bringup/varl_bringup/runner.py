@@ -25,6 +25,8 @@ _KILLED = 3.9
 _GIVEN_UP = 4.3  # what SIGKILL did not end by now is not a process any more, or not for us to end
 # For what a process said as it ended to be shown.
 _LAST_WORDS = 0.1
+# After an orderly end the others get this much more time: a busy machine is no reason to kill them.
+_NO_HURRY = 3.0
 # After the main process failed, another's death in this time is taken for the cause.
 _BLAME = 1.0
 _POLL = 0.05  # s
@@ -65,7 +67,7 @@ class Runner:
             for process in self._processes:
                 self._start(process, guardian.adopt)
             status = self._watch()
-            self._stop()
+            self._stop(patience=1.0 if status else _NO_HURRY)
         finally:
             signal_groups([child.pid for child in self._children.values()], signal.SIGKILL)
             guardian.dismiss()
@@ -120,13 +122,13 @@ class Runner:
         ended = [process.name for process in self._processes if self._children[process.name].poll() is not None]
         return next((name for name in ended if name in self._essential), None)
 
-    def _stop(self) -> None:
+    def _stop(self, patience: float) -> None:
         """SIGINT to the main process, then to the others; SIGTERM and SIGKILL to what remains."""
         began = time.monotonic()
         interrupts = len(self._signals)
         told: set[str] = set()
         escalation = [(_TERMINATED, signal.SIGTERM), (_KILLED, signal.SIGKILL)]
-        while (alive := self._alive()) and (passed := time.monotonic() - began) < _GIVEN_UP:
+        while (alive := self._alive()) and (passed := (time.monotonic() - began) / patience) < _GIVEN_UP:
             if len(self._signals) > interrupts:  # a second Ctrl-C: at once
                 passed = _KILLED
             for name in alive:
