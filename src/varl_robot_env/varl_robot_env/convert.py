@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
-from geometry_msgs.msg import Point, Quaternion
 from geometry_msgs.msg import Pose as PoseMsg
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMsg
@@ -41,8 +40,15 @@ def to_ns(time: Time | Duration) -> int:
 
 
 def to_pose_msg(pose: Pose) -> PoseMsg:
-    x, y, z, qx, qy, qz, qw = pose.tolist()
-    return PoseMsg(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
+    message = PoseMsg()
+    fill_pose_msg(message, pose)
+    return message
+
+
+def fill_pose_msg(message: PoseMsg, pose: Pose) -> None:
+    """Write ``pose`` into an existing message."""
+    place, turn = message.position, message.orientation
+    place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w = pose.tolist()
 
 
 def from_pose_msg(message: PoseMsg) -> Pose:

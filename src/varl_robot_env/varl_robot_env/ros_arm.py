@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -61,10 +62,19 @@ class RosArm:
         node.create_subscription(Entities, "entities", self._take_entities, SENSOR_OUT, callback_group=group)
         self._advance = node.create_client(Advance, "simulator/advance", callback_group=replies)
         self._set_scene = node.create_client(SetScene, "simulator/set_scene", callback_group=replies)
-        controllers = [robot.arm_controller, *([robot.gripper.controller] if robot.gripper else [])]
+        controllers = {robot.arm_controller: list(robot.joints)}
+        if robot.gripper:
+            controllers[robot.gripper.controller] = [robot.gripper.joint]
         self._commands = {
             name: node.create_publisher(JointTrajectory, f"{name}/joint_trajectory", COMMAND) for name in controllers
         }
+        # Made once, filled in at each step: making them takes longer than sending them.
+        point = {"time_from_start": to_duration(robot.command_ns)}
+        self._messages = {
+            name: JointTrajectory(joint_names=joints, points=[JointTrajectoryPoint(**point)])
+            for name, joints in controllers.items()
+        }
+        self._period = Advance.Request(duration=to_duration(robot.period_ns))
 
     def missing(self) -> str | None:
         """What keeps the arm from moving yet, in a sentence; None when it is ready."""
@@ -99,15 +109,15 @@ class RosArm:
     def move(self, joints: Array, gripper: float | None, capture: bool) -> ArmState:
         stamp = to_time(self._stamp() if self.lock_step else 0)
         moved = [self._robot.arm_controller]
-        self._command(moved[0], list(self._robot.joints), to_doubles(joints), stamp)
+        self._command(moved[0], to_doubles(joints), stamp)
         if self._robot.gripper and gripper is not None:
             moved.append(self._robot.gripper.controller)
-            self._command(moved[1], [self._robot.gripper.joint], [gripper], stamp)
+            self._command(moved[1], [gripper], stamp)
         if not self.lock_step:
             self._pacer.wait()
             return self._state(None, capture)
-        request = Advance.Request(command_stamp=stamp, controllers=moved, publish_image=capture)
-        request.duration = to_duration(self._robot.period_ns)
+        request = self._period
+        request.command_stamp, request.controllers, request.publish_image = stamp, moved, capture
         response = self._call(self._advance, request)
         if not response.success:
             raise ArmError(f"the simulator did not advance: {response.message}")
@@ -117,10 +127,10 @@ class RosArm:
         poses = self._poses()
         return self._images.frames(self._stamp() if self.lock_step else None, poses)
 
-    def _command(self, controller: str, joints: list[str], positions: Any, stamp: Any) -> None:
-        point = JointTrajectoryPoint(positions=positions, time_from_start=to_duration(self._robot.command_ns))
-        message = JointTrajectory(joint_names=joints, points=[point])
+    def _command(self, controller: str, positions: Any, stamp: Time) -> None:
+        message = self._messages[controller]
         message.header.stamp = stamp
+        message.points[0].positions = positions
         self._commands[controller].publish(message)
 
     def _call(self, client: Any, request: Any) -> Any:

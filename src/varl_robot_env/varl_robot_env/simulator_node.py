@@ -22,7 +22,7 @@ from varl_common.qos import COMMAND, SENSOR_OUT
 
 from varl_interfaces.msg import Entities
 from varl_interfaces.srv import Advance, SetScene
-from varl_robot_env.convert import from_pose_msg, to_doubles, to_image_msg, to_ns, to_pose_msg, to_time
+from varl_robot_env.convert import fill_pose_msg, from_pose_msg, to_doubles, to_image_msg, to_ns, to_pose_msg, to_time
 from varl_robot_env.hot_loop import HotLoop, spin_hot
 from varl_robot_env.robot import RobotConfig
 from varl_robot_env.simulation import Simulation
@@ -67,12 +67,17 @@ class SimulatorNode(Node):
         self._clock_out = self.create_publisher(Clock, "/clock", SENSOR_OUT)
         self._joints_out = self.create_publisher(JointState, "joint_states", SENSOR_OUT)
         self._entities_out = self.create_publisher(Entities, "entities", SENSOR_OUT)
-        self._image_out, self._info_out, self._camera_pose = None, None, {}
+        self._image_out, self._info_out, camera_pose = None, None, {}
         for camera in self._robot.cameras[:1]:  # the world has one camera
             self._image_out = self.create_publisher(Image, camera.image_topic, SENSOR_OUT)
             self._info_out = self.create_publisher(CameraInfo, camera.info_topic, SENSOR_OUT)
             self._optical_frame = f"{camera.name}_color_optical_frame"
-            self._camera_pose = {camera.name: self._simulation.camera.pose}  # as calibration tells of a real one
+            camera_pose = {camera.name: self._simulation.camera.pose}  # as calibration tells of a real one
+        self._header = Header(frame_id=self._robot.base_frame)
+        self._joint_state = JointState(header=self._header, name=self._simulation.joint_names)
+        poses = self._simulation.entities() | camera_pose
+        self._entities = Entities(header=self._header, names=list(poses))
+        self._entities.poses = [to_pose_msg(pose) for pose in poses.values()]
         for controller in self._simulation.controllers:
             topic = f"{controller}/joint_trajectory"
             self.create_subscription(
@@ -167,21 +172,18 @@ class SimulatorNode(Node):
                 self._publish_state()
 
     def _publish_state(self) -> None:
-        header = Header(stamp=to_time(self._simulation.time_ns), frame_id=self._robot.base_frame)
+        """Fill in and publish messages that are made once: making them anew would take longer than sending them."""
+        seconds, nanoseconds = divmod(self._simulation.time_ns, 1_000_000_000)
+        stamp = self._header.stamp
+        stamp.sec, stamp.nanosec = seconds, nanoseconds
         positions, speeds = self._simulation.joints()
-        self._joints_out.publish(
-            JointState(
-                header=header,
-                name=self._simulation.joint_names,
-                position=to_doubles(positions),
-                velocity=to_doubles(speeds),
-            )
-        )
-        entities = self._simulation.entities() | self._camera_pose
-        poses = [to_pose_msg(pose) for pose in entities.values()]
-        self._entities_out.publish(Entities(header=header, names=list(entities), poses=poses))
+        self._joint_state.position, self._joint_state.velocity = to_doubles(positions), to_doubles(speeds)
+        for name, pose in self._simulation.entities().items():
+            fill_pose_msg(self._entities.poses[self._entities.names.index(name)], pose)
+        self._entities_out.publish(self._entities)
+        self._joints_out.publish(self._joint_state)
         if self._clock_out.get_subscription_count():
-            self._clock_out.publish(Clock(clock=header.stamp))
+            self._clock_out.publish(Clock(clock=stamp))
         self._last_published = time.monotonic()
 
     def _publish_image(self, stamp: int, data: Any) -> None:
