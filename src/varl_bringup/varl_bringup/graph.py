@@ -170,9 +170,12 @@ def _watchers(values: Mapping[str, str], run_dir: Path, files: ParameterFiles) -
                 raise VarlError(f"rviz:=true needs the ROS 2 package {package}, which is not installed; leave rviz out")
         robot_file = config_file("robots", values["robot"])
         urdf = resolve(str(load_yaml(robot_file)["urdf"]), robot_file).read_text(encoding="utf-8")
-        nodes.append(Node("robot_state_publisher", "robot_state_publisher", (), {"robot_description": urdf}))
         rviz_config = str(config_folder() / "rviz/varl.rviz")
-        nodes.append(Node("rviz2", "rviz2", arguments=("-d", rviz_config), essential=False))
+        nodes += [
+            Node("robot_state_publisher", "robot_state_publisher", (), {"robot_description": urdf}),
+            Node("varl_robot_env", "markers", files.of("markers"), {"robot_file": str(robot_file.absolute())}),
+            Node("rviz2", "rviz2", arguments=("-d", rviz_config), essential=False),
+        ]
     if values["record"] == "true":
         bag = run_dir / f"bag-{time.strftime(_TIME)}"  # each part of a run that was resumed has its own
         nodes.append(Node("varl_bringup", "recorder", files.of("recorder"), {"bag": str(bag)}))
