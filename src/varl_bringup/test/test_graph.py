@@ -160,6 +160,8 @@ def test_rviz_shows_the_robot_and_may_be_closed(monkeypatch: pytest.MonkeyPatch)
     rviz = next(node for node in graph.nodes if node.name == "rviz2")
     assert not rviz.essential
     assert Path(rviz.arguments[1]).is_file()
+    # The drivers of other arms publish their model themselves.
+    assert "robot_state_publisher" not in names(describe("train_real", "rviz:=true", "robot:=ur5e"))
 
 
 def started(tmp_path: Path, *words: str) -> Path:

@@ -163,23 +163,30 @@ def _robot(program: str, values: Mapping[str, str], files: ParameterFiles) -> li
 
 def _watchers(values: Mapping[str, str], run_dir: Path, files: ParameterFiles) -> list[Node]:
     """Nodes that only look on: RViz, the recorder."""
-    nodes = []
+    nodes: list[Node] = []
     if values["rviz"] == "true":
         for package in ("rviz2", "robot_state_publisher"):
             if not is_installed(package):
                 raise VarlError(f"rviz:=true needs the ROS 2 package {package}, which is not installed; leave rviz out")
-        robot_file = config_file("robots", values["robot"])
-        urdf = resolve(str(load_yaml(robot_file)["urdf"]), robot_file).read_text(encoding="utf-8")
-        rviz_config = str(config_folder() / "rviz/varl.rviz")
+        robot_file = config_file("robots", values["robot"]).absolute()
         nodes += [
-            Node("robot_state_publisher", "robot_state_publisher", (), {"robot_description": urdf}),
-            Node("varl_robot_env", "markers", files.of("markers"), {"robot_file": str(robot_file.absolute())}),
-            Node("rviz2", "rviz2", arguments=("-d", rviz_config), essential=False),
+            *_robot_model(robot_file),
+            Node("varl_robot_env", "markers", files.of("markers"), {"robot_file": str(robot_file)}),
+            Node("rviz2", "rviz2", arguments=("-d", str(config_folder() / "rviz/varl.rviz")), essential=False),
         ]
     if values["record"] == "true":
         bag = run_dir / f"bag-{time.strftime(_TIME)}"  # each part of a run that was resumed has its own
         nodes.append(Node("varl_bringup", "recorder", files.of("recorder"), {"bag": str(bag)}))
     return nodes
+
+
+def _robot_model(robot_file: Path) -> list[Node]:
+    """What publishes the robot's model and frames, unless its own driver does."""
+    urdf = str(load_yaml(robot_file)["urdf"])
+    if urdf.startswith("topic:"):
+        return []
+    description = resolve(urdf, robot_file).read_text(encoding="utf-8")
+    return [Node("robot_state_publisher", "robot_state_publisher", (), {"robot_description": description})]
 
 
 def _graph(program: str, values: dict[str, str], main: Node, others: Sequence[Node], run_dir: Path) -> Graph:
