@@ -37,6 +37,7 @@ from varl_robot_env.types import Array, Pose
 
 _SLICE = 0.01  # s: how often a passing period is looked at; it bounds how late a silence is noticed
 _ARRIVED = 0.02  # rad: a servo's error at rest
+_AT_REST = 0.02  # rad/s
 _ARRIVAL_TIMEOUT = 3.0  # s
 
 
@@ -135,7 +136,7 @@ class DriverArm:
         for goal in way_home(self._robot, self._kinematics, self._commanded):
             self._period(goal)
         due = time.monotonic() + _ARRIVAL_TIMEOUT
-        while np.abs(self._measured() - joints).max() > _ARRIVED:
+        while np.abs(self._measured() - joints).max() > _ARRIVED or np.abs(self._velocities()).max() > _AT_REST:
             if time.monotonic() > due:
                 off = np.round(self._measured() - joints, 3).tolist()
                 raise ArmError(f"the arm did not arrive at home (off by {off} rad); look what holds it, then reset")
@@ -204,12 +205,15 @@ class DriverArm:
     def _measured(self) -> Array:
         return np.array([self._positions[joint] for joint in self._robot.joints])
 
+    def _velocities(self) -> Array:
+        return np.array([self._speeds.get(joint, 0.0) for joint in self._robot.joints])
+
     def _state(self) -> ArmState:
         gripper = self._robot.gripper
         return ArmState(
             self._stamp_ns,
             self._measured(),
-            np.array([self._speeds.get(joint, 0.0) for joint in self._robot.joints]),
+            self._velocities(),
             self._positions.get(gripper.joint) if gripper else None,
             dict(self._entities),
         )

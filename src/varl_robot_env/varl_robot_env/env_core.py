@@ -113,6 +113,7 @@ class EnvCore:
             ArmError: the arm did not do its part; the episode is over.
         """
         if self._state is None:
+            self.safety.check()
             raise NeedsReset("no episode is running; call reset first")
         before, self._state = self._state, None  # an exception below ends the episode,
         try:

@@ -1,0 +1,194 @@
+"""A real arm as far as its wires: env node and client against the stand-in driver, as processes."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+from varl_common.qos import COMMAND, LATCHED
+from varl_robot_env.robot import RobotConfig
+from varl_robot_env.ros_env import RosEnv
+
+from varl_interfaces.msg import EnvStatus
+
+ROOT = Path(__file__).parents[1]
+ROBOT_FILE = ROOT / "config/robots/ur5e.yaml"
+URDF = ROOT / "src/varl_robot_env/urdf/standin_ur5e.urdf"
+ROBOT = RobotConfig.from_yaml(ROBOT_FILE)
+PERIOD = ROBOT.control_period
+
+
+class Watcher:
+    """Hears joint states, commands and the env's status, each with the monotonic time of its receipt."""
+
+    def __init__(self) -> None:
+        self.node = rclpy.create_node("watcher")
+        self.states: list[tuple[float, np.ndarray]] = []
+        self.commands: list[tuple[float, np.ndarray]] = []
+        self.status: EnvStatus | None = None
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        subscribe = self.node.create_subscription
+        subscribe(JointState, "joint_states", self._on_state, qos_profile_sensor_data)
+        subscribe(JointTrajectory, ROBOT.arm_command, self._on_command, COMMAND)
+        subscribe(EnvStatus, "env/status", self._on_status, LATCHED)
+        self._estop = self.node.create_publisher(Bool, "env/estop", LATCHED)
+
+    def _on_state(self, message: JointState) -> None:
+        if message.name == ROBOT.joints:
+            self.states.append((time.monotonic(), np.array(message.position)))
+
+    def _on_command(self, message: JointTrajectory) -> None:
+        self.commands.append((time.monotonic(), np.array(message.points[-1].positions)))
+
+    def _on_status(self, message: EnvStatus) -> None:
+        self.status = message
+
+    def spin(self, seconds: float, until: Callable[[], object] = lambda: False) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not until():
+            self._executor.spin_once(timeout_sec=0.01)
+
+    def call(self, service: str) -> Trigger.Response:
+        return self._answer(self.node.create_client(Trigger, service), Trigger.Request())
+
+    def fault(self, name: str, node: str = "standin_driver") -> None:
+        request = SetParameters.Request(parameters=[Parameter("fault", value=name).to_parameter_msg()])
+        client = self.node.create_client(SetParameters, f"{node}/set_parameters")
+        assert self._answer(client, request).results[0].successful
+
+    def estop(self, pressed: bool) -> None:
+        self._estop.publish(Bool(data=pressed))
+
+    def clear(self) -> None:
+        """What a person does at the pendant."""
+        self.fault("none")
+        assert self.call("standin_driver/unlock_protective_stop").success
+        assert self.call("io_and_status_controller/resend_robot_program").success
+
+    def _answer(self, client: Any, request: Any) -> Any:
+        assert client.wait_for_service(10.0)
+        future = client.call_async(request)
+        self.spin(10.0, future.done)
+        return future.result()
+
+
+@pytest.fixture
+def arm(processes: Any) -> Iterator[tuple[RosEnv, Watcher]]:
+    processes.node("varl_robot_env", "standin_driver", robot_file=ROBOT_FILE, urdf_file=URDF, rate=250.0)
+    task_file = ROOT / "config/tasks/reach.yaml"
+    env_node = processes.node("varl_robot_env", "env", robot_file=ROBOT_FILE, task_file=task_file, backend="real")
+    rclpy.init()
+    client = rclpy.create_node("client")
+    try:
+        env = RosEnv(client, timeout=40.0)
+    except Exception as error:
+        pytest.fail(f"{error}: {env_node.output[-3000:]}")
+    yield env, Watcher()
+    rclpy.try_shutdown()
+
+
+def play(env: RosEnv, watcher: Watcher, steps: int, action: tuple[float, float, float] = (0.6, 0.3, 0.2)) -> Any:
+    """Some steps back and forth; the last answer."""
+    answer = None
+    for number in range(steps):
+        sign = 1.0 if number // 10 % 2 == 0 else -1.0
+        answer = env.step(sign * np.array(action, dtype=np.float32))
+        watcher.spin(0.005)
+        if answer[3]:
+            break
+    return answer
+
+
+def test_steps_take_a_period_and_move_the_arm_within_its_bounds(arm: tuple[RosEnv, Watcher]) -> None:
+    env, watcher = arm
+    description = env.description
+    assert (description.robot, description.backend, description.lock_step) == ("ur5e", "real", False)
+    state, _ = env.reset(seed=1)
+    np.testing.assert_allclose(state[:3], [0.45, 0.0, 0.18], atol=0.005)
+    begin = time.monotonic()
+    for number in range(30):
+        sign = 1.0 if number // 5 % 2 == 0 else -1.0
+        state, _, terminated, truncated, info = env.step(np.array([0.0, 0.0, 0.5 * sign], dtype=np.float32))
+        assert "stopped" not in info
+        if terminated or truncated:
+            break
+    took = time.monotonic() - begin
+    assert 0.9 < took / ((number + 1) * PERIOD) < 1.3
+    watcher.spin(2.0, lambda: watcher.status)
+    assert watcher.status
+    assert not watcher.status.stopped
+
+
+FAULTS = ["protective_stop", "program_stopped", "speed_zero", "silent", "contact"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_stops_the_arm_at_once_and_only_a_rearm_lets_it_go_on(arm: tuple[RosEnv, Watcher], fault: str) -> None:
+    env, watcher = arm
+    env.reset(seed=1)
+    assert not play(env, watcher, 5)[3]
+    watcher.fault(fault)
+    answer = play(env, watcher, 20)
+    assert answer[3], "the episode is over"
+    assert not answer[2], "and not for the task's reason"
+    assert answer[4]["stopped"]
+    np.testing.assert_array_equal(answer[4]["executed_action"], 0.0)
+    watcher.spin(0.5, lambda: watcher.status and watcher.status.stopped)
+    assert watcher.status
+    assert watcher.status.stopped
+    watcher.spin(0.3)
+    watcher.commands.clear()
+    assert play(env, watcher, 3)[4]["stopped"], "steps are refused"
+    assert not watcher.call("env/rearm").success, "while the cause is there"
+    watcher.clear()
+    watcher.spin(0.5)
+    assert not watcher.commands, "nothing is commanded while stopped, whatever is asked"
+    assert watcher.call("env/rearm").success
+    state, _ = env.reset()
+    np.testing.assert_allclose(state[:3], [0.45, 0.0, 0.18], atol=0.005)
+    assert "stopped" not in play(env, watcher, 3)[4]
+
+
+def test_an_emergency_stop_by_anybody_holds_until_it_is_released_and_rearmed(arm: tuple[RosEnv, Watcher]) -> None:
+    env, watcher = arm
+    env.reset(seed=1)
+    play(env, watcher, 3)
+    watcher.estop(True)
+    watcher.spin(0.2)
+    assert "emergency stop" in play(env, watcher, 2)[4]["stopped"]
+    assert "still pressed" in watcher.call("env/rearm").message
+    watcher.estop(False)
+    watcher.spin(0.2)
+    assert "stopped" in play(env, watcher, 1)[4], "a released button alone rearms nothing"
+    assert watcher.call("env/rearm").success
+    env.reset()
+    assert "stopped" not in play(env, watcher, 2)[4]
+
+
+def test_an_arm_that_loses_its_agent_stands_still_within_two_periods(arm: tuple[RosEnv, Watcher]) -> None:
+    env, watcher = arm
+    env.reset(seed=1)
+    for _ in range(8):
+        env.step(np.array([0.0, 0.8, 0.0], dtype=np.float32))
+    last = time.monotonic()  # the agent dies here
+    watcher.states.clear()
+    watcher.spin(0.6)
+    times = np.array([at for at, _ in watcher.states]) - last
+    joints = np.array([positions for _, positions in watcher.states])
+    rest = joints[times > 0.4].mean(0)
+    moving = np.abs(joints - rest).max(1) > 2e-3
+    halted = times[moving].max() if moving.any() else 0.0
+    # The last command ends two periods after it was sent, a period before its step was answered; then the servos' lag.
+    assert halted < 2 * PERIOD + 0.1
