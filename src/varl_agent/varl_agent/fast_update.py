@@ -141,8 +141,7 @@ class FastUpdate:
         model = self.model
         trained = [flat for flat in (self._actor, self._critic, self._temperature) if flat is not None]
         model._update_learning_rate([flat.optimizer for flat in trained])
-        for flat in (*trained, self._target):
-            flat.adopt()
+        self.adopt()
         with th.inference_mode():
             total = self._actor.value.new_zeros(len(LOSSES))
             for step in range(gradient_steps):
@@ -154,6 +153,12 @@ class FastUpdate:
         if self._temperature is None:
             del losses["ent_coef_loss"]
         self._record(losses)
+
+    def adopt(self) -> None:
+        """Let the model's parameters, and what its optimizers hold, lie in the flat buffers."""
+        for flat in (self._actor, self._critic, self._temperature, self._target):
+            if flat is not None:
+                flat.adopt()
 
     # --- around an update ---------------------------------------------------------------------------------------------
 

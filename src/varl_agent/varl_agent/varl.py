@@ -98,6 +98,14 @@ class VARL(AdvisedSAC):
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_fast_update"]
 
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
+        # The fast update moves the weights in memory, on which the last bit of a matrix product depends: before the
+        # first action, so that a run that is resumed acts exactly as one that was not stopped.
+        fast = self._fast()
+        if fast is not None:
+            fast.adopt()
+        return super()._setup_learn(*args, **kwargs)
+
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """``gradient_steps`` updates of critic, temperature and actor, each on a batch of ``batch_size``."""
         fast = self._fast()
