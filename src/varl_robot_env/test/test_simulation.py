@@ -1,7 +1,9 @@
 """The simulator core: controllers, time, scenes, pictures; and the URDF that all of them share."""
 
+import os
 import shutil
 import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -127,10 +129,23 @@ def test_the_camera_sees_the_block_where_its_matrix_says(simulation: Simulation)
     assert np.abs(Frame("camera", encode_jpeg(image)).image().astype(int) - image).mean() < 4
 
 
-def test_without_gl_the_simulation_goes_on(simulation: Simulation) -> None:
-    simulation.camera.error = "no GL here"
-    assert simulation.camera.render(simulation.data) is None
-    simulation.advance(PERIOD)
+def test_without_egl_the_simulation_goes_on_and_says_so() -> None:
+    """MuJoCo itself would refuse to be imported."""
+    program = """
+import ctypes.util
+ctypes.util.find_library = lambda name: None
+from varl_robot_env.arm_env import ArmEnv
+env = ArmEnv("reach")
+env.capture = True
+assert env.reset(seed=0)[1]["frames"] == []
+env.step(env.action_space.sample())
+print(env.arm.simulation.camera.error)
+"""
+    environment = {key: value for key, value in os.environ.items() if key != "MUJOCO_GL"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout.strip() == (
+        "libEGL is missing, so there are no camera frames; apt-get install libegl1 libgl1-mesa-dri"
+    ), done.stderr
 
 
 @pytest.mark.parametrize("timestep", [0.02, 0.0000015, 0.0, -1.0])

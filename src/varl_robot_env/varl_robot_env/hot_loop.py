@@ -15,6 +15,8 @@ from rclpy.node import Node
 
 # A wait is cut into slices of this length, to notice a shutdown, s.
 _SLICE = 0.2
+# From Ctrl-C to the end of the context, s.
+_SHUTDOWN = 0.1
 
 
 class HotLoop:
@@ -83,7 +85,14 @@ class HotLoop:
             *((_take_request, entity) for i, entity in enumerate(services) if wait_set.is_ready("service", i)),
         ]
         for take, entity in ready:  # a callback may spin this loop again, so the wait set is done with by now
-            take(entity)
+            try:
+                take(entity)
+            except RuntimeError:
+                # Ctrl-C within a message's conversion comes out of the binding like this.
+                time.sleep(_SHUTDOWN)
+                if self._node.context.ok():
+                    raise
+                raise ExternalShutdownException from None
 
     def _refresh(self) -> None:
         entities = (
