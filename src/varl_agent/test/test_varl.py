@@ -137,6 +137,20 @@ def test_the_advised_policy_follows_the_advice():
     assert model.guidance_metrics["age"] > 0
 
 
+def test_what_is_logged_tells_how_guidance_does():
+    model = make(Scripted(), trigger=[30]).learn(60, log_interval=None)
+    logged = model.logger.name_to_value
+    axes = {f"guidance/gate_open_axis_{j}" for j in range(3)}
+    assert axes | {"guidance/gate_open", "guidance/age", "guidance/bc_loss", "guidance/advantage"} <= set(logged)
+    assert {"train/ent_coef", "train/entropy", "train/soft_q"} <= set(logged)
+    batch = model.sample_batch(64)
+    with th.no_grad():
+        entropy = -model.actor.action_log_prob(batch.observations)[1].mean().item()
+        value = th.cat(model.critic(batch.observations, model.actor(batch.observations)), 1).amin(1).mean().item()
+    assert logged["train/entropy"] == pytest.approx(entropy, abs=1.0)
+    assert logged["train/soft_q"] == pytest.approx(value, abs=0.3)
+
+
 def test_a_plan_labels_the_replay_batch():
     model = make(Scripted(plan=Plan((Phase("target"),))), trigger=[30]).learn(60)
     batch = model.sample_batch(16)

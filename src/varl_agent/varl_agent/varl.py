@@ -11,6 +11,7 @@ the reward is never touched. Where an answer is a plan, G is the replay batch it
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -216,10 +217,18 @@ class VARL(AdvisedSAC):
     def record_training(self, losses: dict[str, float]) -> None:
         """Log means of the last updates, under SB3's names, and guidance's metrics."""
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        for name, value in losses.items():
+        for name, value in {**losses, **self._entropy_and_value(losses)}.items():
             self.logger.record(f"train/{name}", value)
         for name, value in {**self.guidance_metrics, **self._advice_counts()}.items():
             self.logger.record(f"guidance/{name}", value)
+
+    def _entropy_and_value(self, losses: dict[str, float]) -> dict[str, float]:
+        """The policy's entropy (nats) and mean soft Q on the last batches, solved from the losses they are part of."""
+        alpha, alpha_loss = losses["ent_coef"], losses.get("ent_coef_loss")
+        if alpha_loss is None or abs(math.log(alpha)) < 1e-3:
+            return {}
+        entropy = alpha_loss / math.log(alpha) + float(self.target_entropy)
+        return {"entropy": entropy, "soft_q": -losses["actor_loss"] - alpha * entropy}
 
     def _advice_counts(self) -> dict[str, float]:
         guidance = self.guidance
