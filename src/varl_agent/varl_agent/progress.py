@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn
 from rich.text import Text
 
 from varl_agent.figures import Figures
@@ -15,6 +15,7 @@ from varl_agent.record import Phase
 
 LINE_EVERY = 10.0  # seconds
 DRAW_EVERY = 0.2  # seconds
+BAR_WIDTH = 10  # columns: all of it fits into 100
 
 
 class Display(Protocol):
@@ -59,6 +60,21 @@ def sentence(figures: Figures) -> str:
     return ", ".join(parts)
 
 
+def short(figures: Figures) -> str:
+    """The figures beside a bar."""
+    record = figures.record
+    state = "" if record.phase == Phase.TRAINING else f"{record.phase.name.lower()} "
+    parts = [f"{state}{record.step}/{record.total_steps}", f"success {record.success_rate:.0%}"]
+    if record.evaluations:
+        parts.append(f"eval {record.eval_success_rate:.0%}")
+    parts.append(f"{figures.updates_per_second:.0f} updates/s")
+    if figures.advice_asked:
+        gate = f", gate {figures.gate_open:.0%}" if figures.guided else ""
+        parts.append(f"advice {figures.advice_used}/{figures.advice_asked}{gate}")
+    parts.append(f"{duration(figures.time_left)} left")
+    return " · ".join(parts)
+
+
 class Lines:
     """A line about every ten seconds, for logs and for output that is read later."""
 
@@ -84,13 +100,10 @@ class Bar:
 
     def __init__(self, console: Console | None = None) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TaskProgressColumn(),
+            BarColumn(bar_width=BAR_WIDTH),
             _Words(),
             console=console or Console(),
             auto_refresh=False,
-            expand=True,
         )
         self._task = self._progress.add_task("starting", total=None)
         self._last = 0.0
@@ -107,10 +120,9 @@ class Bar:
         record = figures.record
         self._progress.update(
             self._task,
-            description=record.phase.name.lower(),
             completed=record.step,
             total=record.total_steps,
-            words=sentence(figures),
+            words=short(figures),
         )
         self._progress.refresh()
 

@@ -110,8 +110,9 @@ def print_table(values: dict[str, Any], folder: RunFolder, commands: Sequence[tu
     for name, value in rows:
         table.add_row(name, value)
     console.print(table)
+    width = max(len(command) for command, _ in commands)
     for command, meaning in commands:
-        console.print(f"  {command:<44} {meaning}", markup=False)
+        console.print(f"  {command:<{width}}  {meaning}", markup=False)
 
 
 def _spread(pictures: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
