@@ -65,7 +65,7 @@ class EnvNode(LifecycleNode):
         task = load_task(parameters.task_file)
         self._driver: DriverArm | None = None
         if parameters.backend == "mujoco":
-            self._arm: RosArm | DriverArm = RosArm(self, robot, self._arm_group)
+            self._arm: RosArm | DriverArm = RosArm(self, robot, self._arm_group, task.sees_block)
         else:
             robot = with_description(self, robot)
             group, needs = self._arm_group, task.entities

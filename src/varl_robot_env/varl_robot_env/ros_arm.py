@@ -28,6 +28,8 @@ from varl_robot_env.types import Array, Pose
 
 # How long the simulator may take for an answer, and its messages to arrive, s.
 _ANSWER_TIMEOUT = 3.0
+# How long the first frame waits for the camera's pose, s; a simulator that rests repeats itself twice a second.
+_POSE_TIMEOUT = 2.0
 # How long a step waits for a joint state that is late, s. Nothing is commanded meanwhile, and the arm has stopped by
 # itself where its last command ended.
 _STALE_PATIENCE = 1.0
@@ -43,8 +45,9 @@ class RosArm:
         groups: all of its callback groups, to be kept from other threads.
     """
 
-    def __init__(self, node: Node, robot: RobotConfig, group: CallbackGroup) -> None:
-        self._node, self._robot = node, robot
+    def __init__(self, node: Node, robot: RobotConfig, group: CallbackGroup, sees: bool) -> None:
+        """``sees``: the task looks at entities. Else they are left alone until a frame needs its camera's pose."""
+        self._node, self._robot, self._group, self._sees = node, robot, group, sees
         replies = MutuallyExclusiveCallbackGroup()
         # A call's answer comes after the messages it is about: waiting for it alone wakes up once, not three times.
         self._loop, self._replies = HotLoop(node, group), HotLoop(node, replies)
@@ -59,7 +62,9 @@ class RosArm:
         self.lock_step = False
 
         node.create_subscription(JointState, "joint_states", self._take_joints, SENSOR_OUT, callback_group=group)
-        node.create_subscription(Entities, "entities", self._take_entities, SENSOR_OUT, callback_group=group)
+        self._watches = False
+        if sees:
+            self._watch()
         self._advance = node.create_client(Advance, "simulator/advance", callback_group=replies)
         self._set_scene = node.create_client(SetScene, "simulator/set_scene", callback_group=replies)
         controllers = {robot.arm_controller: list(robot.joints)}
@@ -124,8 +129,15 @@ class RosArm:
         return self._state(to_ns(response.stamp), capture)
 
     def frames(self) -> list[Frame]:
-        poses = self._poses()
-        return self._images.frames(self._stamp() if self.lock_step else None, poses)
+        if not self._watches:
+            self._watch()
+            self._loop.spin_until(lambda: self._entities is not None, _POSE_TIMEOUT)
+        return self._images.frames(self._stamp() if self.lock_step else None, self._poses())
+
+    def _watch(self) -> None:
+        self._watches = True
+        take = self._take_entities
+        self._node.create_subscription(Entities, "entities", take, SENSOR_OUT, callback_group=self._group)
 
     def _command(self, controller: str, positions: Any, stamp: Time) -> None:
         message = self._messages[controller]
@@ -154,7 +166,7 @@ class RosArm:
         return self._read(self._joint_state)
 
     def _is_due(self) -> bool:
-        return self._stamp() >= self._stamp_due and self._entities_stamp() >= self._stamp_due
+        return self._stamp() >= self._stamp_due and (not self._sees or self._entities_stamp() >= self._stamp_due)
 
     def _is_fresh(self) -> bool:
         return time.monotonic() - self._joint_state_at <= self._robot.safety.stale_after

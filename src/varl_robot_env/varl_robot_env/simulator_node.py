@@ -178,9 +178,10 @@ class SimulatorNode(Node):
         stamp.sec, stamp.nanosec = seconds, nanoseconds
         positions, speeds = self._simulation.joints()
         self._joint_state.position, self._joint_state.velocity = to_doubles(positions), to_doubles(speeds)
-        for name, pose in self._simulation.entities().items():
-            fill_pose_msg(self._entities.poses[self._entities.names.index(name)], pose)
-        self._entities_out.publish(self._entities)
+        if self._entities_out.get_subscription_count():
+            for name, pose in self._simulation.entities().items():
+                fill_pose_msg(self._entities.poses[self._entities.names.index(name)], pose)
+            self._entities_out.publish(self._entities)
         self._joints_out.publish(self._joint_state)
         if self._clock_out.get_subscription_count():
             self._clock_out.publish(Clock(clock=stamp))
