@@ -95,6 +95,8 @@ class AdvisedSAC(SAC):
         self._schedule = Schedule(self.trigger)
         self._frames: list[Any] = [None] * self.n_envs
         self._capturing = False
+        self._described: Any = None
+        self._scene: Scene | None = None
         self.consultation = Consultation(self.advisor, self.guidance, self.advice_delay, self.advice_deadline)
 
     @property
@@ -104,11 +106,14 @@ class AdvisedSAC(SAC):
 
     @property
     def scene(self) -> Scene | None:
-        """The environment's description, for plans; None where it has none."""
-        try:
-            return self.env.get_attr("description", indices=0)[0] if self.env is not None else None
-        except AttributeError:
-            return None
+        """The environment's description, for plans; None where it has none. Asked for once an environment."""
+        if self._described is not self.env:
+            self._described = self.env
+            try:
+                self._scene = self.env.get_attr("description", indices=0)[0] if self.env is not None else None
+            except AttributeError:
+                self._scene = None
+        return self._scene
 
     # --- every environment step ---------------------------------------------------------------------------------------
 
@@ -221,7 +226,7 @@ class AdvisedSAC(SAC):
             getattr(self, name).load_state_dict(state[name])
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "advisor", "_schedule", "_frames"]
+        return [*super()._excluded_save_params(), "advisor", "_schedule", "_frames", "_described", "_scene"]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         state_dicts, variables = super()._get_torch_save_params()
