@@ -150,14 +150,20 @@ def one_fault(wire: Wire, fault: str) -> dict[str, Any]:
     count = len(wire.commands)
     resumed = wire.spin(10.0, lambda: len(wire.commands) > count + 20)
     return {
-        "fault": fault, "stopped": came, "reason": reason, "halt_ms": round(1000 * halted, 1), "moved_rad": round(moved, 5),
-        "commands_while_stopped": commanded, "rearmed": rearmed, "resumed": resumed,
-    }  # fmt: skip
+        "fault": fault,
+        "stopped": came,
+        "reason": reason,
+        "halt_ms": round(1000 * halted, 1),
+        "moved_rad": round(moved, 5),
+        "commands_while_stopped": commanded,
+        "rearmed": rearmed,
+        "resumed": resumed,
+    }
 
 
 def measure(wire: Wire, minutes: float, fault_every: float) -> dict[str, Any]:
     if not wire.spin(90.0, lambda: len(wire.commands) > 50):
-        raise SystemExit("error: no commands came in 90 s; look at the output above")
+        raise SystemExit("error: no commands came in 90 s; look at the log that was named above")
     wire.commands.clear()
     begin, faults, others, names = time.monotonic(), [], [], itertools.cycle(FAULTS)
     quiet: list[tuple[float, float]] = []  # spans without a fault
@@ -220,6 +226,7 @@ def main() -> None:
          "-p", f"robot_file:={ROBOT_FILE}", "-p", f"rate:={arguments.rate}",
          "-p", f"urdf_file:={ROOT / 'src/varl_robot_env/urdf/standin_ur5e.urdf'}"],
     )  # fmt: skip
+    print(f"log of the training: {folder / 'log'}", flush=True)
     steps = int(60 * arguments.minutes * 20 * 2)  # more than there is time for
     words = ["varl", "train_real", "robot:=ur5e", f"steps:={steps}", f"run_dir:={folder / 'run'}"]
     training = subprocess.Popen(words, stdout=(folder / "log").open("w"), stderr=subprocess.STDOUT)
