@@ -218,6 +218,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--fault-every", type=float, default=20.0, help="seconds; 0: none")
     parser.add_argument("--rate", type=float, default=500.0, help="joint states a second")
+    parser.add_argument("launch", nargs="*", help="launch arguments of train_real: seed:=1")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="varl-real-time-"))
@@ -228,7 +229,7 @@ def main() -> None:
     )  # fmt: skip
     print(f"log of the training: {folder / 'log'}", flush=True)
     steps = int(60 * arguments.minutes * 20 * 2)  # more than there is time for
-    words = ["varl", "train_real", "robot:=ur5e", f"steps:={steps}", f"run_dir:={folder / 'run'}"]
+    words = ["varl", "train_real", "robot:=ur5e", f"steps:={steps}", f"run_dir:={folder / 'run'}", *arguments.launch]
     training = subprocess.Popen(words, stdout=(folder / "log").open("w"), stderr=subprocess.STDOUT)
     rclpy.init()
     try:

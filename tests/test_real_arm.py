@@ -1,5 +1,6 @@
 """A real arm as far as its wires: env node and client against the stand-in driver, as processes."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
+import yaml
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -16,6 +18,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
+from varl_common.config import load_yaml
 from varl_common.qos import COMMAND, LATCHED
 from varl_robot_env.robot import RobotConfig
 from varl_robot_env.ros_env import RosEnv
@@ -32,8 +35,8 @@ PERIOD = ROBOT.control_period
 class Watcher:
     """Hears joint states, commands and the env's status, each with the monotonic time of its receipt."""
 
-    def __init__(self) -> None:
-        self.node = rclpy.create_node("watcher")
+    def __init__(self, name: str = "watcher") -> None:
+        self.node = rclpy.create_node(name)
         self.states: list[tuple[float, np.ndarray]] = []
         self.commands: list[tuple[float, np.ndarray]] = []
         self.status: EnvStatus | None = None
@@ -192,3 +195,63 @@ def test_an_arm_that_loses_its_agent_stands_still_within_two_periods(arm: tuple[
     halted = times[moving].max() if moving.any() else 0.0
     # The last command ends two periods after it was sent, a period before its step was answered; then the servos' lag.
     assert halted < 2 * PERIOD + 0.1
+
+
+def test_cameras_deadman_and_effort_are_watched_where_the_robots_file_says(processes: Any, tmp_path: Path) -> None:
+    values = load_yaml(ROBOT_FILE)
+    values["safety"] |= {"camera_stale_after": 0.5, "joint_effort": [150.0] * 6}
+    values["driver"] = {"deadman": {"topic": "deadman", "stale_after": 0.5}}
+    robot_file = tmp_path / "ur5e.yaml"
+    robot_file.write_text(yaml.safe_dump(values))
+    processes.node("varl_robot_env", "standin_driver", robot_file=ROBOT_FILE, urdf_file=URDF, rate=250.0)
+    processes.node("varl_robot_env", "standin_camera")
+    task_file = ROOT / "config/tasks/reach.yaml"
+    env_node = processes.node("varl_robot_env", "env", robot_file=robot_file, task_file=task_file, backend="real")
+    rclpy.init()
+    try:
+        watcher = Watcher()
+        deadman = watcher.node.create_publisher(Bool, "deadman", 1)
+        held = [True]
+        watcher.node.create_timer(0.05, lambda: deadman.publish(Bool(data=held[0])) if held else None)
+        spinning = threading.Event()
+        spinner = threading.Thread(target=lambda: [watcher.spin(0.05) for _ in iter(spinning.is_set, True)])
+        spinner.start()
+        env = RosEnv(rclpy.create_node("client"), timeout=40.0)
+
+        def stopped_after(happens: Callable[[], Any]) -> str:
+            """Why the arm stops after something happened; then all is well again, and rearmed."""
+            env.reset(seed=1)
+            assert "stopped" not in env.step(np.zeros(3, dtype=np.float32))[4]
+            happens()
+            reason = ""
+            for _ in range(40):
+                reason = env.step(np.zeros(3, dtype=np.float32))[4].get("stopped", "")
+                if reason:
+                    break
+            return reason
+
+        def rearm() -> None:
+            held[:] = [True]
+            helper.fault("none")
+            helper.fault("none", "standin_camera")
+            time.sleep(0.5)
+            answer = helper.call("env/rearm")
+            assert answer.success, answer.message
+
+        helper = Watcher("helper")
+        assert "deadman switch was let go" in stopped_after(lambda: held.__setitem__(0, False))
+        rearm()
+        assert "no deadman" in stopped_after(held.clear)
+        rearm()
+        assert "no camera camera" in stopped_after(lambda: helper.fault("silent", "standin_camera"))
+        rearm()
+        assert "N m, more than 150" in stopped_after(lambda: helper.fault("contact"))
+        rearm()
+        env.reset()
+    except Exception:
+        print(env_node.output[-2000:])
+        raise
+    finally:
+        spinning.set()
+        spinner.join(2.0)
+        rclpy.try_shutdown()
