@@ -134,7 +134,8 @@ def test_steps_take_a_period_and_move_the_arm_within_its_bounds(arm: tuple[RosEn
     assert not watcher.status.stopped
 
 
-FAULTS = ["protective_stop", "program_stopped", "speed_zero", "silent", "contact"]
+SLOW = [pytest.param(fault, marks=pytest.mark.slow) for fault in ("program_stopped", "speed_zero", "contact")]
+FAULTS = ["protective_stop", "silent", *SLOW]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -197,6 +198,7 @@ def test_an_arm_that_loses_its_agent_stands_still_within_two_periods(arm: tuple[
     assert halted < 2 * PERIOD + 0.1
 
 
+@pytest.mark.slow
 def test_cameras_deadman_and_effort_are_watched_where_the_robots_file_says(processes: Any, tmp_path: Path) -> None:
     values = load_yaml(ROBOT_FILE)
     values["safety"] |= {"camera_stale_after": 0.5, "joint_effort": [150.0] * 6}
