@@ -27,6 +27,7 @@ from varl_robot_env.hand_eye import MIN_SAMPLES, Mount, calibrate
 from varl_robot_env.kinematics import Kinematics
 from varl_robot_env.perception import MarkerConfig, find_marker
 from varl_robot_env.robot import RobotConfig
+from varl_robot_env.robot_description import with_description
 from varl_robot_env.types import Array
 
 _STILL = 0.002  # rad: an arm that moved more than this is not at rest
@@ -55,7 +56,7 @@ class CalibrateNode(Node):
         self._marker = MarkerConfig.from_dict(
             {"dictionary": config.dictionary, "id": config.marker_id, "size": config.marker_size}, "calibrate"
         )
-        robot = RobotConfig.from_yaml(config.robot_file)
+        robot = with_description(self, RobotConfig.from_yaml(config.robot_file))
         camera = next((one for one in robot.cameras if one.name == config.camera or not config.camera), None)
         if camera is None:
             known = ", ".join(one.name for one in robot.cameras) or "none"

@@ -22,6 +22,7 @@ from varl_robot_env.calibration import Calibration, in_order
 from varl_robot_env.kinematics import Kinematics
 from varl_robot_env.perception import ThingConfig, find
 from varl_robot_env.robot import RobotConfig
+from varl_robot_env.robot_description import with_description
 from varl_robot_env.types import Array
 
 _REMIND = 5.0  # seconds between two lines that say the same
@@ -62,11 +63,10 @@ class PerceptionNode(Node):
                 f"{files.calibration_file} is of camera {self._calibration.camera!r}, which {files.robot_file} does "
                 f"not have (it has: {known}); calibrate one of those"
             )
-        self._kinematics = (
-            Kinematics(self._robot.urdf_text(), self._robot.joints, self._robot.base_frame, self._robot.tool_frame)
-            if self._calibration.mount == "tool"
-            else None
-        )
+        self._kinematics: Kinematics | None = None
+        if self._calibration.mount == "tool":
+            robot = with_description(self, self._robot)
+            self._kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
         self._joints: Array | None = None
         self._info: CameraInfo | None = None
         self._depth: Image | None = None
