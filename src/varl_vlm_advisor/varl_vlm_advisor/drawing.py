@@ -85,10 +85,15 @@ def draw_axes(image: Image, projection: Projection, tool: NDArray[np.float64] | 
 
 
 def draw_arrow(
-    image: Image, start: NDArray[np.float64], end: NDArray[np.float64], colour: tuple[int, int, int], label: str = ""
+    image: Image,
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    colour: tuple[int, int, int],
+    label: str = "",
+    weight: int = 1,
 ) -> None:
-    """Draw an outlined arrow between two pixels, in place, with ``label`` at its head."""
-    thickness = max(1, image.shape[1] // 250)
+    """Draw an outlined arrow between two pixels, in place, ``weight`` times as thick, with ``label`` at its head."""
+    thickness = weight * max(1, image.shape[1] // 250)
     ends = [tuple(round(float(value)) for value in np.clip(pixel, -9999, 9999)) for pixel in (start, end)]
     cv2.arrowedLine(image, ends[0], ends[1], _OUTLINE, thickness + 2, cv2.LINE_AA, tipLength=0.25)
     cv2.arrowedLine(image, ends[0], ends[1], colour, thickness, cv2.LINE_AA, tipLength=0.25)

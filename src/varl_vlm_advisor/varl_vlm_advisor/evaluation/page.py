@@ -76,9 +76,9 @@ def write_html(path: Path, rows: list[Row], pictures: list[tuple[Image, str]]) -
 
 
 LEGEND = (
-    "Green arrow: the expert; magenta: the advisor; a ring: nothing advised. cosine and signs: against the expert's "
-    "translation. progress: return of following the advice for 8 steps, 0 is standing still and 1 the expert's "
-    "action. consistency: two samples of a question. mirrored: the same scene seen in a mirror, signs that stay."
+    "Thick green arrow: the expert; thin magenta: the advisor; a ring: nothing advised. cosine and signs: against the "
+    "expert's translation. progress: return of following the advice for 8 steps, 0 is standing still and 1 the "
+    "expert's action. consistency: two samples of a question. mirrored: the same scene seen in a mirror, signs that stay."
 )
 
 
@@ -91,7 +91,7 @@ def picture(env: EnvDescription, situation: Situation, opinion: Opinion, number:
     advised = opinion.actions[number]
     if tool is not None and projection.calibrated:
         start = projection.pixel(tool)
-        for action, colour in ((situation.expert, _EXPERT), (advised, _ADVISED)):
+        for action, colour, weight in ((situation.expert, _EXPERT, 3), (advised, _ADVISED, 1)):
             if start is None:
                 continue
             if not np.isfinite(action).all():
@@ -102,7 +102,7 @@ def picture(env: EnvDescription, situation: Situation, opinion: Opinion, number:
                 move["xyz".index(env.action_names[index][-1])] = action[index]
             end = projection.pixel(tool + _ARROW * move)
             if end is not None:
-                draw_arrow(image, start, end, colour)
+                draw_arrow(image, start, end, colour, weight=weight)
     reason = opinion.reasons[number] if opinion.reasons else ""
     return image, f"{env.task}: {_words(env, advised)} (expert {_words(env, situation.expert)}). {reason}"
 

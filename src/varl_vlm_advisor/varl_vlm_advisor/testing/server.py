@@ -1,9 +1,14 @@
-"""An OpenAI-compatible server on loopback that misbehaves on demand."""
+"""An OpenAI-compatible server on loopback that misbehaves on demand.
+
+``python -m varl_vlm_advisor.testing.server BEHAVIOUR`` runs one until it is told to end, and prints its URL.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -52,8 +57,7 @@ class Server:
     calls: list[Call] = field(default_factory=list)
 
     def __enter__(self) -> Server:
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
+        self._http = _Listener(("127.0.0.1", 0), Handler)
         self._http.server = self  # type: ignore[attr-defined]
         self.released = threading.Event()
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
@@ -70,10 +74,16 @@ class Server:
         return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # all that an advisor may have in flight
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a response of two writes waits 40 ms for an acknowledgement
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
@@ -203,3 +213,17 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "huge": lambda s, h, c: h.say("x" * 10_000_000),
     "parrot": _parrot,
 }
+
+
+def main() -> None:
+    """Serve as the one argument says."""
+    behaviour = sys.argv[1] if len(sys.argv) == 2 else ""
+    if behaviour not in BEHAVIOURS:
+        sys.exit(f"error: name one behaviour of {', '.join(BEHAVIOURS)}")
+    with Server(behaviour) as server, contextlib.suppress(KeyboardInterrupt):
+        print(server.url, flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
