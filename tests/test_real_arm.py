@@ -202,6 +202,9 @@ def test_an_arm_that_loses_its_agent_stands_still_within_two_periods(arm: tuple[
 def test_cameras_deadman_and_effort_are_watched_where_the_robots_file_says(processes: Any, tmp_path: Path) -> None:
     values = load_yaml(ROBOT_FILE)
     values["safety"] |= {"camera_stale_after": 0.5, "joint_effort": [150.0] * 6}
+    place = {"camera": "camera", "mount": "tool", "pose": [0.05, 0.0, -0.1, 0.0, 0.0, 0.0, 1.0]}
+    (tmp_path / "camera.yaml").write_text(yaml.safe_dump(place | {"residual_mm": 1, "residual_deg": 0.1, "samples": 9}))
+    values["cameras"][0]["calibration"] = "camera.yaml"
     values["driver"] = {"deadman": {"topic": "deadman", "stale_after": 0.5}}
     robot_file = tmp_path / "ur5e.yaml"
     robot_file.write_text(yaml.safe_dump(values))
@@ -216,13 +219,22 @@ def test_cameras_deadman_and_effort_are_watched_where_the_robots_file_says(proce
         held = [True]
         watcher.node.create_timer(0.05, lambda: deadman.publish(Bool(data=held[0])) if held else None)
         spinning = threading.Event()
-        spinner = threading.Thread(target=lambda: [watcher.spin(0.05) for _ in iter(spinning.is_set, True)])
+
+        def keep_spinning() -> None:
+            while not spinning.is_set():
+                watcher.spin(0.05)
+
+        spinner = threading.Thread(target=keep_spinning)
         spinner.start()
-        env = RosEnv(rclpy.create_node("client"), timeout=40.0)
+        env = RosEnv(rclpy.create_node("client"), timeout=40.0, capture=True)
 
         def stopped_after(happens: Callable[[], Any]) -> str:
             """Why the arm stops after something happened; then all is well again, and rearmed."""
-            env.reset(seed=1)
+            state, info = env.reset(seed=1)
+            tool = env.description.entity_indices[0]
+            frame, position = info["frames"][0], state[tool : tool + 3]
+            # The tool looks down, so 10 cm behind it is 10 cm above it.
+            np.testing.assert_allclose(frame.camera_pose[2], position[2] + 0.1, atol=0.01)
             assert "stopped" not in env.step(np.zeros(3, dtype=np.float32))[4]
             happens()
             reason = ""

@@ -22,6 +22,7 @@ from varl_common.qos import LATCHED
 from varl_interfaces.msg import Entities
 from varl_robot_env.arm import ArmError, ArmState
 from varl_robot_env.arm_command import make_arm_command
+from varl_robot_env.calibration import Calibration
 from varl_robot_env.camera import Frame
 from varl_robot_env.convert import from_pose_msg, to_ns
 from varl_robot_env.driver import FaultConfig
@@ -30,6 +31,7 @@ from varl_robot_env.homing import way_home
 from varl_robot_env.hot_loop import HotLoop
 from varl_robot_env.kinematics import Kinematics
 from varl_robot_env.monitor import Monitor
+from varl_robot_env.perception import to_pose
 from varl_robot_env.robot import RobotConfig
 from varl_robot_env.ros_cameras import RosCameras
 from varl_robot_env.safety import Stopped
@@ -74,7 +76,7 @@ class DriverArm:
             grasps: the task moves the gripper.
 
         Raises:
-            VarlError: a message type that the robot's file names is not installed.
+            VarlError: a message type that the robot's file names is not installed, or a calibration is not there.
         """
         self._node, self._robot, self._trip, self._stopped = node, robot, trip, stopped
         self._loop = HotLoop(node, group)
@@ -84,6 +86,11 @@ class DriverArm:
         self._gripper = self._make_gripper(grasps)
         self._images = RosCameras(node, robot.cameras, group, self._loop)
         self.cameras = [camera.name for camera in robot.cameras]
+        self._calibrations = {
+            camera.name: Calibration.from_yaml(robot.source.parent / camera.calibration)
+            for camera in robot.cameras
+            if camera.calibration
+        }
         self.monitor = Monitor()
         self._positions: dict[str, float] = {}
         self._speeds: dict[str, float] = {}
@@ -155,7 +162,13 @@ class DriverArm:
         return self._state()
 
     def frames(self) -> list[Frame]:
-        return self._images.frames(None, self._entities)
+        tool = np.eye(4)
+        tool[:3, 3], tool[:3, :3] = self._kinematics.forward(self._measured())
+        poses = {
+            name: to_pose(tool @ found.matrix() if found.mount == "tool" else found.matrix())
+            for name, found in self._calibrations.items()
+        }
+        return self._images.frames(None, poses)
 
     def halt(self) -> None:
         """Stand still where the arm is."""

@@ -77,6 +77,8 @@ class CameraConfig(Config):
     info_topic: str
     depth_topic: str = ""
     """Depth aligned with the color picture; empty: there is none."""
+    calibration: str = ""
+    """File that the calibration wrote, relative to the robot's file; empty: where the camera is, is not known."""
 
 
 class RobotConfig(Config):
