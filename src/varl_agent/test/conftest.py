@@ -65,11 +65,12 @@ def _make_training(
     utd: float = 1.0,
     seed: int = 0,
     update: str = "auto",
+    make_env: Callable[[int], ParallelEnv] | None = None,
 ) -> Training:
     control = control or Control()
     folder = RunFolder(path)
     folder.checkpoints.mkdir(parents=True, exist_ok=True)
-    env = ParallelEnv([env_type() for _ in range(arms)], seed)
+    env = make_env(seed) if make_env else ParallelEnv([env_type() for _ in range(arms)], seed)
     model = VARL(
         "MlpPolicy",
         env,

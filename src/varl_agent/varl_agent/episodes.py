@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,6 +12,7 @@ from typing import Any, Protocol
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+from varl_common.errors import VarlError
 
 from varl_agent.parallel_env import ParallelEnv, episode_seed
 
@@ -59,16 +62,27 @@ def evaluate(
     off: it is to be reset or restored afterwards.
     """
     played: list[Played | None] = [None] * episodes
+    left, caller = deque(range(episodes)), threading.current_thread()
     # Stable-Baselines3's actors keep the distribution of the present call in themselves.
     one_at_a_time = _OneAtATime(policy)
 
     def share(index: int) -> None:
-        for episode in range(index, episodes, env.num_envs):
-            played[episode] = play(one_at_a_time, env.envs[index], episode_seed(seed, EVALUATION_STREAM, episode))
-            if index == env.num_envs - 1:
-                between()
+        with contextlib.suppress(IndexError):
+            while True:
+                episode = left.popleft()
+                try:
+                    played[episode] = play(
+                        one_at_a_time, env.envs[index], episode_seed(seed, EVALUATION_STREAM, episode)
+                    )
+                except VarlError as error:
+                    left.append(episode)
+                    env.lose(index, error)
+                    return
+                if threading.current_thread() is caller:
+                    between()
 
-    env.on_all(share)
+    while left:
+        env.on(env.present, share)
     return [episode for episode in played if episode is not None]
 
 

@@ -22,6 +22,7 @@ from varl_robot_env.ros_env import RosEnv
 from varl_agent.control import Control, Interrupts
 from varl_agent.episodes import EVALUATION_STREAM, Played, play
 from varl_agent.figures import Figures
+from varl_agent.fleet import Fleet
 from varl_agent.parallel_env import ParallelEnv, episode_seed
 from varl_agent.progress import make_display
 from varl_agent.record import Phase
@@ -114,11 +115,11 @@ def _spin(executor: SingleThreadedExecutor) -> None:
 def _train(node: LearnerNode) -> None:
     settings, folder, control = node.settings, node.folder, node.control
     folder.reopen() if settings.resume else folder.create()
-    robots = _robots(node)
-    description = robots[0].description
+    robot = _robot(node, settings.envs[0])
+    description = robot.description
     lock_step = description.lock_step
     advisor = _advisor(node, description)
-    env = ParallelEnv(robots, settings.seed)
+    env = _environment(node, robot)
     model = make_model(settings, env, advisor, lock_step, folder.replay)
     training = Training(
         model,
@@ -161,9 +162,26 @@ def _finish(node: LearnerNode, training: Training, description: EnvDescription) 
     node.status.end(Phase.FINISHED, f"success {values['success_rate']:.2f}")
 
 
-def _robots(node: LearnerNode) -> list[RosEnv]:
-    """A client for each env node, once they are all there; says every few seconds which is missing."""
-    return [RosEnv(node, env_name=name, timeout=node.settings.patience) for name in node.settings.envs]
+def _robot(node: LearnerNode, name: str) -> RosEnv:
+    """A client of the env node ``name``, once that is there; says every few seconds what it waits for."""
+    return RosEnv(node, env_name=name, timeout=node.settings.patience)
+
+
+def _environment(node: LearnerNode, first: RosEnv) -> ParallelEnv:
+    """The robot, or all of them: the others may join late."""
+    settings = node.settings
+    if len(settings.envs) == 1:
+        return ParallelEnv([first], settings.seed)
+    robots: list[Any] = [first, *[None] * (len(settings.envs) - 1)]
+    lock_step = first.description.lock_step
+    return Fleet(
+        robots,
+        lambda index: _robot(node, settings.envs[index]),
+        settings.seed,
+        lock_step,
+        settings.patience,
+        node.display.say,
+    )
 
 
 def _advisor(node: LearnerNode, description: EnvDescription) -> RosAdvisor | None:

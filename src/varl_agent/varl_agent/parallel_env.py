@@ -23,6 +23,8 @@ LATENCIES = 1000
 
 Observation = NDArray[np.float32]
 Action = NDArray[np.float32]
+# Observation (the next episode's first where this one ended), reward, done, info.
+StepResult = tuple[NDArray[np.float32], float, bool, dict[str, Any]]
 ResultT = TypeVar("ResultT")
 
 
@@ -52,22 +54,32 @@ class ParallelEnv(VecEnv):
         assert isinstance(first.observation_space, Box)
         super().__init__(len(self.envs), first.observation_space, first.action_space)
 
-    def on_all(self, call: Callable[[int], ResultT]) -> list[ResultT]:
-        """``call(index)`` for every environment at the same time; the results in order.
+    @property
+    def present(self) -> list[int]:
+        """Indices of the environments that take part."""
+        return list(range(self.num_envs))
+
+    def lose(self, index: int, error: Exception) -> None:
+        """An environment has failed: here none can be spared."""
+        raise error
+
+    def on(self, indices: Sequence[int], call: Callable[[int], ResultT]) -> list[ResultT]:
+        """``call(index)`` for these environments at the same time; the results in order.
 
         Where one raises, the others are waited for before its error is passed on.
         """
-        waiting: list[Future[ResultT]] = [self._threads.submit(call, index) for index in range(self.num_envs - 1)]
+        waiting: list[Future[ResultT]] = [self._threads.submit(call, index) for index in indices[:-1]]
         try:
-            last = call(self.num_envs - 1)
-        finally:
+            last = call(indices[-1])
+        except Exception:
             for future in waiting:
                 future.exception()
+            raise
         return [future.result() for future in waiting] + [last]
 
     def reset(self) -> Observation:
         """Begin the next episode everywhere; observations (n, size)."""
-        return np.stack(self.on_all(self._begin))
+        return self._everywhere(self._begin)
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
         if self._observed_at is not None:
@@ -75,11 +87,18 @@ class ParallelEnv(VecEnv):
         self._pending = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        results = self.on_all(self._step)
+        results = self._take_steps()
         ended = any(result[2] for result in results)
         self._observed_at = None if ended else time.perf_counter()  # after a reset the robot rests
         observations, rewards, dones, infos = zip(*results, strict=True)
         return np.stack(observations), np.array(rewards, np.float32), np.array(dones), list(infos)
+
+    def _everywhere(self, call: Callable[[int], Observation]) -> Observation:
+        """Observations (n, size) that ``call`` gives."""
+        return np.stack(self.on(self.present, call))
+
+    def _take_steps(self) -> list[StepResult]:
+        return self.on(self.present, self._step)
 
     def state(self) -> dict[str, Any]:
         """Where the episodes stand, for a checkpoint."""
@@ -106,11 +125,11 @@ class ParallelEnv(VecEnv):
                 observation, *_ = self._advance(index, action)
             return observation
 
-        return np.stack(self.on_all(repeat))
+        return self._everywhere(repeat)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for env in self.envs:
+        for env in {id(env): env for env in self.envs}.values():
             env.close()
 
     def _begin(self, index: int) -> Observation:
@@ -127,14 +146,18 @@ class ParallelEnv(VecEnv):
         observation, reward, terminated, truncated, info = result
         return observation, float(reward), terminated, truncated, info
 
-    def _step(self, index: int) -> tuple[Observation, float, bool, dict[str, Any]]:
+    def _move(self, index: int) -> StepResult:
+        """Take the pending action; the observation is the episode's own, also where it has ended."""
         observation, reward, terminated, truncated, info = self._advance(index, self._pending[index])
         info["TimeLimit.truncated"] = truncated and not terminated
         if terminated or truncated:
             info["terminal_observation"] = observation
             info["episode"] = {"r": self.returns[index], "l": len(self.actions[index])}
-            observation = self._begin(index)
         return observation, reward, terminated or truncated, info
+
+    def _step(self, index: int) -> StepResult:
+        observation, reward, done, info = self._move(index)
+        return self._begin(index) if done else observation, reward, done, info
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         return [env.get_wrapper_attr(attr_name) for env in self._chosen(indices)]

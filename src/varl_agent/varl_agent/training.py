@@ -18,6 +18,7 @@ from varl_agent.checkpoint import Identity
 from varl_agent.control import Control
 from varl_agent.episodes import Played, evaluate
 from varl_agent.figures import Figures, Gauge
+from varl_agent.fleet import before_storing
 from varl_agent.learning import Learning
 from varl_agent.model_state import model_state, restore_model
 from varl_agent.parallel_env import ParallelEnv
@@ -238,6 +239,7 @@ class _BetweenSteps(BaseCallback):
         self._training.between_steps()
 
     def _on_step(self) -> bool:
+        before_storing(self.model, self.locals["infos"])  # type: ignore[arg-type]
         for info in self.locals["infos"]:
             if "episode" in info:
                 success = bool(info.get("is_success", False))
