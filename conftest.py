@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from varl_common.domain import free_domain
 
 
 @pytest.fixture
 def domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A DDS domain that no other test uses now, also set in the environment for processes the test starts."""
-    domain_coordinator = pytest.importorskip("domain_coordinator")
-    with domain_coordinator.domain_id() as domain_id:
+    with free_domain() as domain_id:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain_id))
         monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        yield int(domain_id)
+        yield domain_id
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing.actions import ReadyToTest
+from varl_common.domain import free_domain
 
 ROOT = Path(__file__).parents[2]
 RUN = Path(tempfile.mkdtemp(prefix="varl-launch-")) / "run"
@@ -23,8 +24,7 @@ RUN = Path(tempfile.mkdtemp(prefix="varl-launch-")) / "run"
 @pytest.mark.launch_test
 @launch_testing.markers.keep_alive
 def generate_test_description() -> LaunchDescription:
-    domain_coordinator = pytest.importorskip("domain_coordinator")
-    domain = domain_coordinator.domain_id()
+    domain = free_domain()
     arguments = {"steps": "150", "run_dir": str(RUN), "params_file": str(ROOT / "tests/quick.yaml"), "seed": "5"}
     return LaunchDescription(
         [

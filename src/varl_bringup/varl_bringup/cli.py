@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from varl_common.config import did_you_mean
+from varl_common.domain import free_domain
 from varl_common.errors import VarlError
 
 from varl_bringup.arguments import parse, show
@@ -70,18 +71,7 @@ def _environment(graph: Graph, display: Display) -> Iterator[dict[str, str]]:
     environment = output | graph.environment(os.environ) | os.environ
     with contextlib.ExitStack() as stack:
         if graph.simulated and "ROS_DOMAIN_ID" not in environment:
-            domain = stack.enter_context(_free_domain())
+            domain = str(stack.enter_context(free_domain()))
             environment["ROS_DOMAIN_ID"] = domain
             display.say(f"on ROS_DOMAIN_ID={domain}; export that in another terminal to look at this run")
         yield environment
-
-
-@contextlib.contextmanager
-def _free_domain() -> Iterator[str]:
-    """A DDS domain that no other run on this host uses, so that two of them never mix."""
-    try:
-        import domain_coordinator
-    except ImportError:
-        raise VarlError("package domain_coordinator is not installed; install it, or set ROS_DOMAIN_ID") from None
-    with domain_coordinator.domain_id() as domain:
-        yield str(domain)

@@ -120,7 +120,8 @@ def _training(program: str, values: dict[str, str]) -> Graph:
         learner["steps"] = int(values["steps"])
     nodes = _robot(program, values, files)
     if values["advisor"] != "none":
-        nodes.append(Node("varl_vlm_advisor", "advisor", files.of("advisor"), {"backend": values["advisor"]}))
+        advisor: dict[str, ParameterValue] = {"backend": values["advisor"], "run_dir": str(run_dir)}
+        nodes.append(Node("varl_vlm_advisor", "advisor", files.of("advisor"), advisor))
     nodes += _watchers(values, run_dir, files)
     return _graph(program, values, Node("varl_agent", "learner", files.of("learner", "agent"), learner), nodes, run_dir)
 
