@@ -32,10 +32,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
 import rclpy  # noqa: E402
-from domain_coordinator import domain_id  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
+from varl_common.domain import free_domain  # noqa: E402
 from varl_vlm_advisor.encoding import decode, encode  # noqa: E402
 from varl_vlm_advisor.evaluation.worlds import make_world  # noqa: E402
 
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=REPOSITORY / "benchmarks" / "results" / "advisor.json")
     options = parser.parse_args()
     results: dict[str, Any] = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    with domain_id() as domain:
+    with free_domain() as domain:
         os.environ["ROS_DOMAIN_ID"] = str(domain)
         rclpy.init(domain_id=domain)
         with advisor_node("good") as (node, process):

@@ -34,13 +34,13 @@ import gymnasium  # noqa: E402
 import numpy as np  # noqa: E402
 import rclpy  # noqa: E402
 from ament_index_python.packages import get_package_prefix  # noqa: E402
-from domain_coordinator import domain_id  # noqa: E402
 from varl_agent.control import Control  # noqa: E402
 from varl_agent.parallel_env import ParallelEnv  # noqa: E402
 from varl_agent.run_folder import RunFolder  # noqa: E402
 from varl_agent.settings import LearnerSettings, make_learning, make_model  # noqa: E402
 from varl_agent.training import Schedule, Training, describe  # noqa: E402
 from varl_common.config import load_yaml  # noqa: E402
+from varl_common.domain import free_domain  # noqa: E402
 from varl_robot_env.arm_env import ArmEnv  # noqa: E402
 from varl_robot_env.ros_env import RosEnv  # noqa: E402
 
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=REPOSITORY / "benchmarks" / "results" / "graph.json")
     arguments = parser.parse_args()
     load = os.getloadavg()[0]  # of others, before this begins: a busy machine measures its business
-    with domain_id() as domain:
+    with free_domain() as domain:
         os.environ["ROS_DOMAIN_ID"] = str(domain)
         rclpy.init(domain_id=domain)
         results: dict[str, Any] = {"cpus": len(os.sched_getaffinity(0)), "load_before": round(load, 2)}
