@@ -30,7 +30,7 @@ def test_training_in_simulation_by_default() -> None:
     assert names(graph) == ["simulator", "env", "advisor", "learner"]
     assert graph.main.name == "learner"
     assert parameters(graph, "simulator")["lock_step"] is True
-    assert parameters(graph, "advisor") == {"backend": "scripted"}
+    assert parameters(graph, "advisor") == {"backend": "scripted", "run_dir": parameters(graph, "learner")["run_dir"]}
     assert parameters(graph, "env")["backend"] == "mujoco"
     assert Path(parameters(graph, "env")["robot_file"]).name == "varl_arm.yaml"
     assert Path(parameters(graph, "env")["task_file"]).name == "reach.yaml"

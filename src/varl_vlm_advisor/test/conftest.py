@@ -76,6 +76,7 @@ def advisor(tmp_path: Any) -> Iterator[Callable[..., Advisor]]:
     made: list[Advisor] = []
 
     def make(asked: Any = None, **settings: Any) -> Advisor:
+        settings.setdefault("strategy", "direction")
         settings.setdefault("cache", {"mode": "off", "folder": str(tmp_path / "cache")})
         made.append(Advisor(config_model().from_dict(settings, "advisor"), asked))
         return made[-1]

@@ -18,7 +18,7 @@ Moment = Callable[..., State]
 
 
 def prompter(**settings: object) -> Prompter:
-    return Prompter(AdvisorConfig.from_dict(dict(settings), "test"), sees=True)
+    return Prompter(AdvisorConfig.from_dict({"strategy": "direction"} | settings, "test"), sees=True)
 
 
 def test_it_says_task_axes_state_action_and_outcome(env: EnvDescription, moment: Moment) -> None:

@@ -61,9 +61,7 @@ class AdvisorConfig(Config):
     backend: str = Field(
         default="scripted", description="scripted | transformers | openai | replay | none, or one installed"
     )
-    strategy: Literal["direction", "point", "plan"] = Field(
-        default="direction", description="what is asked of the model"
-    )
+    strategy: Literal["direction", "point", "plan"] = Field(default="plan", description="what is asked of the model")
     template: str = Field(
         default="v1", pattern=r"^v\d+$", description="version of the question's wording, templates/<version>"
     )

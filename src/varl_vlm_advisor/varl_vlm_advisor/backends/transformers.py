@@ -32,7 +32,7 @@ class TransformersBackend:
         model: str = Field(default="", description="name on the hub, or a folder")
         device: str = Field(default="cpu", description="torch device: cpu, cuda, cuda:1")
         dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(default="auto", description="of the weights")
-        max_tokens: int = Field(default=400, ge=16, le=8192, description="tokens of an answer, at most")
+        max_tokens: int = Field(default=1000, ge=16, le=8192, description="tokens of an answer, at most")
         temperature: float = Field(default=0.0, ge=0.0, le=2.0, description="0 takes the likeliest token")
 
     sees: ClassVar[bool] = True

@@ -78,7 +78,7 @@ def write_html(path: Path, rows: list[Row], pictures: list[tuple[Image, str]]) -
 LEGEND = (
     "Thick green arrow: the expert; thin magenta: the advisor; a ring: nothing advised. cosine and signs: against the "
     "expert's translation. progress: return of following the advice for 8 steps, 0 is standing still and 1 the "
-    "expert's action. consistency: two samples of a question. mirrored: the same scene seen in a mirror, signs that stay."
+    "expert's action. consistency: two samples of a question. mirrored: the same scene in a mirror, signs that stay."
 )
 
 
