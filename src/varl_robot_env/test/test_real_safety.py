@@ -118,8 +118,10 @@ def test_what_falls_silent_is_a_reason_until_it_comes_back() -> None:
     assert monitor.unheard() == ["no joint states yet: check the driver"]
     assert "ever" in (monitor.reason() or "")
     monitor.heard("joint states")
+    assert not monitor.silent()
     assert monitor.reason() is None
     clock.now = 0.11
+    assert monitor.silent()
     assert "no joint states for 0.11 s: check the driver" in (monitor.reason() or "")
     monitor.heard("joint states")
     assert monitor.reason() is None

@@ -38,6 +38,7 @@ from varl_robot_env.safety import Stopped
 from varl_robot_env.types import Array, Pose
 
 _SLICE = 0.01  # s: how often a passing period is looked at; it bounds how late a silence is noticed
+_QUEUE = 5  # messages that a sensor's subscription holds
 _ARRIVED = 0.02  # rad: a servo's error at rest
 _AT_REST = 0.02  # rad/s
 _ARRIVAL_TIMEOUT = 3.0  # s
@@ -197,6 +198,10 @@ class DriverArm:
         self._commanded = np.array(goal)
 
     def _check(self) -> None:
+        for _ in range(_QUEUE):  # where this process was starved, what came meanwhile still waits to be heard
+            if not self.monitor.silent():
+                break
+            self._loop.spin_once(0.0)
         reason = self.monitor.reason()
         if reason is not None:
             self._stop(reason)

@@ -54,6 +54,11 @@ class Monitor:
         """All is well with ``name`` again."""
         self._wrong.pop(name, None)
 
+    def silent(self) -> bool:
+        """Whether something watched was not heard of in time."""
+        now = self._clock()
+        return any(item.heard is None or now - item.heard > item.limit for item in self._watched.values())
+
     def reason(self) -> str | None:
         """Why the arm must not move now, in a sentence; None where nothing is wrong."""
         now = self._clock()
