@@ -52,6 +52,10 @@ format: build ## Let ruff put style right.
 bench-graph: build ## Measure what the graph costs: benchmarks/results/graph.json.
 	@$(ENTER); exec python benchmarks/graph.py $(ARGS)
 
+.PHONY: bench-fleet
+bench-fleet: build ## Measure what a second arm brings: benchmarks/results/fleet.json.
+	@$(ENTER); exec python benchmarks/fleet.py $(ARGS)
+
 .PHONY: bench-speed
 bench-speed: build ## Measure updates per second: benchmarks/results/speed.json.
 	@$(ENTER); exec python benchmarks/speed.py $(ARGS)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from varl_agent.episodes import evaluate
 from varl_agent.fleet import Fleet
+from varl_agent.parallel_env import ParallelEnv
 from varl_agent.replay_buffer import PersistentReplayBuffer
 from varl_agent.training import Training
 from varl_common.errors import VarlError
@@ -118,3 +119,21 @@ def test_a_robot_lost_in_an_evaluation_leaves_it_to_the_others(
     training.env.reset()
     assert len(evaluate(training.model, training.env, 0, 5)) == 5
     assert training.env.present == [0]
+
+
+def test_two_robots_move_at_the_same_time(robot_type: Any) -> None:
+    class Slow(robot_type):  # type: ignore[misc]
+        def step(self, action: np.ndarray) -> Any:
+            time.sleep(0.02)
+            return super().step(action)
+
+    def steps_per_second(env: ParallelEnv) -> float:
+        env.reset()
+        began = time.monotonic()
+        for _ in range(40):
+            env.step(np.zeros((env.num_envs, 2), np.float32))
+        return 40 * env.num_envs / (time.monotonic() - began)
+
+    one = steps_per_second(ParallelEnv([Slow()], 0))
+    two = steps_per_second(Fleet([Slow(), Slow()], lambda index: Slow(), 0, True, 2.0, print))
+    assert two > 1.6 * one
