@@ -11,7 +11,7 @@ appendix C)
 **Critics**, J = 1/2 sum_i mean_B (Q_i - y)^2 with y = r + gamma (1 - done) (min_i Q'_i(s', a') - alpha log pi(a'|s')):
 dJ/dQ_i = (Q_i - y) / B. With Q_i = h w + b on the last hidden layer h: dJ/dw = h^T dQ, dJ/db = sum dQ, dJ/dh = dQ w^T.
 
-**Hidden layers** (:mod:`varl_agent.hidden_layers`), h = relu(norm(x W + b)): given D = dJ/dh, D <- D * [h > 0]; D <-
+**Hidden layers**, h = relu(norm(x W + b)): given D = dJ/dh, D <- D * [h > 0]; D <-
 through the LayerNorm, if there is one; then dJ/dW = x^T D, dJ/db = sum_B D, dJ/dx = D W^T.
 
 **Actor**, J = mean_B( alpha log pi(a|s) - min_i Q_i(s, a) ). With n given, log pi depends on mu through a alone:
@@ -29,58 +29,31 @@ w; with z = (atanh(b) - mu) / sigma:
 
 Rows all of whose gates are closed have no gradient and are left out of the backward pass. The actor's forward passes of
 s', s and the advised states are one, because its weights change only at the end of an update.
+
+The parameters lie flat, so that one call steps all of them; the arithmetic is compiled (:mod:`varl_agent.kernels`).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch as th
+from gymnasium import spaces
 from stable_baselines3 import SAC
+from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples, ReplayBufferSamples
-from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
+from torch import nn
 from varl_common.errors import VarlError
 
-from varl_agent.flat_adam import Block, FlatAdam, FlatParameters
-from varl_agent.gates import EPS, log_prob_per_axis
-from varl_agent.hidden_layers import HiddenLayers, Layer, group, layer_blocks
+from varl_agent.flat_adam import Affine, Block, FlatAdam, FlatParameters
+from varl_agent.gates import log_prob_per_axis
 
 Batch = ReplayBufferSamples | DictReplayBufferSamples
+Layers = list[list[th.Tensor]]  # as hidden_layers has it
 LOSSES = ("actor_loss", "critic_loss", "ent_coef", "ent_coef_loss")
-LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
-
-
-class Critic:
-    """Q(s, a): hidden layers and a linear head, with the head's gradients where it is trained."""
-
-    def __init__(self, layers: list[Layer], gradients: list[Layer]) -> None:
-        self.hidden, self.head = HiddenLayers(layers[:-1], gradients[:-1]), layers[-1]
-        self._gradients = gradients
-
-    def forward(self, x: th.Tensor) -> th.Tensor:
-        """x (n, obs_dim + act_dim) to Q (n,)."""
-        return th.addmv(self.head.bias, self.hidden.forward(x), self.head.weight[0])
-
-    def backward(self, d: th.Tensor, x: th.Tensor) -> None:
-        """Gradients of the parameters for d = dJ/dQ, (n,), at the input x of the last forward pass."""
-        gradient = self._gradients[-1]
-        th.mv(self.hidden.kept[-1].output.t(), d, out=gradient.weight[0])
-        th.sum(d, 0, keepdim=True, out=gradient.bias)
-        self.hidden.backward(th.outer(d, self.head.weight[0]), x)
-
-
-@dataclass
-class Policy:
-    """The policy on all rows of the actor's input, and its actions on those of s' and s: (act_dim, n); log_pi (n,)."""
-
-    mean: th.Tensor
-    std: th.Tensor
-    free: th.Tensor  # whether the clamp lets l through
-    stretched: th.Tensor  # sigma n
-    action: th.Tensor
-    log_pi: th.Tensor
+_HIDDEN = ([nn.Linear, nn.ReLU], [nn.Linear, nn.LayerNorm, nn.ReLU])
 
 
 class Inputs:
@@ -99,42 +72,44 @@ class Inputs:
         self.next, self.data, self.pi = (new(rows, obs_dim + act_dim) for _ in range(3))
         self.rewards, self.discounts, self.noise = new(rows), new(rows), new(2 * rows, act_dim)
         self.advice, self.pull = new(advised, act_dim), new()
+        self.work: Any = None  # what the update on a CPU works in
 
 
 class FastUpdate:
     """``train`` of a Stable-Baselines3 SAC, or of VARL, whose networks are MLPs.
 
     The model stays whole: its modules and optimizers see every update, and can be saved, loaded and used between two.
-    ``dense``: no shape depends on data, as a CUDA graph needs; on a CPU the sparse way is faster.
 
     Raises:
         VarlError: the model's setting is not one that this covers; the message says which.
     """
 
-    def __init__(self, model: SAC, dense: bool = False) -> None:
-        _check(model)
+    def __init__(self, model: SAC) -> None:
         self.model: Any = model
-        self.dense = dense
+        _check(model)
         actor: Any = model.actor
-        stem = layer_blocks(actor.latent_pi)
-        heads = [[Block((actor.mu.weight, actor.log_std.weight)), Block((actor.mu.bias, actor.log_std.bias))]]
-        self._actor = FlatAdam(actor.optimizer, _flat(stem + heads))
-        weights, gradients = group(self._actor.views, stem + heads), group(self._actor.gradients, stem + heads)
-        self._stem, self._head = HiddenLayers(weights[:-1], gradients[:-1]), weights[-1]
-        self._head_gradient = gradients[-1]
-
-        twins = [layer_blocks(network) for network in self.model.critic.q_networks]
-        targets = [layer_blocks(network) for network in self.model.critic_target.q_networks]
-        self._critic = FlatAdam(self.model.critic.optimizer, _flat(_flat(twins)))
+        critic: Any = model.critic
+        target: Any = model.critic_target
+        stem: list[list[Block]] = [*_layers(actor.latent_pi), [Affine(actor.mu, actor.log_std)]]
+        twins = [_layers(network) for network in critic.q_networks]
+        targets = [_layers(network) for network in target.q_networks]
+        self._actor = FlatAdam(actor.optimizer, _flat(stem))
+        self._critic = FlatAdam(critic.optimizer, _flat(_flat(twins)))
         self._target = FlatParameters(_flat(_flat(targets)))
-        self._critics = _critics(twins, self._critic.views, self._critic.gradients)
-        self._targets = _critics(targets, self._target.views, [])
-
-        self._temperature = None
+        self._temperature: FlatAdam | None = None
         if model.ent_coef_optimizer is not None and model.log_ent_coef is not None:
-            self._temperature = FlatAdam(model.ent_coef_optimizer, [Block((model.log_ent_coef,))])  # type: ignore[arg-type]
+            self._temperature = FlatAdam(model.ent_coef_optimizer, [Block(model.log_ent_coef)])
+
+        (self._stem,), (self._stem_gradient,) = (_like(v, [stem]) for v in (self._actor.views, self._actor.gradients))
+        self._twins, self._twin_gradients = (_like(v, twins) for v in (self._critic.views, self._critic.gradients))
+        self._targets = _like(self._target.views, targets)
         self._obs_dim, self._act_dim = actor.features_dim, len(actor.mu.weight)
+        space = self.model.observation_space
+        self._plain = type(actor.features_extractor) is FlattenExtractor and (
+            isinstance(space, spaces.Box) and space.dtype == np.float32 and len(space.shape) == 1
+        )
         self._inputs: dict[tuple[int, int, bool], Inputs] = {}
+        self._prepare()
 
     def train(self, gradient_steps: int, batch_size: int) -> None:
         """As ``SAC.train``: ``gradient_steps`` updates, each on a batch of ``batch_size``."""
@@ -143,7 +118,7 @@ class FastUpdate:
         model._update_learning_rate([flat.optimizer for flat in trained])
         self.adopt()
         with th.inference_mode():
-            total = self._actor.value.new_zeros(len(LOSSES))
+            total = self._actor.value.new_zeros(len(LOSSES), dtype=th.float64)
             for step in range(gradient_steps):
                 total += self._one(*self._sample(batch_size))
                 if step % model.target_update_interval == 0:
@@ -159,8 +134,6 @@ class FastUpdate:
         for flat in (self._actor, self._critic, self._temperature, self._target):
             if flat is not None:
                 flat.adopt()
-
-    # --- around an update ---------------------------------------------------------------------------------------------
 
     def _sample(self, batch_size: int) -> tuple[Batch, Any]:
         """A batch of the replay, and the guidance batch beside it (None: plain SAC)."""
@@ -183,11 +156,10 @@ class FastUpdate:
         """One update but for the targets; its losses, in the order of ``LOSSES``."""
         inputs = self._load(batch, guidance)
         losses, *advised = self._update(inputs, guidance)
-        model = self.model
-        if guidance is not None and model.metrics_due():
+        if guidance is not None and self.model.metrics_due():
             mean, std, opened = advised
             bc_loss = -(opened * log_prob_per_axis(mean, std, guidance.actions)).sum(dim=1).mean()
-            model.note_guidance(guidance, mean, opened, bc_loss.item())
+            self.model.note_guidance(guidance, mean, opened, bc_loss.item())
         return losses
 
     def _load(self, batch: Batch, guidance: Any) -> Inputs:
@@ -198,150 +170,97 @@ class FastUpdate:
         key = (rows, advised, shared)
         if key not in self._inputs:
             self._inputs[key] = Inputs(*key, self._obs_dim, self._act_dim, self._actor.value.device)
-        inputs = self._inputs[key]
-        for source, at, critics in (
-            (batch.next_observations, 0, (inputs.next,)),
-            (batch.observations, rows, (inputs.data, inputs.pi)),
-        ):
-            features = inputs.actor[at : at + rows].copy_(self._features(source))
-            for x in critics:
-                x[:, : self._obs_dim] = features
+        inputs, obs = self._inputs[key], slice(0, self._obs_dim)
+        inputs.actor[:rows] = inputs.next[:, obs] = self._features(batch.next_observations)
+        features = self._features(batch.observations)
+        inputs.actor[rows : 2 * rows] = inputs.data[:, obs] = inputs.pi[:, obs] = features
         inputs.data[:, self._obs_dim :] = batch.actions
-        inputs.rewards.copy_(batch.rewards.flatten())
-        discounts = self.model.gamma if batch.discounts is None else batch.discounts
-        inputs.discounts.copy_(((1 - batch.dones) * discounts).flatten())
+        inputs.rewards[:] = batch.rewards[:, 0]
+        discounts = self.model.gamma if batch.discounts is None else batch.discounts[:, 0]
+        th.mul(1 - batch.dones[:, 0], discounts, out=inputs.discounts)
         if guidance is not None:
             if not shared:
                 inputs.actor[inputs.advised] = self._features(guidance.observations)
-            inputs.advice.copy_(guidance.actions)
+            inputs.advice[:] = guidance.actions
             inputs.pull.fill_(guidance.weight / advised)
+        rest, first = inputs.noise[:rows], inputs.noise[rows:]
+        first.normal_()  # SB3 draws the noise of s before that of s'
+        rest.normal_()
         return inputs
 
     def _features(self, observations: Any) -> th.Tensor:
+        if self._plain:
+            return observations
         return self.model.actor.extract_features(observations, self.model.actor.features_extractor)
-
-    # --- the update ---------------------------------------------------------------------------------------------------
-
-    def _update(self, inputs: Inputs, guidance: Any) -> tuple[th.Tensor, ...]:
-        """The losses; with guidance also the policy's mean and deviation and the gates on it, (m, act_dim) each."""
-        rows, obs_dim = inputs.rows, self._obs_dim
-        policy = self._act(inputs)
-        log_pi = policy.log_pi[rows:].mean()
-
-        if self._temperature is None:
-            alpha, alpha_loss = self.model.ent_coef_tensor.view(()), log_pi
-        else:
-            log_alpha, surplus = self._temperature.value[0].clone(), log_pi + self.model.target_entropy
-            alpha, alpha_loss = log_alpha.exp(), -log_alpha * surplus
-            th.neg(surplus, out=self._temperature.gradient[0])
-            self._temperature.step()
-
-        inputs.next[:, obs_dim:] = policy.action[:, :rows].t()
-        next_q = th.minimum(*(target.forward(inputs.next) for target in self._targets))
-        target_q = inputs.rewards + inputs.discounts * (next_q - alpha * policy.log_pi[:rows])
-        critic_loss = th.zeros_like(log_pi)
-        for critic in self._critics:
-            error = critic.forward(inputs.data) - target_q
-            critic_loss += 0.5 * error.square().mean()
-            critic.backward(error / rows, inputs.data)
-        self._critic.step()
-
-        inputs.pi[:, obs_dim:] = policy.action[:, rows:].t()
-        q = [critic.forward(inputs.pi) for critic in self._critics]
-        actor_loss = alpha * log_pi - th.minimum(*q).mean()
-        d = self._policy_gradient(inputs, policy, alpha, self._action_gradient(q))
-        advised: tuple[th.Tensor, ...] = ()
-        end = 2 * rows
-        if guidance is not None:
-            mean, std = policy.mean[:, inputs.advised], policy.std[:, inputs.advised]
-            opened = self._gates(mean.t(), std.t(), inputs, guidance)
-            pull = self._guidance_gradient(mean, std, policy.free[:, inputs.advised], opened, inputs)
-            if inputs.advised.start == rows:
-                d += pull
-            else:
-                if not self.dense:
-                    pulled = opened.any(dim=1).nonzero().squeeze(1)
-                    pull = pull[:, pulled]
-                    self._stem.compact(2 * rows, pulled)
-                    inputs.actor[end : end + len(pulled)] = inputs.actor[end:][pulled]
-                end += pull.shape[1]
-                d = th.cat([d, pull], dim=1)
-            advised = (mean.t(), std.t(), opened)
-        self._stem.keep(slice(rows, end))
-        th.mm(d, self._stem.kept[-1].output, out=self._head_gradient.weight)
-        th.sum(d, 1, out=self._head_gradient.bias)
-        self._stem.backward(d.t() @ self._head.weight, inputs.actor[rows:end])
-        self._actor.step()
-        return (th.stack([actor_loss, critic_loss, alpha, alpha_loss]), *advised)
-
-    def _act(self, inputs: Inputs) -> Policy:
-        """Forward pass of the actor on all its rows, and actions drawn on those of s' and s."""
-        rows = inputs.rows
-        h = self._stem.forward(inputs.actor)
-        mean, raw = th.addmm(self._head.bias[:, None], self._head.weight, h.t()).split(self._act_dim)
-        log_std = raw.clamp(LOG_STD_MIN, LOG_STD_MAX)
-        std = log_std.exp()
-        for half in (slice(rows, None), slice(0, rows)):  # SB3 draws for s before s'
-            inputs.noise[half].normal_()
-        noise = inputs.noise.t().contiguous()
-        stretched = std[:, : 2 * rows] * noise
-        action = (mean[:, : 2 * rows] + stretched).tanh_()
-        terms = noise.square_().mul_(0.5).add_(log_std[:, : 2 * rows]).add_((1 - action * action).add_(EPS).log_())
-        log_pi = -(terms.sum(0) + self._act_dim * LOG_SQRT_2PI)
-        return Policy(mean, std, raw == log_std, stretched, action, log_pi)
-
-    def _action_gradient(self, q: list[th.Tensor]) -> th.Tensor:
-        """d min_i Q_i / da of the last forward passes, (B, act_dim), given their values."""
-        columns, first = slice(self._obs_dim, None), q[0] <= q[1]
-        if self.dense:
-            a, b = (
-                critic.hidden.input_gradient(chosen[:, None] * critic.head.weight, columns)
-                for critic, chosen in zip(self._critics, (first, ~first), strict=True)
-            )
-            return a + b
-        gradient = first.new_empty(len(first), self._act_dim, dtype=th.float32)
-        for critic, chosen in zip(self._critics, (first, ~first), strict=True):
-            rows = chosen.nonzero().squeeze(1)
-            critic.hidden.keep(rows)
-            gradient[rows] = critic.hidden.input_gradient(critic.head.weight, columns)
-        return gradient
-
-    def _policy_gradient(self, inputs: Inputs, policy: Policy, alpha: th.Tensor, dq_da: th.Tensor) -> th.Tensor:
-        """dJ/d(mu, l) on the rows of s, (2 act_dim, B), of SAC's own objective."""
-        on = slice(inputs.rows, 2 * inputs.rows)
-        action, scale = policy.action[:, on], alpha / inputs.rows
-        slope = 1 - action * action
-        d_mean = slope * (2 * scale * action / (slope + EPS) - dq_da.t() / inputs.rows)
-        d_log_std = (d_mean * policy.stretched[:, on] - scale) * policy.free[:, on]
-        return th.cat([d_mean, d_log_std])
 
     def _gates(self, mean: th.Tensor, std: th.Tensor, inputs: Inputs, guidance: Any) -> th.Tensor:
         """The gates' weights (m, act_dim) for the policy's mean and deviation, (m, act_dim), in the advised states."""
-        model = self.model
-        return model.gate(mean, std, inputs.advice, lambda: model.advantage(guidance, mean))
+        return self.model.gate(mean, std, inputs.advice, lambda: self.model.advantage(guidance, mean))
 
-    @staticmethod
-    def _guidance_gradient(
-        mean: th.Tensor, std: th.Tensor, free: th.Tensor, opened: th.Tensor, inputs: Inputs
-    ) -> th.Tensor:
-        """dJ/d(mu, l) of guidance on the advised rows, (2 act_dim, m); all arguments but the gates are (act_dim, m)."""
-        weight = opened.t() * inputs.pull
-        z = (inputs.advice.t().atanh() - mean) / std
-        return th.cat([-weight * z / std, weight * (1 - z * z) * free])
+    # --- the update on a CPU ------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Compile the kernels, or load them as compiled before, so that no update has to wait for that."""
+        if self._actor.value.device.type != "cpu":
+            raise VarlError("the fast update runs on the CPU; give device='cpu', or use update='autograd'")
+        try:
+            from varl_agent.workspace import Workspace
+        except ImportError:
+            raise VarlError("the fast update needs numba; pip install numba, or use update='autograd'") from None
+        self._workspace = Workspace
+        work = Workspace(self, Inputs(2, 1, True, self._obs_dim, self._act_dim, self._actor.value.device))
+        work.critics_step(1.0)
+        work.actor_step(1.0, np.zeros((1, self._act_dim), np.float32))
+
+    def _update(self, inputs: Inputs, guidance: Any) -> tuple[th.Tensor, ...]:
+        """The losses; with guidance also the policy's mean and deviation and the gates on it, (m, act_dim) each."""
+        work = inputs.work = inputs.work or self._workspace(self, inputs)
+        log_alpha = None if self._temperature is None else self._temperature.value[0].item()
+        alpha = self.model.ent_coef_tensor.item() if log_alpha is None else math.exp(log_alpha)
+        critic_loss, log_pi = work.critics_step(alpha)
+        self._critic.step()
+        alpha_loss = 0.0
+        if self._temperature is not None and log_alpha is not None:
+            surplus = log_pi + self.model.target_entropy
+            alpha_loss = -log_alpha * surplus
+            self._temperature.gradient[0] = -surplus
+            self._temperature.step()
+        advised: tuple[th.Tensor, ...] = ()
+        if guidance is not None:
+            mean, std = (th.from_numpy(part[inputs.advised]) for part in (work.mean, work.std))
+            advised = (mean, std, self._gates(mean, std, inputs, guidance))
+        q = work.actor_step(alpha, np.ascontiguousarray(advised[2].numpy()) if advised else None)
+        self._actor.step()
+        losses = th.tensor([alpha * log_pi - q, critic_loss, alpha, alpha_loss], dtype=th.float64)
+        return (losses, *advised)
+
+
+def _layers(network: Any) -> list[list[Block]]:
+    """The parameters of each layer of a network.
+
+    Raises:
+        VarlError: the network is anything but hidden layers, each Linear, LayerNorm or none, ReLU, and an output layer.
+    """
+    found: list[list[Block]] = []
+    layer: list[Any] = []
+    for module in network:
+        layer.append(module)
+        if [type(m) for m in layer] in _HIDDEN:
+            found.append([Affine(layer[0]), *(Block(p) for m in layer[1:] for p in m.parameters())])
+            layer = []
+    if not found or [type(m) for m in layer] not in ([], [nn.Linear]):
+        raise VarlError("the fast update knows networks of Linear, LayerNorm and ReLU only; use update='autograd'")
+    return found + [[Affine(linear)] for linear in layer]
+
+
+def _like(views: list[th.Tensor], networks: list[list[list[Block]]]) -> list[Layers]:
+    """The views, in their order, grouped as the networks' blocks are."""
+    rest = iter(views)
+    return [[[next(rest) for _ in layer] for layer in network] for network in networks]
 
 
 def _flat(groups: list[list[Any]]) -> list[Any]:
     return [item for items in groups for item in items]
-
-
-def _critics(like: list[list[list[Block]]], views: list[th.Tensor], gradients: list[th.Tensor]) -> list[Critic]:
-    """The critics whose blocks lie one after the other in ``views``, and so their gradients, where there are any."""
-    found = []
-    for layers in like:
-        size = sum(len(blocks) for blocks in layers)
-        found.append(Critic(group(views[:size], layers), group(gradients[:size], layers) if gradients else []))
-        views, gradients = views[size:], gradients[size:]
-    return found
 
 
 def _check(model: SAC) -> None:

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import torch as th
+from torch import nn
 
 ALIGN = 16  # floats: blocks start at a cache line, which is also the width of a vector register
 
 
-@dataclass(frozen=True)
 class Block:
-    """Parameters that lie together, stacked along their first dimension; ``transposed``: a matrix (out, in) is laid
-    down as (in, out), which is how all products of the update read it fastest."""
+    """A parameter by itself, or what lies together with it."""
 
-    parameters: tuple[th.Tensor, ...]
-    transposed: bool = False
+    def __init__(self, parameter: th.Tensor) -> None:
+        self.first, self.shape = parameter, parameter.shape
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """As it is laid down."""
-        shape = (sum(len(parameter) for parameter in self.parameters), *self.parameters[0].shape[1:])
-        return shape[::-1] if self.transposed else shape
+    def parts(self, view: th.Tensor) -> list[tuple[th.Tensor, th.Tensor]]:
+        """Each parameter and, in its own shape, its part of ``view``, which has the block's."""
+        return [(self.first, view)]
+
+
+class Affine(Block):
+    """Weights (out, in) and biases (out,) of linear layers with the same input, as one matrix (in + 1, out of all).
+
+    Its product with (inputs, 1) is their outputs, and with the outputs' gradient from the left all their gradients.
+    """
+
+    def __init__(self, *linears: nn.Linear) -> None:
+        super().__init__(linears[0].weight)
+        self.linears = linears
+        self.shape = th.Size((linears[0].in_features + 1, sum(linear.out_features for linear in linears)))
+
+    def parts(self, view: th.Tensor) -> list[tuple[th.Tensor, th.Tensor]]:
+        columns = view.split([linear.out_features for linear in self.linears], dim=1)
+        pairs = zip(self.linears, columns, strict=True)
+        return [part for linear, c in pairs for part in ((linear.weight, c[:-1].t()), (linear.bias, c[-1]))]
 
 
 class FlatParameters:
@@ -33,26 +46,21 @@ class FlatParameters:
 
     def __init__(self, blocks: Iterable[Block]) -> None:
         self.blocks = list(blocks)
-        sizes = [-(-th.Size(block.shape).numel() // ALIGN) * ALIGN for block in self.blocks]
+        sizes = [-(-block.shape.numel() // ALIGN) * ALIGN for block in self.blocks]
         self._starts = [sum(sizes[:i]) for i in range(len(sizes))]
-        self.value = self.blocks[0].parameters[0].new_zeros(sum(sizes), requires_grad=False)
+        self.value = self.blocks[0].first.new_zeros(sum(sizes), requires_grad=False)
         self.views = self.split(self.value)
         self._homes = [(parameter, part, part.data_ptr()) for parameter, part in self.parts(self.value)]
 
     def split(self, flat: th.Tensor) -> list[th.Tensor]:
-        """Each block's view of ``flat``, in the shape in which it is laid down."""
-        shapes = [block.shape for block in self.blocks]
-        return [
-            flat[start : start + th.Size(shape).numel()].view(shape)
-            for start, shape in zip(self._starts, shapes, strict=True)
-        ]
+        """Each block's view of ``flat``."""
+        places = zip(self._starts, self.blocks, strict=True)
+        return [flat[start : start + block.shape.numel()].view(block.shape) for start, block in places]
 
-    def parts(self, flat: th.Tensor) -> Iterator[tuple[th.Tensor, th.Tensor]]:
+    def parts(self, flat: th.Tensor) -> list[tuple[th.Tensor, th.Tensor]]:
         """Each parameter and its view of ``flat``, in the parameter's shape."""
-        for block, view in zip(self.blocks, self.split(flat), strict=True):
-            rows = view.t() if block.transposed else view
-            sizes = [len(parameter) for parameter in block.parameters]
-            yield from zip(block.parameters, rows.split(sizes), strict=True)
+        views = zip(self.blocks, self.split(flat), strict=True)
+        return [part for block, view in views for part in block.parts(view)]
 
     def adopt(self) -> None:
         """Make the parameters views of ``value`` again where something has replaced their memory."""

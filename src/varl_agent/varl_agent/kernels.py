@@ -1,0 +1,204 @@
+"""The fast update's arithmetic between matrix products, compiled: each function is one pass over what is at hand.
+
+Between two products of 256 x 256 the caches hold little else, so that each of the hundred small operations of an
+implementation in torch starts cold; a compiled pass does the work of five or ten. All arrays are contiguous float32.
+:mod:`varl_agent.fast_update` has the mathematics.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+compiled = njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
+# Where tanh is near 1, log(1 - tanh^2) magnifies the last bit of u: no fused multiply-add there, as SB3 has none.
+exact = njit(cache=True, error_model="numpy")
+
+F32 = np.float32
+LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
+EPS = F32(1e-6)  # SB3's guard of the logarithm
+NORM_EPS = 1e-5  # torch's LayerNorm
+LOG_STD_MIN, LOG_STD_MAX = F32(-20), F32(2)
+
+
+@compiled
+def relu(h: Any, bias: Any) -> None:
+    """h <- max(h + bias, 0), in place."""
+    for n in range(len(h)):
+        for k in range(h.shape[1]):
+            h[n, k] = max(h[n, k] + bias[k], F32(0))
+
+
+@compiled
+def norm_relu(z: Any, bias: Any, scale: Any, shift: Any, h: Any, moments: Any) -> None:
+    """z <- z + bias, in place, and h = max(LayerNorm(z), 0); ``moments`` (n, 2): z's mean and reciprocal deviation."""
+    width = z.shape[1]
+    for n in range(len(z)):
+        mean, square = F32(0), F32(0)
+        for k in range(width):
+            z[n, k] += bias[k]
+            mean += z[n, k]
+        mean /= F32(width)
+        for k in range(width):
+            square += (z[n, k] - mean) ** 2
+        rstd = F32(1 / math.sqrt(square / F32(width) + NORM_EPS))
+        moments[n, 0], moments[n, 1] = mean, rstd
+        for k in range(width):
+            h[n, k] = max((z[n, k] - mean) * rstd * scale[k] + shift[k], F32(0))
+
+
+@compiled
+def relu_gradient(d: Any, h: Any, rows: Any, g_bias: Any) -> None:
+    """dJ/dh, d, becomes dJ/d(h's input), in place; h's rows are these. Also the gradient of the bias."""
+    g_bias[:] = F32(0)
+    for n in range(len(d)):
+        row = rows[n]
+        for k in range(d.shape[1]):
+            d[n, k] = d[n, k] if h[row, k] > 0 else F32(0)
+            g_bias[k] += d[n, k]
+
+
+@compiled
+def norm_relu_gradient(
+    d: Any, h: Any, rows: Any, z: Any, moments: Any, scale: Any, g_bias: Any, g_scale: Any, g_shift: Any
+) -> None:
+    """As :func:`relu_gradient`, through the LayerNorm too, with the gradients of its scale and shift."""
+    width = d.shape[1]
+    g_bias[:] = F32(0)
+    g_scale[:] = F32(0)
+    g_shift[:] = F32(0)
+    for n in range(len(d)):
+        row = rows[n]
+        mean, rstd = moments[row, 0], moments[row, 1]
+        a, b = F32(0), F32(0)
+        for k in range(width):
+            normal = (z[row, k] - mean) * rstd
+            grad = d[n, k] if h[row, k] > 0 else F32(0)
+            g_scale[k] += grad * normal
+            g_shift[k] += grad
+            grad *= scale[k]
+            a += grad
+            b += grad * normal
+            d[n, k] = grad
+        a /= F32(width)
+        b /= F32(width)
+        for k in range(width):
+            d[n, k] = rstd * (d[n, k] - a - (z[row, k] - mean) * rstd * b)
+            g_bias[k] += d[n, k]
+
+
+@compiled
+def q_values(h: Any, head: Any, out: Any) -> None:
+    """Q = h w + b, w and b being ``head`` (width + 1, 1)."""
+    for n in range(len(out)):
+        total = head[-1, 0]
+        for k in range(h.shape[1]):
+            total += h[n, k] * head[k, 0]
+        out[n] = total
+
+
+@compiled
+def head_gradient(h: Any, d: Any, out: Any) -> None:
+    """Gradient of a critic's head, (width + 1, 1), for d = dJ/dQ (n,)."""
+    out[:] = F32(0)
+    for n in range(len(d)):
+        for k in range(h.shape[1]):
+            out[k, 0] += h[n, k] * d[n]
+        out[-1, 0] += d[n]
+
+
+@compiled
+def target_values(q: Any, rewards: Any, discounts: Any, alpha: Any, log_pi: Any) -> None:
+    """q[0] <- y = r + discount (min_i q[i] - alpha log pi), for the values q (2, B) of both target critics."""
+    for n in range(q.shape[1]):
+        q[0, n] = rewards[n] + discounts[n] * (min(q[0, n], q[1, n]) - alpha * log_pi[n])
+
+
+@compiled
+def critic_error(q: Any, target: Any, head: Any, d: Any) -> float:
+    """q <- dJ/dq and d <- dJ/dh for the critic whose head (width + 1, 1) gave q; returns J."""
+    loss, rows = 0.0, F32(len(q))
+    for n in range(len(q)):
+        error = q[n] - target[n]
+        loss += error * error
+        q[n] = error / rows
+        for k in range(d.shape[1]):
+            d[n, k] = q[n] * head[k, 0]
+    return 0.5 * loss / len(q)
+
+
+@compiled
+def gaussian(out: Any, bias: Any, mean: Any, log_std: Any, free: Any) -> None:
+    """The policy before the tanh from the head's ``out``, (n, 2 act_dim) without the bias. ``free``: 1 where the clamp
+    lets l through."""
+    axes = mean.shape[1]
+    for n in range(len(out)):
+        for j in range(axes):
+            mean[n, j] = out[n, j] + bias[j]
+            raw = out[n, axes + j] + bias[axes + j]
+            log_std[n, j] = min(max(raw, LOG_STD_MIN), LOG_STD_MAX)
+            free[n, j] = F32(1) if raw == log_std[n, j] else F32(0)
+
+
+@exact
+def draw(mean: Any, std: Any, log_std: Any, noise: Any, latent: Any, log_pi: Any) -> None:
+    """u = mu + sigma n, ``latent``, with its log-density, in the first ``len(noise)`` rows."""
+    axes = mean.shape[1]
+    for n in range(len(noise)):
+        total = F32(0)
+        for j in range(axes):
+            latent[n, j] = mean[n, j] + std[n, j] * noise[n, j]
+            total -= F32(0.5) * noise[n, j] ** 2 + log_std[n, j]
+        log_pi[n] = total - F32(axes * LOG_SQRT_2PI)
+
+
+@exact
+def squash(action: Any, log_pi: Any) -> None:
+    """From the log-density of u to that of a = tanh(u)."""
+    for n in range(len(action)):
+        for j in range(action.shape[1]):
+            log_pi[n] -= math.log(F32(1) - action[n, j] * action[n, j] + EPS)
+
+
+@exact
+def policy_gradient(first: int, alpha: Any, std: Any, free: Any, noise: Any, action: Any, dq_da: Any, d: Any) -> None:
+    """dJ/d(mu, l) of SAC's own objective, into ``d`` (B, 2 act_dim); the rows of the others from ``first`` on."""
+    rows, axes = dq_da.shape
+    for n in range(rows):
+        for j in range(axes):
+            a = action[first + n, j]
+            slope = F32(1) - a * a
+            d_mean = slope * (F32(2) * alpha * a / (slope + EPS) - dq_da[n, j]) / F32(rows)
+            stretched = std[first + n, j] * noise[first + n, j]
+            d[n, j] = d_mean
+            d[n, axes + j] = (d_mean * stretched - alpha / F32(rows)) * free[first + n, j]
+
+
+@compiled
+def guidance_gradient(
+    mean: Any, std: Any, free: Any, advice: Any, opened: Any, pull: Any, into: Any, first: int, d: Any
+) -> None:
+    """Adds dJ/d(mu, l) of the advice to the rows ``into`` of d, (n, 2 act_dim); a negative one is left out.
+
+    The policy's rows from ``first`` on are those of the advised states; ``pull`` is lambda / m.
+    """
+    axes = mean.shape[1]
+    for m in range(len(opened)):
+        if into[m] >= 0:
+            for j in range(axes):
+                weight, sigma = opened[m, j] * pull, std[first + m, j]
+                z = (F32(math.atanh(advice[m, j])) - mean[first + m, j]) / sigma
+                d[into[m], j] -= weight * z / sigma
+                d[into[m], axes + j] += weight * (F32(1) - z * z) * free[first + m, j]
+
+
+@compiled
+def mean_of(values: Any) -> float:
+    """Mean in double precision."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total / len(values)
