@@ -88,7 +88,7 @@ def graph(domain: int, tmp_path: Path) -> Iterator[None]:
     runner.wait(20)
 
 
-def test_topics_and_services_in_the_table_exist(graph: None, ros: int) -> None:
+def test_topics_and_services_in_the_table_exist(graph: None, ros: int, tmp_path: Path) -> None:
     import rclpy
 
     table = rows("node")
@@ -102,7 +102,7 @@ def test_topics_and_services_in_the_table_exist(graph: None, ros: int) -> None:
         missing = services - {name for name, _ in watcher.get_service_names_and_types()}
         missing |= topics - {name for name, _ in watcher.get_topic_names_and_types()}
     watcher.destroy_node()
-    assert not missing
+    assert not missing, (tmp_path / "log").read_text()
 
 
 def absolute(name: str) -> str:

@@ -142,7 +142,7 @@ def test_on_a_terminal_the_learner_draws_its_bar(tmp_path: Path) -> None:
     )
     os.close(slave)
     shown = _read_all(master, 90)
-    assert runner.wait(10) == 0
+    assert runner.wait(20) == 0, shown
     assert "━" in shown  # the bar
     assert "success" in shown
     assert re.search(r"\x1b\[\d+msimulator *\|", shown)

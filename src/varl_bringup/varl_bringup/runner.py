@@ -18,11 +18,11 @@ from varl_bringup.guardian import Guardian, signal_groups
 from varl_bringup.output import Display, LineReader
 
 # Seconds after the stop began. The main process gets the time to save before the others, which it may need, are
-# told to end; all is over within 5 s.
-_OTHERS_INTERRUPTED = 2.5
-_TERMINATED = 3.3
-_KILLED = 3.9
-_GIVEN_UP = 4.3  # what SIGKILL did not end by now is not a process any more, or not for us to end
+# told to end; all is over within 5 s on a busy machine as well.
+_OTHERS_INTERRUPTED = 2.0
+_TERMINATED = 2.8
+_KILLED = 3.3
+_GIVEN_UP = 3.7  # what SIGKILL did not end by now is not a process any more, or not for us to end
 # For what a process said as it ended to be shown.
 _LAST_WORDS = 0.1
 # After an orderly end the others get this much more time: a busy machine is no reason to kill them.
