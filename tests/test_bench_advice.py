@@ -32,6 +32,8 @@ def test_a_stack_of_one_learns_as_varl_does(method):
         setting = Setting("reach", method, seed=4, steps=500, error_rate=0.1, net=16)
         settings = {"learning_starts": 10, "trigger": (20,), "states_per_query": 8, "window": 20}
         model = make_model(Setting(**{**vars(setting), "altered": tuple(settings.items())}))
+        assert model.env is not None
+        assert model.replay_buffer is not None
         stack = StackedVARL([model]) if stacked else None
         rng = np.random.default_rng(0)
         for _ in range(40):

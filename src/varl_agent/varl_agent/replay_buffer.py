@@ -73,7 +73,7 @@ class PersistentReplayBuffer(ReplayBuffer):
         names = {"actions": "action", "rewards": "reward", "dones": "done", "timeouts": "timeout"}
         for name, field in names.items():
             setattr(self, name, _Column(self, field))
-        self._on_cpu = self.device.type == "cpu"  # type: ignore[union-attr]
+        self._on_cpu = self.device.type == "cpu"
         self._follow()
 
     def add(
