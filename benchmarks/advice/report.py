@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.advice.statistics import gap_interval, interval, iqm, probability_of_improvement
 
 MARKS = (25_000, 50_000, 100_000)  # steps at which success is told
-BASE = "sac"
+BASE = "sac"  # the rival of every method, altered as the method is where there is such a run
 
 
 class Curves:
@@ -111,8 +111,8 @@ def _table_of_aggregates(curves: Curves, marks: list[int]) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for mark in marks:
-        base = curves.at(BASE, mark)
         for method in curves.methods:
+            base = curves.at(_base_of(method, curves.methods), mark)
             scores = curves.at(method, mark)
             if not scores:
                 continue
@@ -124,13 +124,19 @@ def _table_of_aggregates(curves: Curves, marks: list[int]) -> list[str]:
                 f"{iqm(everything):.2f} [{low:.2f}, {high:.2f}]",
                 f"{everything.mean():.2f}",
             ]
-            if base and method != BASE and set(base) & set(scores):
+            if base and not method.startswith(BASE) and set(base) & set(scores):
                 gap, low, high = gap_interval(scores, base)
                 cells += [f"{gap:+.2f} [{low:+.2f}, {high:+.2f}]", f"{probability_of_improvement(scores, base):.2f}"]
             else:
                 cells += ["", ""]
             lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
+
+
+def _base_of(method: str, methods: list[str]) -> str:
+    """``sac[x=1]`` for ``varl[x=1]`` where there is such a run, else ``sac``."""
+    altered = BASE + method[method.index("[") :] if "[" in method else BASE
+    return altered if altered in methods else BASE
 
 
 def _plot(curves: Curves, out: Path) -> None:

@@ -25,7 +25,7 @@ QUERIES = (1_000, 3_000, 6_000)  # steps
 
 # What every method has in common; any of it can be altered with --set.
 COMMON: dict[str, Any] = {
-    "learning_rate": 3e-4,
+    "learning_rate": 1e-3,  # small networks, one update to two steps
     "gamma": 0.99,
     "tau": 0.005,
     "batch_size": 128,
@@ -38,9 +38,9 @@ COMMON: dict[str, Any] = {
     "guidance_weight": 10.0,
     "guidance_batch_size": 64,
 }
-# Labels: FACTS and our trials. Plans: see benchmarks/results/advice/README.md.
+# Why these: benchmarks/results/advice/README.md.
 LABELS: dict[str, Any] = {"gate": "axis", "cutoff": "hard", "cutoff_step": 20_000}
-PLAN: dict[str, Any] = {"gate": "none", "cutoff": "adaptive", "cutoff_step": 60_000, "success_fraction": 0.5}
+PLAN: dict[str, Any] = {"gate": "log-prob", "cutoff": "adaptive", "cutoff_step": 60_000, "success_fraction": 0.5}
 
 METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "sac": (VARL, {}),

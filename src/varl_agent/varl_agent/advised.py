@@ -105,6 +105,11 @@ class AdvisedSAC(SAC):
         return self.advisor is not None and self.cutoff.factor(self.num_timesteps) > 0.0
 
     @property
+    def consulting(self) -> bool:
+        """Whether a question is open. A checkpoint holds it, less its frames: it is asked again at a resume."""
+        return self.consultation.waiting
+
+    @property
     def scene(self) -> Scene | None:
         """The environment's description, for plans; None where it has none. Asked for once an environment."""
         if self._described is not self.env:
