@@ -16,7 +16,7 @@ pytest.importorskip("rclpy")
 from varl_agent import checkpoint
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 40.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 90.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "did not happen in time"
@@ -109,6 +109,51 @@ def test_training_goes_on_without_an_advisor(processes: Any, tmp_path: Path) -> 
     assert learner.wait(60) == 0
     assert "goes on without advice" in learner.output
     assert json.loads((tmp_path / "run/summary.json").read_text())["advice_used"] == 0
+
+
+def test_services_pause_save_and_stop_and_the_status_tells(processes: Any, tmp_path: Path, ros: int) -> None:
+    import rclpy
+    from std_srvs.srv import Trigger
+    from varl_common.qos import LATCHED
+
+    from varl_interfaces.msg import TrainingStatus
+
+    processes.robot()
+    run = tmp_path / "run"
+    learner = processes.learner(run, 100_000, checkpoint_every=90_000)
+    node = rclpy.create_node("someone")
+    heard: list[TrainingStatus] = []
+    node.create_subscription(TrainingStatus, "/learner/status", heard.append, LATCHED)
+
+    def call(name: str) -> None:
+        client = node.create_client(Trigger, f"/learner/{name}")
+        assert client.wait_for_service(30)
+        future = client.call_async(Trigger.Request())
+        rclpy.spin_until_future_complete(node, future, timeout_sec=30)
+        assert future.result().success
+
+    def hear(condition: Callable[[TrainingStatus], bool]) -> None:
+        def heard_it() -> bool:
+            rclpy.spin_once(node, timeout_sec=0.1)
+            return bool(heard) and condition(heard[-1])
+
+        wait_until(heard_it)
+
+    hear(lambda status: status.phase == TrainingStatus.TRAINING and status.utd > 0)
+    assert (heard[-1].run, heard[-1].total_steps) == ("run", 100_000)
+    assert heard[-1].replay_size > 0
+    call("pause")
+    hear(lambda status: status.phase == TrainingStatus.PAUSED)
+    step = heard[-1].step
+    time.sleep(1)
+    call("save")
+    wait_until(lambda: checkpoints(run)[-1].stem.endswith(f"{step:012d}"))
+    call("resume")
+    hear(lambda status: status.phase == TrainingStatus.TRAINING and status.step > step)
+    call("stop")
+    assert learner.wait(20) == 0
+    assert len(checkpoints(run)) == 3
+    node.destroy_node()
 
 
 def test_evaluate_plays_the_trained_policy(processes: Any, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ setup(
     extras_require={"test": ["pytest"]},
     entry_points={
         "console_scripts": [
-            "learner = varl_agent.learner_node:main",
-            "evaluate = varl_agent.evaluate_node:main",
+            "learner = varl_agent.commands:learner",
+            "evaluate = varl_agent.commands:evaluate",
         ]
     },
     zip_safe=True,

@@ -212,7 +212,7 @@ class Training:
         if step - self._evaluated_at >= self.schedule.evaluate_every > 0:
             self._evaluated_at = step
             self.evaluate(self.schedule.evaluation_episodes)
-        if step - self._saved_at >= self.schedule.checkpoint_every:
+        if step - self._saved_at >= self.schedule.checkpoint_every and not self.model.consulting:
             self.save()
         self.learning.wait_until_near()
 
