@@ -20,7 +20,7 @@ def actions(advisor: Advisor, env: EnvDescription, states: list[State]) -> np.nd
 
 def test_it_points_the_tool_at_the_block(advisor: Make, env: EnvDescription, moment: Moment) -> None:
     exact = advisor(scripted={"error_rate": 0.0})
-    (action,) = actions(exact, env, [moment(tool=[0.3, 0.2, 0.121])])
+    (action,) = actions(exact, env, [moment(tool=[0.3, 0.2, 0.12])])
     assert action.tolist() == [1.0, -1.0, 0.0, -1.0]  # over to the block, open
 
 
