@@ -93,7 +93,7 @@ def train(node: LearnerNode) -> None:
             _train(node)
         except (KeyboardInterrupt, Stopped):
             interrupts.calm()
-            words = f"stopped; go on with: varl train_sim run_dir:={node.folder.path} resume:=true"
+            words = f"stopped; to go on, start it again with run_dir:={node.folder.path} resume:=true"
             node.status.end(Phase.PAUSED, words)
             node.display.say(words)
             if node.control.interrupted:
@@ -155,7 +155,8 @@ def _finish(node: LearnerNode, training: Training, description: EnvDescription) 
     settings, folder = node.settings, node.folder
     final = training.evaluate(settings.final_episodes)
     pictures = save_pictures(folder, _film(training, settings))
-    values = summary(training.gauge.read(training.record), description.task, settings.seed, settings.advisor, final)
+    advisor = ", ".join(training.model.guidance.advisors) or settings.advisor  # as it calls itself
+    values = summary(training.gauge.read(training.record), description.task, settings.seed, advisor, final)
     write_report(folder, values, training.record)
     node.display.close()
     print_table(values, folder, _next(folder, [str(path) for path in pictures]))

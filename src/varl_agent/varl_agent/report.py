@@ -73,7 +73,7 @@ def draw_curve(path: Path, record: Record, title: str) -> None:
     axes.set(xlabel="environment steps", ylabel="success rate", ylim=(-0.02, 1.02), title=title)
     axes.grid(alpha=0.3)
     if axes.lines:
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
     with written_whole(path) as aside:
         figure.savefig(aside, format="png")
 
@@ -103,7 +103,7 @@ def print_table(values: dict[str, Any], folder: RunFolder, commands: Sequence[tu
         ("steps", f"{values['steps']} in {duration(values['wall_s'])}"),
         ("first success", "never" if first is None else f"at step {first}"),
         ("updates", f"{values['updates']} ({values['updates_per_second']:.0f}/s)"),
-        ("advice", f"{values['queries']} queries, {values['advice_used']} of {values['advice_asked']} answers used"),
+        ("advice", f"{values['advice_used']} of {values['advice_asked']} states answered; times asked: {values['queries']}"),
         ("advisor", values["advisor"]),
         ("folder", str(folder.path)),
     ]

@@ -179,6 +179,7 @@ class VARL(AdvisedSAC):
         """What to be guided by beside the replay batch with these ``observations``; None: nothing (any more)."""
         weight = self.guidance_weight * self.cutoff.factor(self.num_timesteps)
         if weight == 0.0 or not (self.guidance.plans or self.guidance.used):
+            self.guidance_metrics = {}  # what was seen last is no longer so
             return None
         if self.guidance.plans:
             scene = self.scene
