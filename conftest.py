@@ -28,6 +28,5 @@ def ros(domain: int) -> Iterator[int]:
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MUJOCO_GL", "egl")
-# Jazzy's name for it, and that of later distributions.
-for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
-    os.environ.setdefault(name, str(Path(__file__).parent / "config/dds/one_host.xml"))
+FAST_DDS = "FASTRTPS" if os.environ.get("ROS_DISTRO") == "jazzy" else "FASTDDS"  # Jazzy's knows the old name only
+os.environ.setdefault(f"{FAST_DDS}_DEFAULT_PROFILES_FILE", str(Path(__file__).parent / "config/dds/one_host.xml"))

@@ -61,14 +61,16 @@ def test_a_real_arm_has_no_simulator_and_keeps_the_network_as_it_is() -> None:
     assert set(graph.environment({})) == {"OMP_NUM_THREADS"}
 
 
-def test_a_simulation_stays_on_its_host() -> None:
-    environment = describe("train_sim").environment({"OMP_NUM_THREADS": "4"})
-    assert "OMP_NUM_THREADS" not in environment
+@pytest.mark.parametrize(
+    ("distro", "variable"),
+    [("jazzy", "FASTRTPS_DEFAULT_PROFILES_FILE"), ("kilted", "FASTDDS_DEFAULT_PROFILES_FILE")],
+)
+def test_a_simulation_stays_on_its_host(distro: str, variable: str) -> None:
+    environment = describe("train_sim").environment({"OMP_NUM_THREADS": "4", "ROS_DISTRO": distro})
+    assert set(environment) == {"ROS_AUTOMATIC_DISCOVERY_RANGE", variable}
     assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
-    assert Path(environment["FASTDDS_DEFAULT_PROFILES_FILE"]).is_file()
-    assert "FASTDDS_DEFAULT_PROFILES_FILE" not in describe("train_sim").environment(
-        {"FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml"}
-    )
+    assert Path(environment[variable]).is_file()
+    assert variable not in describe("train_sim").environment({"ROS_DISTRO": distro, variable: "mine.xml"})
 
 
 @pytest.mark.parametrize("given", ["robot1", "/robot1"])

@@ -20,9 +20,8 @@ from varl_bringup.launch_arguments import EVALUATE_ARGUMENTS, training_arguments
 from varl_bringup.parameter_files import ParameterFiles
 from varl_bringup.recorded import read_launch
 
-# Where Fast DDS looks for its profile: the first name is Jazzy's, the second that of later ones.
-DDS_PROFILES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-
+# Where Fast DDS looks for its profile. Jazzy's knows the old name only, later ones warn of it.
+_DDS_PROFILE, _DDS_PROFILE_JAZZY = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"
 _TIME = "%Y%m%d-%H%M%S"
 
 ParameterValue = bool | int | float | str
@@ -71,8 +70,8 @@ class Graph:
         variables = {"OMP_NUM_THREADS": "1"}  # spinning threads of several processes slow each other down
         if self.simulated:
             variables["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-            if not any(name in user for name in DDS_PROFILES):
-                variables |= dict.fromkeys(DDS_PROFILES, str(config_folder() / "dds/one_host.xml"))
+            profile = _DDS_PROFILE_JAZZY if user.get("ROS_DISTRO") == "jazzy" else _DDS_PROFILE
+            variables[profile] = str(config_folder() / "dds/one_host.xml")
         return {name: value for name, value in variables.items() if name not in user}
 
 
