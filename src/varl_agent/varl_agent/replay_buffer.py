@@ -140,7 +140,7 @@ class PersistentReplayBuffer(ReplayBuffer):
         )
 
     def _observations(self, rows: np.ndarray, which: str, env: VecNormalize | None) -> Any:
-        parts = {key: self.part(rows, key, which) for key in (*self._numbers, *self._images)}
+        parts = {key: self.part(rows, key, which) for key in self.observation_keys}
         values = self._normalize_obs(parts if self._dict else parts[""], env)
         if isinstance(values, dict):
             return {key: self._tensor(value) for key, value in values.items()}
@@ -149,6 +149,15 @@ class PersistentReplayBuffer(ReplayBuffer):
     def _tensor(self, array: np.ndarray) -> th.Tensor:
         """Without a copy where the device allows it; ``array`` is nobody else's."""
         return th.from_numpy(array) if self._on_cpu else th.from_numpy(array).to(self.device)
+
+    @property
+    def observation_keys(self) -> tuple[str, ...]:
+        """The parts of an observation; a single one that is the whole has the name ""."""
+        return (*self._numbers, *self._images)
+
+    def part_shape(self, key: str) -> tuple[int, ...]:
+        """The shape of a part of one observation."""
+        return self._images[key] if key in self._images else self._numbers[key][1]
 
     def part(self, rows: np.ndarray, key: str, which: str) -> np.ndarray:
         """One part of the observations ("" is the whole) of these rows of the store, or of the "next_" ones."""

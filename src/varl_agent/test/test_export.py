@@ -1,0 +1,80 @@
+"""Replays as Minari datasets, and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from varl_agent.export import export_minari, import_minari
+from varl_agent.replay_buffer import PersistentReplayBuffer
+from varl_agent.replay_store import Tag
+from varl_common.errors import VarlError
+
+h5py = pytest.importorskip("h5py")
+STATE = spaces.Box(-1, 1, (3,), np.float32)
+SEEN = spaces.Dict({"camera": spaces.Box(0, 255, (4, 5, 3), np.uint8), "state": STATE})
+ACTIONS = spaces.Box(-1, 1, (2,), np.float32)
+
+
+def filled(folder: Path, space: spaces.Space) -> PersistentReplayBuffer:
+    """Five episodes of four steps, of which every other is cut by time, and one that still runs."""
+    buffer = PersistentReplayBuffer(100, space, ACTIONS, device="cpu", folder=folder)
+    space.seed(0)
+    obs = space.sample()
+    for step in range(22):
+        next_obs, done = space.sample(), step % 4 == 3
+        info = {"TimeLimit.truncated": done and step % 8 == 3}
+        action = np.full((1, 2), step / 100)
+        buffer.add(batch(obs), batch(next_obs), action, np.array([step]), np.array([done]), [info])
+        obs = space.sample() if done else next_obs
+    return buffer
+
+
+def batch(obs: object) -> object:
+    return {k: v[None] for k, v in obs.items()} if isinstance(obs, dict) else obs[None]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("space", [STATE, SEEN], ids=["state", "camera"])
+def test_what_was_exported_comes_back(tmp_path: Path, space: spaces.Space) -> None:
+    buffer = filled(tmp_path / "replay", space)
+    assert export_minari(buffer, tmp_path / "dataset") == 6
+    other = PersistentReplayBuffer(100, space, ACTIONS, device="cpu", folder=tmp_path / "other")
+    assert import_minari(tmp_path / "dataset", other) == 22
+    rows, again = (b.store.take(np.arange(22)) for b in (buffer, other))
+    for name in ("action", "reward"):
+        assert np.array_equal(rows[name], again[name])
+    for key in buffer.observation_keys:
+        for which in ("", "next_"):
+            assert np.array_equal(buffer.part(rows, key, which), other.part(again, key, which))
+    assert np.array_equal(rows["done"][:-1], again["done"][:-1])
+    assert np.array_equal(rows["timeout"][:-1], again["timeout"][:-1])
+    assert (again["tag"] == Tag.DEMONSTRATION).all()
+
+
+def test_the_dataset_is_minaris(tmp_path: Path) -> None:
+    minari = pytest.importorskip("minari")
+    export_minari(filled(tmp_path / "replay", SEEN), tmp_path / "dataset")
+    dataset = minari.MinariDataset(tmp_path / "dataset")
+    assert dataset.total_steps == 22
+    episode = dataset[1]
+    assert episode.observations["camera"].shape == (5, 4, 5, 3)
+    assert episode.truncations.tolist() == [False] * 4
+    assert episode.terminations.tolist() == [False, False, False, True]
+
+
+def test_what_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
+    buffer = filled(tmp_path / "replay", STATE)
+    export_minari(buffer, tmp_path / "dataset")
+    with pytest.raises(VarlError, match="not empty"):
+        export_minari(buffer, tmp_path / "dataset")
+    with pytest.raises(VarlError, match="not a Minari dataset"):
+        import_minari(tmp_path, buffer)
+    wider = spaces.Box(-1, 1, (4,), np.float32)
+    other = PersistentReplayBuffer(9, wider, ACTIONS, device="cpu", folder=tmp_path / "other")
+    with pytest.raises(VarlError, match=r"shape \(5, 3\) where the task's is \(5, 4\)"):
+        import_minari(tmp_path / "dataset", other)
+    assert other.size() == 0
+    json.loads((tmp_path / "dataset" / "metadata.json").read_text())
