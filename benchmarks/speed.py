@@ -39,8 +39,9 @@ def enter() -> None:
         pins = [line for line in (REPOSITORY / "requirements" / "python.lock").read_text().splitlines() if "==" in line]
         own = [pin for pin in pins if pin.split("==")[0].lower() in OWN]
         pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, "-r", REPOSITORY / "requirements" / "torch.lock"], check=True)
-        subprocess.run([*pip, *RIVALS, *own], check=True)
+        alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # ROS's packages are there
+        subprocess.run([*pip, "-r", REPOSITORY / "requirements" / "torch.lock"], check=True, env=alone)
+        subprocess.run([*pip, *RIVALS, *own], check=True, env=alone)
         (BENCH / "complete").touch()
     environment = {
         **os.environ,
