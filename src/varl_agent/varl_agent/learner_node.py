@@ -19,6 +19,7 @@ from varl_robot_env.convert import to_description_msg
 from varl_robot_env.description import EnvDescription
 from varl_robot_env.ros_env import RosEnv
 
+from varl_agent import checkpoint
 from varl_agent.control import Control, Interrupts
 from varl_agent.episodes import EVALUATION_STREAM, Played, play
 from varl_agent.figures import Figures
@@ -119,13 +120,16 @@ def _train(node: LearnerNode) -> None:
     description = robot.description
     lock_step = description.lock_step
     advisor = _advisor(node, description)
+    identity = describe(description)
+    if settings.resume:
+        checkpoint.load_newest(folder.checkpoints, identity)  # refuses another task's run before its replay is opened
     env = _environment(node, robot)
     model = make_model(settings, env, advisor, lock_step, folder.replay)
     training = Training(
         model,
         env,
         folder,
-        describe(description),
+        identity,
         Schedule(
             settings.steps,
             settings.evaluate_every,

@@ -103,7 +103,7 @@ def print_table(values: dict[str, Any], folder: RunFolder, commands: Sequence[tu
         ("steps", f"{values['steps']} in {duration(values['wall_s'])}"),
         ("first success", "never" if first is None else f"at step {first}"),
         ("updates", f"{values['updates']} ({values['updates_per_second']:.0f}/s)"),
-        ("advice", f"{values['advice_used']} of {values['advice_asked']} states answered; times asked: {values['queries']}"),
+        ("advice", f"times asked: {values['queries']}; used: {values['advice_used']} of {values['advice_asked']}"),
         ("advisor", values["advisor"]),
         ("folder", str(folder.path)),
     ]
