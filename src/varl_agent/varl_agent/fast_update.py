@@ -57,22 +57,22 @@ _HIDDEN = ([nn.Linear, nn.ReLU], [nn.Linear, nn.LayerNorm, nn.ReLU])
 
 
 class Inputs:
-    """Where an update reads its batch of B rows and m advised states; their addresses stay.
+    """Where an update reads its batch of B rows and m advised states.
 
     ``actor`` has the rows s' (B), s (B) and the advised states (m, unless these are s itself: ``shared``). ``next``,
     ``data`` and ``pi`` are the critics' inputs (s', a'), (s, a of the replay) and (s, a drawn now).
     """
 
-    def __init__(self, rows: int, advised: int, shared: bool, obs_dim: int, act_dim: int, device: th.device) -> None:
-        def new(*shape: int) -> th.Tensor:
-            return th.zeros(shape, device=device)
+    def __init__(self, rows: int, advised: int, shared: bool, obs_dim: int, act_dim: int) -> None:
+        def new(*shape: int) -> np.ndarray:
+            return np.zeros(shape, np.float32)
 
         self.rows, self.advised = rows, slice(rows, 2 * rows) if shared else slice(2 * rows, 2 * rows + advised)
         self.actor = new(self.advised.stop, obs_dim)
         self.next, self.data, self.pi = (new(rows, obs_dim + act_dim) for _ in range(3))
         self.rewards, self.discounts, self.noise = new(rows), new(rows), new(2 * rows, act_dim)
-        self.advice, self.pull = new(advised, act_dim), new()
-        self.work: Any = None  # what the update on a CPU works in
+        self.advice, self.pull = new(advised, act_dim), 0.0
+        self.work: Any = None  # what the update works in
 
 
 class FastUpdate:
@@ -118,7 +118,7 @@ class FastUpdate:
         model._update_learning_rate([flat.optimizer for flat in trained])
         self.adopt()
         with th.inference_mode():
-            total = self._actor.value.new_zeros(len(LOSSES), dtype=th.float64)
+            total = np.zeros(len(LOSSES))
             for step in range(gradient_steps):
                 total += self._one(*self._sample(batch_size))
                 if step % model.target_update_interval == 0:
@@ -152,7 +152,7 @@ class FastUpdate:
         for name, value in losses.items():
             model.logger.record(f"train/{name}", value)
 
-    def _one(self, batch: Batch, guidance: Any) -> th.Tensor:
+    def _one(self, batch: Batch, guidance: Any) -> tuple[float, ...]:
         """One update but for the targets; its losses, in the order of ``LOSSES``."""
         inputs = self._load(batch, guidance)
         losses, *advised = self._update(inputs, guidance)
@@ -169,33 +169,33 @@ class FastUpdate:
         shared = guidance is not None and guidance.observations is batch.observations
         key = (rows, advised, shared)
         if key not in self._inputs:
-            self._inputs[key] = Inputs(*key, self._obs_dim, self._act_dim, self._actor.value.device)
+            self._inputs[key] = Inputs(*key, self._obs_dim, self._act_dim)
         inputs, obs = self._inputs[key], slice(0, self._obs_dim)
         inputs.actor[:rows] = inputs.next[:, obs] = self._features(batch.next_observations)
         features = self._features(batch.observations)
         inputs.actor[rows : 2 * rows] = inputs.data[:, obs] = inputs.pi[:, obs] = features
-        inputs.data[:, self._obs_dim :] = batch.actions
-        inputs.rewards[:] = batch.rewards[:, 0]
-        discounts = self.model.gamma if batch.discounts is None else batch.discounts[:, 0]
-        th.mul(1 - batch.dones[:, 0], discounts, out=inputs.discounts)
+        inputs.data[:, self._obs_dim :] = batch.actions.numpy()
+        inputs.rewards[:] = batch.rewards.numpy()[:, 0]
+        discounts = self.model.gamma if batch.discounts is None else batch.discounts.numpy()[:, 0]
+        np.multiply(1 - batch.dones.numpy()[:, 0], discounts, out=inputs.discounts)
         if guidance is not None:
             if not shared:
                 inputs.actor[inputs.advised] = self._features(guidance.observations)
-            inputs.advice[:] = guidance.actions
-            inputs.pull.fill_(guidance.weight / advised)
-        rest, first = inputs.noise[:rows], inputs.noise[rows:]
-        first.normal_()  # SB3 draws the noise of s before that of s'
-        rest.normal_()
+            inputs.advice[:] = guidance.actions.numpy()
+            inputs.pull = guidance.weight / advised
+        noise = th.from_numpy(inputs.noise)
+        for part in (noise[rows:], noise[:rows]):  # SB3 draws the noise of s before that of s'
+            part.normal_()
         return inputs
 
-    def _features(self, observations: Any) -> th.Tensor:
+    def _features(self, observations: Any) -> np.ndarray:
         if self._plain:
-            return observations
-        return self.model.actor.extract_features(observations, self.model.actor.features_extractor)
+            return observations.numpy()
+        return self.model.actor.extract_features(observations, self.model.actor.features_extractor).numpy()
 
     def _gates(self, mean: th.Tensor, std: th.Tensor, inputs: Inputs, guidance: Any) -> th.Tensor:
         """The gates' weights (m, act_dim) for the policy's mean and deviation, (m, act_dim), in the advised states."""
-        return self.model.gate(mean, std, inputs.advice, lambda: self.model.advantage(guidance, mean))
+        return self.model.gate(mean, std, th.from_numpy(inputs.advice), lambda: self.model.advantage(guidance, mean))
 
     # --- the update on a CPU ------------------------------------------------------------------------------------------
 
@@ -208,11 +208,11 @@ class FastUpdate:
         except ImportError:
             raise VarlError("the fast update needs numba; pip install numba, or use update='autograd'") from None
         self._workspace = Workspace
-        work = Workspace(self, Inputs(2, 1, True, self._obs_dim, self._act_dim, self._actor.value.device))
+        work = Workspace(self, Inputs(2, 1, True, self._obs_dim, self._act_dim))
         work.critics_step(1.0)
         work.actor_step(1.0, np.zeros((1, self._act_dim), np.float32))
 
-    def _update(self, inputs: Inputs, guidance: Any) -> tuple[th.Tensor, ...]:
+    def _update(self, inputs: Inputs, guidance: Any) -> tuple[Any, ...]:
         """The losses; with guidance also the policy's mean and deviation and the gates on it, (m, act_dim) each."""
         work = inputs.work = inputs.work or self._workspace(self, inputs)
         log_alpha = None if self._temperature is None else self._temperature.value[0].item()
@@ -231,8 +231,7 @@ class FastUpdate:
             advised = (mean, std, self._gates(mean, std, inputs, guidance))
         q = work.actor_step(alpha, np.ascontiguousarray(advised[2].numpy()) if advised else None)
         self._actor.step()
-        losses = th.tensor([alpha * log_pi - q, critic_loss, alpha, alpha_loss], dtype=th.float64)
-        return (losses, *advised)
+        return ((alpha * log_pi - q, critic_loss, alpha, alpha_loss), *advised)
 
 
 def _layers(network: Any) -> list[list[Block]]:

@@ -37,7 +37,7 @@ class Workspace:
     def __init__(self, update: FastUpdate, inputs: Inputs) -> None:
         self.inputs, self.rows, self.axes = inputs, inputs.rows, update._act_dim
         names = ("actor", "next", "data", "pi", "rewards", "discounts", "noise", "advice")
-        self.x = {name: getattr(inputs, name).numpy() for name in names}
+        self.x = {name: getattr(inputs, name) for name in names}
         n = len(inputs.actor)
         self.stem = HiddenLayers(update._stem[:-1], update._stem_gradient[:-1], n)
         self.head, self.head_gradient = (part[-1][0].numpy() for part in (update._stem, update._stem_gradient))
@@ -109,7 +109,7 @@ class Workspace:
             self.d[rows:n] = 0
             self.stem.keep(self.x["actor"], first, first + pulled)
         kernels.guidance_gradient(
-            self.mean, self.std, self.free, self.x["advice"], opened, np.float32(self.inputs.pull.item()), into, first,
+            self.mean, self.std, self.free, self.x["advice"], opened, np.float32(self.inputs.pull), into, first,
             self.d,
         )  # fmt: skip
         return n
