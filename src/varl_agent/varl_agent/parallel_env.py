@@ -117,7 +117,7 @@ class ParallelEnv(VecEnv):
         self.episodes = list(state["episodes"])
         if not replay:
             return self.reset()
-        self.episodes = [episode - 1 for episode in self.episodes]
+        self.episodes = [max(episode - 1, -1) for episode in self.episodes]  # -1: taken before the first episode
 
         def repeat(index: int) -> Observation:
             observation = self._begin(index)

@@ -77,6 +77,7 @@ def advisor(tmp_path: Any) -> Iterator[Callable[..., Advisor]]:
 
     def make(asked: Any = None, **settings: Any) -> Advisor:
         settings.setdefault("strategy", "direction")
+        settings.setdefault("votes", 1)  # a question asked once, where the test is not about votes
         settings.setdefault("cache", {"mode": "off", "folder": str(tmp_path / "cache")})
         made.append(Advisor(config_model().from_dict(settings, "advisor"), asked))
         return made[-1]

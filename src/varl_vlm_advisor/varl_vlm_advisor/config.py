@@ -71,7 +71,7 @@ class AdvisorConfig(Config):
     surface_height: float | None = Field(
         default=None, description="m in base_frame: where a point lies that has no depth; none: such a point is refused"
     )
-    votes: int = Field(default=1, ge=1, le=25, description="samples per state; their agreement is the confidence")
+    votes: int = Field(default=3, ge=1, le=25, description="samples per state; their agreement is the confidence")
     in_flight: int = Field(default=8, ge=1, le=256, description="questions before the model at once")
     run_dir: str = Field(default="", description="folder of the run, which keeps its spending; empty: memory only")
     picture: PictureConfig = PictureConfig()
