@@ -20,7 +20,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from varl_agent.advice import AdviceAnswer, AdviceQuery, finished
-from varl_agent.plan import Phase, Plan
+from varl_common.plan import Phase, Plan
 
 from benchmarks.advice.environments import ARM_TASKS, MAZES
 from benchmarks.advice.maze_expert import MazeExpert

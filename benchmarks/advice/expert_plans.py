@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
-from varl_agent.plan import Phase, Plan
+from varl_common.plan import Phase, Plan
 
 from benchmarks.advice.environments import META_WORLD_STEPS, MetaWorldEnv
 

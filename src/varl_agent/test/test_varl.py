@@ -13,10 +13,10 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.callbacks import EveryNTimesteps, StopTrainingOnMaxEpisodes
 from stable_baselines3.common.env_util import make_vec_env
 from varl_agent.advice import ADVICE_LIMIT, AdviceAnswer, AdviceStatus, finished
-from varl_agent.plan import Phase, Plan
 from varl_agent.policies import ScaledExtractor
 from varl_agent.varl import VARL
 from varl_common.errors import VarlError
+from varl_common.plan import Phase, Plan
 
 SMALL = {"learning_starts": 20, "batch_size": 16, "buffer_size": 1_000, "seed": 3, "device": "cpu"}
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
-
-from varl_agent.plan import Plan
+from varl_common.plan import Plan
 
 # Advice is drawn inside the action bounds: the likelihood of a tanh-Gaussian diverges at -1 and 1, and
 # atanh(0.8) = 1.1 is a mean that a policy can still leave again.

@@ -10,13 +10,13 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples, GymEnv, ReplayBufferSamples
 from stable_baselines3.common.utils import obs_as_tensor
+from varl_common.plan import Scene
 
 from varl_agent.advice import Advisor
 from varl_agent.consultation import Consultation
 from varl_agent.cutoff import Cutoff
 from varl_agent.guidance import GuidanceBuffer, Observations, take
 from varl_agent.moments import Moment, Moments, flat_states
-from varl_agent.plan import Scene
 from varl_agent.random_state import RandomState
 from varl_agent.successes import SuccessIndex, gather
 from varl_agent.triggers import Schedule, Trigger
@@ -48,7 +48,7 @@ class AdvisedSAC(SAC):
 
     An environment may give ``info["executed_action"]`` (stored in place of the action asked for),
     ``info["is_success"]`` (true in any step of an episode that succeeds), ``info["frames"]`` and, for plans, an
-    attribute ``description`` (:class:`varl_agent.plan.Scene`). Where the advisor has ``wants_frames``, the
+    attribute ``description`` (:class:`varl_common.plan.Scene`). Where the advisor has ``wants_frames``, the
     environment's attribute ``capture`` is True while a moment may be shown.
     """
 

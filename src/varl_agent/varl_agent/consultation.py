@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from varl_common.errors import VarlError
+from varl_common.plan import Scene
 
 from varl_agent.advice import AdviceAnswer, AdviceQuery, AdviceStatus, Advisor, checked
 from varl_agent.guidance import GuidanceBuffer, Observations, to_array, to_tensor, tree_map
-from varl_agent.plan import Scene
 
 _ARRAYS = ("states", "actions", "next_states", "rewards")
 

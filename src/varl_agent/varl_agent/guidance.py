@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch as th
+from varl_common.plan import Plan, Scene, vote
 
 from varl_agent.advice import ADVICE_LIMIT, AdviceAnswer, AdviceStatus
-from varl_agent.plan import Plan, Scene, vote
 
 Observations = np.ndarray | dict[str, np.ndarray]
 

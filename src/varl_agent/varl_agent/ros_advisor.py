@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
+from varl_common.plan import Phase, Plan
 from varl_robot_env.convert import to_frame_msg
 
 from varl_agent.advice import AdviceAnswer, AdviceQuery, AdviceStatus
-from varl_agent.plan import Phase, Plan
 from varl_interfaces import msg
 from varl_interfaces.srv import GetAdvice
 

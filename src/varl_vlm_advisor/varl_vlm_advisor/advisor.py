@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from varl_agent.plan import Plan
+from varl_common.plan import Plan
 
 from varl_vlm_advisor.asking import Asker
 from varl_vlm_advisor.backends import Backend, BackendError

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from varl_agent.plan import Plan
+from varl_common.plan import Plan
 
 from varl_interfaces import msg
 from varl_interfaces.srv import GetAdvice

@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from varl_agent.plan import Phase, Plan
+from varl_common.plan import Phase, Plan
 
 from varl_vlm_advisor.backends import BackendError
 from varl_vlm_advisor.encoding import GRIPPER_WORDS, decode

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from varl_agent.plan import Plan
 from varl_common.errors import VarlError
+from varl_common.plan import Plan
 
 from varl_vlm_advisor.asking import Asker
 from varl_vlm_advisor.backends import BackendError

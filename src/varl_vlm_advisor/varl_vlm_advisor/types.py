@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from varl_agent.plan import Plan
+from varl_common.plan import Plan
 
 GRIPPER = "gripper"
 TOOL = "tool"

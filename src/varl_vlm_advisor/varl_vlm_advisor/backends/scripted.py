@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
-from varl_agent.plan import Phase, Plan
 from varl_common.config import Config
+from varl_common.plan import Phase, Plan
 
 from varl_vlm_advisor.backends import BackendError, Reply
 from varl_vlm_advisor.encoding import GRIPPER_WORDS, encode, words_of

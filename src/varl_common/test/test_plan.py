@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from varl_agent.plan import Phase, Plan, vote
 from varl_common.errors import VarlError
+from varl_common.plan import Phase, Plan, vote
 
 SCENE = SimpleNamespace(
     observation_names=["x", "y", "z", "gripper", "bx", "by", "bz", "tx", "ty", "tz"],

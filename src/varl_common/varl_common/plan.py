@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
+
 from varl_common.errors import VarlError
 
 TOOL = "tool"
