@@ -56,6 +56,10 @@ bench-graph: build ## Measure what the graph costs: benchmarks/results/graph.jso
 bench-fleet: build ## Measure what a second arm brings: benchmarks/results/fleet.json.
 	@$(ENTER); exec python benchmarks/fleet.py $(ARGS)
 
+.PHONY: bench-advisor
+bench-advisor: build ## Measure what the advisor costs beside its model: benchmarks/results/advisor.json.
+	@$(ENTER); exec python benchmarks/advisor.py $(ARGS)
+
 .PHONY: bench-speed
 bench-speed: build ## Measure updates per second: benchmarks/results/speed.json.
 	@$(ENTER); exec python benchmarks/speed.py $(ARGS)

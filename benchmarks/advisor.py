@@ -87,6 +87,7 @@ def advisor_node(behaviour: str) -> Iterator[tuple[Node, int]]:
     url = server.stdout.readline().strip()
     with tempfile.TemporaryDirectory() as folder:
         settings = {"backend": "openai", "in_flight": STATES, "openai.base_url": url, "openai.model": "m"}
+        settings |= {"strategy": "direction", "votes": 1}  # each state a question, with a picture of its own
         settings |= {"openai.api_key_env": "", "cache.mode": "record", "cache.folder": folder, "run_dir": folder}
         words = [word for name, value in settings.items() for word in ("-p", f"{name}:={json.dumps(value)}")]
         process = subprocess.Popen([sys.executable, "-c", NODE, "--ros-args", *words])

@@ -77,7 +77,8 @@ class OpenAIBackend:
         self._openai = openai
         self._settings = settings
         self._key = _read_key(settings)
-        self._client: Any = None
+        # Made before anything is asked: the certificates take a tenth of a second.
+        self._client = openai.AsyncOpenAI(base_url=settings.base_url, api_key=self._key or _WITHOUT_KEY, max_retries=0)
         self._format = 0
         self.label = f"openai ({settings.model})"
         self.identity = settings.model_dump_json(exclude={"api_key_env", "api_key_file"})
@@ -99,14 +100,9 @@ class OpenAIBackend:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            await self._client.close()
+        await self._client.close()
 
     async def _complete(self, question: Question, form: str) -> Any:
-        if self._client is None:  # made here: its connections belong to this event loop
-            self._client = self._openai.AsyncOpenAI(
-                base_url=self._settings.base_url, api_key=self._key or _WITHOUT_KEY, max_retries=0
-            )
         settings = self._settings
         # The official server has renamed the limit; most others know the old name only.
         limit = "max_completion_tokens" if settings.base_url == _OFFICIAL else "max_tokens"

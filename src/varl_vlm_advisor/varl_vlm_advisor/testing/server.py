@@ -131,7 +131,9 @@ def good_answer(call: Call, **changes: Any) -> str:
         elif name == "point":
             answer[name] = [10, 10]
         elif name == "phases":
-            phase = {"target": "target", "opposite": "", "standoff": 0.0, "gripper": "hold", "tolerance": 0.02}
+            named = schema["$defs"]["Phase"]["properties"]["target"]
+            target = named["enum"][0] if "enum" in named else named["const"]
+            phase = {"target": target, "opposite": "", "standoff": 0.0, "gripper": "hold", "tolerance": 0.02}
             answer[name] = [{**phase, "x": 0.0, "y": 0.0, "z": 0.0}]
     return json.dumps(answer | changes)
 
