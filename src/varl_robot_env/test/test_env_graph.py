@@ -183,6 +183,8 @@ def test_frames_are_of_the_instant_of_the_observation(make_graph: Callable[..., 
         pytest.skip(str(here.arm.simulation.camera.error))
     for frames in (env.reset(seed=2)[1]["frames"], env.reset(seed=2)[1]["frames"]):
         assert [frame.jpeg for frame in frames] == [frame.jpeg for frame in expected]
+        assert [frame.depth for frame in frames] == [frame.depth for frame in expected]
+        assert frames[0].depth
         np.testing.assert_allclose(frames[0].k, expected[0].k)
         np.testing.assert_allclose(frames[0].camera_pose, expected[0].camera_pose)
     action = np.array([0.0, 1.0, 0.0], np.float32)

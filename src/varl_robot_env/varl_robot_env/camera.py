@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +11,11 @@ import cv2
 import numpy as np
 
 from varl_robot_env.gl import CANNOT_RENDER, mujoco
-from varl_robot_env.types import Array, Image, Pose
+from varl_robot_env.types import Array, Depth, Image, Pose
 
 _JPEG_QUALITY = 90
+_PNG_COMPRESSION = 1  # of 9: the higher ones take far longer for little
+_FARTHEST = 10.0  # m: beyond it a depth camera sees nothing
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Frame:
         camera_pose: (7,) the optical frame (z ahead, x right, y down) in the base frame, position m and quaternion
             x, y, z, w; an all-0 quaternion where not known.
         frame_id: name of the optical frame.
+        depth: 16-bit PNG aligned with the picture, millimetres along the optical axis, 0 where not known; empty where
+            the camera has no depth.
     """
 
     camera: str
@@ -33,6 +38,7 @@ class Frame:
     k: Array = field(default_factory=lambda: np.zeros(9))
     camera_pose: Pose = field(default_factory=lambda: np.zeros(7))
     frame_id: str = ""
+    depth: bytes = b""
 
     def image(self) -> Image:
         """(height, width, 3) uint8 RGB."""
@@ -42,8 +48,14 @@ class Frame:
 
 def encode_jpeg(rgb: Image) -> bytes:
     """JPEG of (height, width, 3) uint8 RGB."""
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    bgr = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     return data.tobytes()
+
+
+def encode_depth(millimetres: Depth) -> bytes:
+    """16-bit PNG of (height, width) uint16."""
+    return cv2.imencode(".png", millimetres, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])[1].tobytes()
 
 
 class Camera:
@@ -69,10 +81,17 @@ class Camera:
 
     def render(self, data: Any) -> Image | None:
         """(height, width, 3) uint8 RGB of the state in ``data`` (mujoco.MjData), or None where ``error`` says why."""
+        return self._in_thread(self._render, data)
+
+    def render_depth(self, data: Any) -> Depth | None:
+        """(height, width) uint16 millimetres along the optical axis, 0 beyond 10 m; None where ``error`` says why."""
+        return self._in_thread(self._render_depth, data)
+
+    def _in_thread(self, render: Callable[[Any], Any], data: Any) -> Any:
         if self.error is not None:
             return None
         try:
-            return self._thread.submit(self._render, data).result()
+            return self._thread.submit(render, data).result()
         except Exception as problem:  # every GL stack raises types of its own
             self.error = f"this machine's EGL cannot render, so there are no camera frames ({problem!r})"
             return None
@@ -84,11 +103,21 @@ class Camera:
             self._renderer = None
         self._thread.shutdown()
 
-    def _render(self, data: Any) -> Image:
+    def _look_at(self, data: Any) -> Any:
         if self._renderer is None:
             self._renderer = mujoco.Renderer(self._model, *self._size)
         self._renderer.update_scene(data, self.name)
-        return np.asarray(self._renderer.render(), dtype=np.uint8)
+        return self._renderer
+
+    def _render(self, data: Any) -> Image:
+        return np.asarray(self._look_at(data).render(), dtype=np.uint8)
+
+    def _render_depth(self, data: Any) -> Depth:
+        renderer = self._look_at(data)
+        renderer.enable_depth_rendering()
+        metres = renderer.render()
+        renderer.disable_depth_rendering()
+        return np.where(metres < _FARTHEST, np.rint(1000 * metres), 0).astype(np.uint16)
 
 
 def _optical(quaternion: Array) -> Array:

@@ -9,7 +9,6 @@ import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Pose as PoseMsg
 from sensor_msgs.msg import CompressedImage
-from sensor_msgs.msg import Image as ImageMsg
 from std_msgs.msg import Header
 
 from varl_interfaces.msg import EnvDescription as EnvDescriptionMsg
@@ -18,13 +17,12 @@ from varl_interfaces.msg import Observation as ObservationMsg
 from varl_robot_env.camera import Frame
 from varl_robot_env.description import EnvDescription
 from varl_robot_env.env_core import Observation
-from varl_robot_env.types import Array, Image, Pose
+from varl_robot_env.types import Array, Pose
 
 _SECOND = 1_000_000_000
 _TEXTS = ("task", "robot", "backend", "instruction", "base_frame")
 _LISTS = ("observation_names", "observation_units", "action_names", "action_units", "entities", "cameras")
 _NUMBERS = ("control_period", "max_episode_steps", "lock_step")
-_COLOR_CHANNELS = {"rgb8": [0, 1, 2], "bgr8": [2, 1, 0], "rgba8": [0, 1, 2], "bgra8": [2, 1, 0]}
 
 
 def to_time(nanoseconds: int) -> Time:
@@ -83,7 +81,11 @@ def to_frame_msg(frame: Frame, stamp_ns: int) -> FrameMsg:
     header = Header(stamp=to_time(stamp_ns), frame_id=frame.frame_id)
     image = CompressedImage(header=header, format="jpeg")
     image.data.frombytes(frame.jpeg)
-    return FrameMsg(camera=frame.camera, image=image, k=frame.k, camera_pose=to_pose_msg(frame.camera_pose))
+    message = FrameMsg(camera=frame.camera, image=image, k=frame.k, camera_pose=to_pose_msg(frame.camera_pose))
+    if frame.depth:
+        message.depth = CompressedImage(header=header, format="16UC1; png")
+        message.depth.data.frombytes(frame.depth)
+    return message
 
 
 def from_frame_msg(message: FrameMsg) -> Frame:
@@ -93,6 +95,7 @@ def from_frame_msg(message: FrameMsg) -> Frame:
         k=np.array(message.k),
         camera_pose=from_pose_msg(message.camera_pose),
         frame_id=message.image.header.frame_id,
+        depth=message.depth.data.tobytes(),
     )
 
 
@@ -106,25 +109,3 @@ def to_observation_msg(observation: Observation, base_frame: str) -> Observation
 def from_observation_msg(message: ObservationMsg) -> Observation:
     state = np.array(message.state, dtype=np.float32)
     return Observation(to_ns(message.header.stamp), state, [from_frame_msg(frame) for frame in message.frames])
-
-
-def to_image_msg(rgb: Image, stamp_ns: int, frame_id: str) -> ImageMsg:
-    height, width, _ = rgb.shape
-    message = ImageMsg(header=Header(stamp=to_time(stamp_ns), frame_id=frame_id), height=height, width=width)
-    message.encoding, message.step = "rgb8", 3 * width
-    message.data.frombytes(rgb.data.cast("B"))  # any other assignment copies byte by byte
-    return message
-
-
-def from_image_msg(message: ImageMsg) -> Image:
-    """(height, width, 3) uint8 RGB.
-
-    Raises:
-        ValueError: the encoding is not an 8-bit color one.
-    """
-    if message.encoding not in _COLOR_CHANNELS:
-        raise ValueError(f"image encoding {message.encoding!r}; expected one of {', '.join(_COLOR_CHANNELS)}")
-    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
-    channels = 4 if "a" in message.encoding else 3
-    pixels = rows[:, : message.width * channels].reshape(message.height, message.width, channels)
-    return np.ascontiguousarray(pixels[:, :, _COLOR_CHANNELS[message.encoding]])

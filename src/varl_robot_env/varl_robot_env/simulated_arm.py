@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from varl_robot_env.arm import ArmState
-from varl_robot_env.camera import Frame, encode_jpeg
+from varl_robot_env.camera import Frame, encode_depth, encode_jpeg
 from varl_robot_env.robot import RobotConfig
 from varl_robot_env.simulation import Simulation
 from varl_robot_env.types import Array, Pose
@@ -21,6 +21,7 @@ class SimulatedArm:
         self._robot = robot
         self.simulation = Simulation(robot, config)
         self.cameras = [camera.name for camera in robot.cameras]
+        self._depth = any(camera.depth_topic for camera in robot.cameras)
 
     def reset(self, joints: Array, gripper: float | None, entities: Mapping[str, Pose], capture: bool) -> ArmState:
         places = dict(zip(self._robot.joints, joints.tolist(), strict=True))
@@ -43,7 +44,10 @@ class SimulatedArm:
         image = camera.render(self.simulation.data)
         if image is None:
             return []
-        return [Frame(camera.name, encode_jpeg(image), camera.k, camera.pose, f"{camera.name}_color_optical_frame")]
+        depth = camera.render_depth(self.simulation.data) if self._depth else None
+        png = b"" if depth is None else encode_depth(depth)
+        frame_id = f"{camera.name}_color_optical_frame"
+        return [Frame(camera.name, encode_jpeg(image), camera.k, camera.pose, frame_id, png)]
 
     def close(self) -> None:
         """Free the renderer."""

@@ -22,8 +22,9 @@ from varl_common.qos import COMMAND, SENSOR_OUT
 
 from varl_interfaces.msg import Entities
 from varl_interfaces.srv import Advance, SetScene
-from varl_robot_env.convert import fill_pose_msg, from_pose_msg, to_doubles, to_image_msg, to_ns, to_pose_msg, to_time
+from varl_robot_env.convert import fill_pose_msg, from_pose_msg, to_doubles, to_ns, to_pose_msg, to_time
 from varl_robot_env.hot_loop import HotLoop, spin_hot
+from varl_robot_env.image_messages import to_image
 from varl_robot_env.robot import RobotConfig
 from varl_robot_env.simulation import Simulation
 from varl_robot_env.world import SimulatorConfig
@@ -67,10 +68,12 @@ class SimulatorNode(Node):
         self._clock_out = self.create_publisher(Clock, "/clock", SENSOR_OUT)
         self._joints_out = self.create_publisher(JointState, "joint_states", SENSOR_OUT)
         self._entities_out = self.create_publisher(Entities, "entities", SENSOR_OUT)
-        self._image_out, self._info_out, camera_pose = None, None, {}
+        self._image_out, self._info_out, self._depth_out, camera_pose = None, None, None, {}
         for camera in self._robot.cameras[:1]:  # the world has one camera
             self._image_out = self.create_publisher(Image, camera.image_topic, SENSOR_OUT)
             self._info_out = self.create_publisher(CameraInfo, camera.info_topic, SENSOR_OUT)
+            if camera.depth_topic:
+                self._depth_out = self.create_publisher(Image, camera.depth_topic, SENSOR_OUT)
             self._optical_frame = f"{camera.name}_color_optical_frame"
             camera_pose = {camera.name: self._simulation.camera.pose}  # as calibration tells of a real one
         self._header = Header(frame_id=self._robot.base_frame)
@@ -198,13 +201,17 @@ class SimulatorNode(Node):
                 self.get_logger().warning(str(camera.error))
                 self._camera_warned = True
             return
-        message = to_image_msg(image, stamp, self._optical_frame)
+        message = to_image(image, "rgb8", Header(stamp=to_time(stamp), frame_id=self._optical_frame))
         info = CameraInfo(header=message.header, height=message.height, width=message.width)
         info.distortion_model, info.d, info.k = "plumb_bob", [0.0] * 5, camera.k
         info.r = np.eye(3).flatten()
         info.p = np.column_stack([camera.k.reshape(3, 3), np.zeros(3)]).flatten()
         self._info_out.publish(info)
         self._image_out.publish(message)
+        if self._depth_out is not None and (self._config.lock_step or self._depth_out.get_subscription_count()):
+            depth = camera.render_depth(data)
+            if depth is not None:
+                self._depth_out.publish(to_image(depth, "16UC1", message.header))
 
     def _alive(self, run: Callable[[], None]) -> None:
         """``run``, whose last message may come too late for a node that is shutting down."""
