@@ -151,6 +151,17 @@ def test_what_is_logged_tells_how_guidance_does():
     assert logged["train/soft_q"] == pytest.approx(value, abs=0.3)
 
 
+@pytest.mark.parametrize("update", ["autograd", "fast"])
+def test_guidance_is_looked_at_once_a_call_of_train(update, monkeypatch):
+    model = make(Scripted(), trigger=[30], update=update).learn(60, log_interval=None)
+    looked, advantage = [], model.advantage
+    monkeypatch.setattr(model, "advantage", lambda *of: looked.append(model._n_updates) or advantage(*of))
+    start = model._n_updates
+    for _ in range(10):
+        model.train(20, 16)
+    assert [n - start for n in looked] in ([20, 80, 140], [40, 100, 160])
+
+
 def test_a_plan_labels_the_replay_batch():
     model = make(Scripted(plan=Plan((Phase("target"),))), trigger=[30]).learn(60)
     batch = model.sample_batch(16)

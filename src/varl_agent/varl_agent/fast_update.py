@@ -108,6 +108,7 @@ class FastUpdate:
         self._plain = type(actor.features_extractor) is FlattenExtractor and (
             isinstance(space, spaces.Box) and space.dtype == np.float32 and len(space.shape) == 1
         )
+        self._max_norm: float | None = getattr(model, "max_grad_norm", None)
         self._inputs: dict[tuple[int, int, bool], Inputs] = {}
         self._prepare()
 
@@ -218,19 +219,19 @@ class FastUpdate:
         log_alpha = None if self._temperature is None else self._temperature.value[0].item()
         alpha = self.model.ent_coef_tensor.item() if log_alpha is None else math.exp(log_alpha)
         critic_loss, log_pi = work.critics_step(alpha)
-        self._critic.step()
+        self._critic.step(self._max_norm)
         alpha_loss = 0.0
         if self._temperature is not None and log_alpha is not None:
             surplus = log_pi + self.model.target_entropy
             alpha_loss = -log_alpha * surplus
             self._temperature.gradient[0] = -surplus
-            self._temperature.step()
+            self._temperature.step(self._max_norm)
         advised: tuple[th.Tensor, ...] = ()
         if guidance is not None:
             mean, std = (th.from_numpy(part[inputs.advised]) for part in (work.mean, work.std))
             advised = (mean, std, self._gates(mean, std, inputs, guidance))
         q = work.actor_step(alpha, np.ascontiguousarray(advised[2].numpy()) if advised else None)
-        self._actor.step()
+        self._actor.step(self._max_norm)
         return ((alpha * log_pi - q, critic_loss, alpha, alpha_loss), *advised)
 
 

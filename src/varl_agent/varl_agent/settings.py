@@ -29,6 +29,7 @@ class SacSettings(Config):
     net_arch: list[PositiveInt] = Field(description="hidden units per layer of actor and critics", min_length=1)
     layer_norm: bool = Field(description="LayerNorm in the critics")
     utd: PositiveFloat = Field(description="updates per environment step")
+    max_grad_norm: NonNegativeFloat = Field(description="norm to which each gradient is clipped; 0: never")
     backlog: PositiveInt = Field(description="real time: updates that learning may lag before the arm waits at rest")
     update: Literal["auto", "autograd", "fast"] = Field(description="how updates are computed")
     device: str = Field(description="where: cpu, cuda or auto")
@@ -96,6 +97,7 @@ def make_model(
         learning_starts=sac.learning_starts,
         ent_coef=sac.ent_coef if "auto" in sac.ent_coef else float(sac.ent_coef),
         policy_kwargs={"net_arch": list(sac.net_arch), "layer_norm": sac.layer_norm},
+        max_grad_norm=sac.max_grad_norm or None,
         update=sac.update,
         device=sac.device,
         seed=settings.seed,

@@ -57,6 +57,8 @@ class VARL(AdvisedSAC):
         gate, gate_threshold: where advice still pulls (:mod:`varl_agent.gates`).
         guidance_weight: lambda.
         guidance_batch_size: states of G in a gradient step; a plan labels the whole replay batch.
+        max_grad_norm: to which each optimizer's gradient (actor, critics, temperature) is scaled down before its step
+            where its 2-norm over all parameters is larger (``torch.nn.utils.clip_grad_norm_``); None: never.
         update: "autograd" (this file), "fast" (:mod:`varl_agent.fast_update`), "auto": fast where it can be.
 
     The fast update is ``fast_update.FastUpdate(model)``, which raises VarlError where the setting is not its own, with
@@ -80,20 +82,25 @@ class VARL(AdvisedSAC):
         gate_threshold: float | None = None,
         guidance_weight: float = 10.0,
         guidance_batch_size: int = 64,
+        max_grad_norm: float | None = None,
         update: str = "auto",
         **kwargs: Any,
     ) -> None:
         if update not in UPDATES:
             raise VarlError(f"unknown update {update!r}; {did_you_mean(update, list(UPDATES))}")
+        if max_grad_norm is not None and not max_grad_norm > 0:
+            raise VarlError(f"max_grad_norm is {max_grad_norm}, expected a positive number, or None for no clipping")
         self.gate = make_gate(gate, gate_threshold)
         self.guidance_weight = guidance_weight
         self.guidance_batch_size = guidance_batch_size
+        self.max_grad_norm = max_grad_norm
         self.update = update
         super().__init__(policy, env, *args, **kwargs)
 
     def _setup_model(self) -> None:
         super()._setup_model()
         self.guidance_metrics: dict[str, float] = {}
+        self._looked_at = 0  # the update of these
         self._fast_update: Any = None
 
     def _excluded_save_params(self) -> list[str]:
@@ -132,7 +139,7 @@ class VARL(AdvisedSAC):
             if self.ent_coef_optimizer is not None and self.log_ent_coef is not None:
                 alpha = th.exp(self.log_ent_coef.detach())
                 alpha_loss = -(self.log_ent_coef * (log_prob + float(self.target_entropy)).detach()).mean()
-                _step(self.ent_coef_optimizer, alpha_loss)
+                self._step(self.ent_coef_optimizer, alpha_loss)
                 losses["ent_coef_loss"].append(alpha_loss.item())
             else:
                 alpha = self.ent_coef_tensor
@@ -146,7 +153,7 @@ class VARL(AdvisedSAC):
                 target_q = batch.rewards + (1 - batch.dones) * discount * soft_value
             critic_loss = 0.5 * sum(F.mse_loss(q, target_q) for q in self.critic(batch.observations, batch.actions))
             assert isinstance(critic_loss, th.Tensor)
-            _step(self.critic.optimizer, critic_loss)
+            self._step(self.critic.optimizer, critic_loss)
             losses["critic_loss"].append(critic_loss.item())
 
             # Actor: SAC's objective, and the pull of the advice.
@@ -156,7 +163,7 @@ class VARL(AdvisedSAC):
             guidance = self.guidance_batch(batch.observations)
             if guidance is not None:
                 actor_loss = actor_loss + self._guidance_loss(guidance)
-            _step(self.actor.optimizer, actor_loss)
+            self._step(self.actor.optimizer, actor_loss)
 
             # Targets.
             if gradient_step % self.target_update_interval == 0:
@@ -165,6 +172,13 @@ class VARL(AdvisedSAC):
 
         self._n_updates += gradient_steps
         self.record_training({name: float(np.mean(values)) for name, values in losses.items() if values})
+
+    def _step(self, optimizer: th.optim.Optimizer, loss: th.Tensor) -> None:
+        optimizer.zero_grad()
+        loss.backward()
+        if self.max_grad_norm is not None:
+            th.nn.utils.clip_grad_norm_((p for g in optimizer.param_groups for p in g["params"]), self.max_grad_norm)
+        optimizer.step()
 
     def _guidance_loss(self, guidance: GuidanceBatch) -> th.Tensor:
         """weight * E_G[ sum_j gate_j * -log pi_j(a_adv|s) ]."""
@@ -200,11 +214,12 @@ class VARL(AdvisedSAC):
         return advised - greedy
 
     def metrics_due(self) -> bool:
-        """Whether the present update is one at which guidance is looked at closely."""
-        return self._n_updates % METRICS_EVERY == 0 or not self.guidance_metrics
+        """Whether the present update is one at which guidance is looked at closely: at most one a ``train``."""
+        return self._n_updates >= self._looked_at + METRICS_EVERY or not self.guidance_metrics
 
     def note_guidance(self, guidance: GuidanceBatch, mean: th.Tensor, opened: th.Tensor, bc_loss: float) -> None:
         """Keep what guidance does now in ``guidance_metrics``, for the log and the learner's status."""
+        self._looked_at = self._n_updates
         axes = {f"gate_open_axis_{j}": share for j, share in enumerate(opened.mean(dim=0).tolist())}
         self.guidance_metrics = {
             "gate_open": opened.amax(dim=1).mean().item(),
@@ -262,9 +277,3 @@ class VARL(AdvisedSAC):
                 self._fast_update = False
                 return None
         return self._fast_update
-
-
-def _step(optimizer: th.optim.Optimizer, loss: th.Tensor) -> None:
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
