@@ -22,7 +22,7 @@ STEPS = 300
 def train(make_training: Callable[..., Training], env_type: Any, path: Path) -> None:
     training = make_training(env_type, path, steps=STEPS)
     if checkpoint.list_checkpoints(training.folder.checkpoints):
-        training.resume()
+        training.resume(*checkpoint.load_newest(training.folder.checkpoints, training.identity))
     training.run()
     training.close()
 

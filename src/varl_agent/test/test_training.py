@@ -25,6 +25,10 @@ def trees_equal(a: Any, b: Any) -> bool:
     return bool(np.array_equal(np.asarray(a), np.asarray(b)))
 
 
+def resume(training: Training) -> str:
+    return training.resume(*checkpoint.load_newest(training.folder.checkpoints, training.identity))
+
+
 def last_checkpoint(training: Training) -> dict[str, Any]:
     _, state = checkpoint.load(checkpoint.list_checkpoints(training.folder.checkpoints)[-1])
     del state["record"]["wall_s"]
@@ -70,7 +74,7 @@ def test_a_stopped_and_resumed_run_equals_the_uninterrupted_one(
         part.run()
     part.close()
     rest = make_training(point_reach, tmp_path / "part", arms=arms, update=update)
-    assert f"step {stop_at}" in rest.resume()
+    assert f"step {stop_at}" in resume(rest)
     rest.run()
     assert rest.record.episodes == whole.record.episodes
     assert rest.record.evaluations == whole.record.evaluations
@@ -79,7 +83,7 @@ def test_a_stopped_and_resumed_run_equals_the_uninterrupted_one(
 
 def test_resume_without_a_checkpoint_is_refused(make_training: Make, point_reach: Any, tmp_path: Path) -> None:
     with pytest.raises(VarlError, match=r"no checkpoint in .*train first"):
-        make_training(point_reach, tmp_path).resume()
+        resume(make_training(point_reach, tmp_path))
 
 
 def test_the_environment_failing_leaves_a_checkpoint(make_training: Make, point_reach: Any, tmp_path: Path) -> None:
@@ -129,7 +133,7 @@ def test_a_real_arm_keeps_what_it_did(make_training: Make, point_reach: Any, tmp
         replay.add(zero, zero, np.zeros((1, 2), np.float32), np.zeros(1), np.zeros(1), [{}])
     first.close()
     second = make_training(point_reach, tmp_path, steps=200, beside=True)
-    second.resume()
+    resume(second)
     assert second.model.num_timesteps == 107
     assert second.env.episodes[0] == first.env.episodes[0] + 1  # nothing is repeated
     second.run()

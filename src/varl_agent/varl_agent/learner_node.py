@@ -121,8 +121,8 @@ def _train(node: LearnerNode) -> None:
     lock_step = description.lock_step
     advisor = _advisor(node, description)
     identity = describe(description)
-    if settings.resume:
-        checkpoint.load_newest(folder.checkpoints, identity)  # refuses another task's run before its replay is opened
+    # Another task's run is refused here, before its replay is opened.
+    newest = checkpoint.load_newest(folder.checkpoints, identity) if settings.resume else None
     env = _environment(node, robot)
     model = make_model(settings, env, advisor, lock_step, folder.replay)
     training = Training(
@@ -142,8 +142,8 @@ def _train(node: LearnerNode) -> None:
         control,
         node.show,
     )
-    if settings.resume:
-        node.display.say(training.resume())
+    if newest is not None:
+        node.display.say(training.resume(*newest))
     folder.write_config({"learner": settings.model_dump(), "env": _plain(description), "versions": _versions()})
     folder.point_latest()
     node.display.say(f"learns {description.task} with {description.robot} on {description.backend}: {folder.path}")

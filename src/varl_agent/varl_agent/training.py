@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,13 +77,12 @@ class Training:
         self._saved_at = self._evaluated_at = self._logged = 0
         self._resumed = False
 
-    def resume(self) -> str:
-        """Go on from the folder's newest checkpoint; says where that is.
+    def resume(self, path: Path, state: dict[str, Any]) -> str:
+        """Go on from a checkpoint, as ``checkpoint.load_newest`` gives it; says where that is.
 
         Raises:
-            VarlError: there is none, or it is of another task, robot or version. Never a fresh policy.
+            VarlError: it does not fit the model. Never a fresh policy.
         """
-        path, state = checkpoint.load_newest(self.folder.checkpoints, self.identity)
         try:
             restore_model(self.model, state["model"])
         except (KeyError, RuntimeError, ValueError) as error:
