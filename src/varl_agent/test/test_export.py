@@ -54,15 +54,60 @@ def test_what_was_exported_comes_back(tmp_path: Path, space: spaces.Space) -> No
     assert (again["tag"] == Tag.DEMONSTRATION).all()
 
 
-def test_the_dataset_is_minaris(tmp_path: Path) -> None:
-    minari = pytest.importorskip("minari")
-    export_minari(filled(tmp_path / "replay", SEEN), tmp_path / "dataset")
-    dataset = minari.MinariDataset(tmp_path / "dataset")
-    assert dataset.total_steps == 22
+def test_minari_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    minari = pytest.importorskip("minari", reason="pip install 'minari[hdf5]' pillow to test against its own reader")
+    export_minari(filled(tmp_path / "replay", SEEN), tmp_path / "varl/replay-v0/data")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    dataset = minari.load_dataset("varl/replay-v0")
+    assert (dataset.total_episodes, dataset.total_steps) == (6, 22)
+    assert (dataset.observation_space, dataset.action_space) == (SEEN, ACTIONS)
     episode = dataset[1]
     assert episode.observations["camera"].shape == (5, 4, 5, 3)
     assert episode.truncations.tolist() == [False] * 4
     assert episode.terminations.tolist() == [False, False, False, True]
+    assert dataset.filter_episodes(lambda episode: episode.terminations[-1]).total_episodes == 2
+
+
+def test_what_minari_writes_can_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    minari = pytest.importorskip("minari", reason="pip install 'minari[hdf5]' pillow to test against its own writer")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    rng = np.random.default_rng(0)
+    episodes = [
+        minari.data_collector.EpisodeBuffer(
+            observations=list(rng.uniform(-1, 1, (5, 3)).astype(np.float32)),
+            actions=list(rng.uniform(-1, 1, (4, 2)).astype(np.float32)),
+            rewards=[0.0, 0.0, 0.0, 1.0],
+            terminations=[False, False, False, number == 0],
+            truncations=[False, False, False, number == 1],
+        )
+        for number in range(2)
+    ]
+    spaces_of = {"observation_space": STATE, "action_space": ACTIONS}
+    minari.create_dataset_from_buffers("demos/arm-v0", episodes, data_format="hdf5", **spaces_of)
+    buffer = PersistentReplayBuffer(100, STATE, ACTIONS, device="cpu", folder=tmp_path / "replay")
+    assert import_minari(tmp_path / "demos/arm-v0/data", buffer) == 8
+    rows = buffer.store.take(np.arange(8))
+    assert rows["done"].tolist() == [0, 0, 0, 1] * 2
+    assert rows["timeout"][[3, 7]].tolist() == [0, 1]
+    assert np.array_equal(rows["next_observation"][:4], np.stack(episodes[0].observations[1:]))
+
+
+def test_the_layout_is_the_documented_one(tmp_path: Path) -> None:
+    """https://minari.farama.org/content/dataset_standards/, for a machine without Minari."""
+    export_minari(filled(tmp_path / "replay", SEEN), tmp_path / "dataset")
+    metadata = json.loads((tmp_path / "dataset/metadata.json").read_text())
+    assert (metadata["total_episodes"], metadata["total_steps"], metadata["data_format"]) == (6, 22, "hdf5")
+    space = json.loads(metadata["observation_space"])
+    assert (space["type"], space["subspaces"]["state"]["shape"]) == ("Dict", [3])
+    with h5py.File(tmp_path / "dataset/main_data.hdf5") as file:
+        assert sorted(file) == [f"episode_{i}" for i in range(6)]
+        episode = file["episode_1"]
+        assert dict(episode.attrs) == {"id": 1, "total_steps": 4}
+        assert episode["observations/camera"].shape == (5, 4, 5, 3)
+        assert episode["observations/camera"].dtype == np.uint8
+        for name in ("actions", "rewards", "terminations", "truncations"):
+            assert len(episode[name]) == 4
+        assert (episode["terminations"].dtype, episode["rewards"].dtype) == (np.bool_, np.float32)
 
 
 def test_what_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
