@@ -141,9 +141,10 @@ class ParallelEnv(VecEnv):
 
     def _advance(self, index: int, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         result = self.envs[index].step(action)
-        self.actions[index].append(np.array(action, np.float32))
-        self.returns[index] += float(result[1])
         observation, reward, terminated, truncated, info = result
+        taken = info["executed_action"] if info.get("intervened") else action  # what leads here once more
+        self.actions[index].append(np.array(taken, np.float32))
+        self.returns[index] += float(reward)
         return observation, float(reward), terminated, truncated, info
 
     def _move(self, index: int) -> StepResult:

@@ -23,7 +23,8 @@ class PersistentReplayBuffer(ReplayBuffer):
     """A replay buffer on disk. Sampling draws from numpy's global generator exactly as Stable-Baselines3's does.
 
     Observations are a Box of numbers, or a Dict of such and of uint8 images; numbers are kept as float32.
-    ``info["tag"]`` (:class:`Tag`) says who acted in a transition, by default the policy.
+    ``info["tag"]`` (:class:`Tag`) says who acted in a transition; by default the policy, or a person where
+    ``info["intervened"]``.
 
     Args:
         folder: where the store is, or is to be; rows in it are there at once.
@@ -98,7 +99,7 @@ class PersistentReplayBuffer(ReplayBuffer):
         row["action"] = np.reshape(action, (self.n_envs, self.action_dim))
         row["reward"], row["done"] = reward, done
         row["timeout"] = [self.handle_timeout_termination and info.get("TimeLimit.truncated", False) for info in infos]
-        row["tag"] = [info.get("tag", Tag.POLICY) for info in infos]
+        row["tag"] = [info.get("tag", Tag.HUMAN if info.get("intervened") else Tag.POLICY) for info in infos]
         self.store.append(row, {key: (before[key], after[key]) for key in self._images})
         self._follow()
 

@@ -35,12 +35,13 @@ def test_scenes_are_within_their_ranges_and_reproducible(name: str) -> None:
 
 def test_sparse_is_one_on_success_and_else_nothing() -> None:
     reach = load_task(config_file("tasks", "reach"))
-    assert [reach.reward(situation(tool=d), dense=False) for d in (0.02, 0.03, 0.5)] == [1.0, 0.0, 0.0]
+    assert [reach.is_success(situation(tool=d)) for d in (0.02, 0.03, 0.5)] == [True, False, False]
+    assert [reach.reward(situation(tool=0.5), success, dense=False) for success in (True, False)] == [1.0, 0.0]
 
 
 def test_dense_grows_towards_success() -> None:
     push = load_task(config_file("tasks", "push"))
-    rewards = [push.reward(situation(tool=0.1, block=d), dense=True) for d in (0.5, 0.2, 0.0)]
+    rewards = [push.reward(situation(tool=0.1, block=d), d == 0.0, dense=True) for d in (0.5, 0.2, 0.0)]
     assert rewards == sorted(rewards)
 
 

@@ -73,11 +73,21 @@ class EnvCore:
         self._state: ArmState | None = None  # None: no episode is running
         self._target = np.zeros(3)
         self._steps = 0
+        self._praised = False
 
     @property
     def target(self) -> Array:
         """(3,) m: where the task wants the tool or what it moves."""
         return self._target
+
+    @property
+    def person_judges(self) -> bool:
+        """Whether it is for a person to say that the task is solved: :meth:`praise`."""
+        return bool(self._task.config.judge == "person")
+
+    def praise(self) -> None:
+        """A person says that the task is solved: the step that runs, or the next one, ends the episode so."""
+        self._praised = True
 
     @cached_property
     def description(self) -> EnvDescription:
@@ -91,7 +101,7 @@ class EnvCore:
             ArmError: the arm did not come to its start.
             Stopped: the safety stop is latched.
         """
-        self._state = None
+        self._state, self._praised = None, False
         self.safety.check()
         if seed is not None:
             self._rng = np.random.default_rng(seed)
@@ -123,7 +133,7 @@ class EnvCore:
             raise
         state = self._arm.move(command.joints, command.gripper, capture)
         situation = self._situation(state)
-        success = self._task.is_success(situation)
+        success = self._praised if self.person_judges else self._task.is_success(situation)
         self._steps += 1
         truncated = not success and self._steps >= self._task.config.max_episode_steps
         observation = self._observe(state, situation, capture)
@@ -131,7 +141,7 @@ class EnvCore:
             self._state = state
         return StepResult(
             observation=observation,
-            reward=self._task.reward(situation, self._dense),
+            reward=self._task.reward(situation, success, self._dense),
             terminated=success,
             truncated=truncated,
             is_success=success,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 from geometry_msgs.msg import Point
+from pydantic import NonNegativeInt
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from sensor_msgs.msg import Joy
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from varl_common.config import Config
@@ -23,6 +27,7 @@ from varl_robot_env.convert import to_description_msg, to_observation_msg
 from varl_robot_env.driver_arm import DriverArm
 from varl_robot_env.env_core import EnvCore, NeedsReset, Observation, StepResult
 from varl_robot_env.hot_loop import HotLoop, spin_hot
+from varl_robot_env.joystick import Joystick, JoystickConfig
 from varl_robot_env.robot import RobotConfig
 from varl_robot_env.robot_description import with_description
 from varl_robot_env.ros_arm import RosArm
@@ -47,6 +52,10 @@ class EnvParameters(Config):
     reward: Literal["sparse", "dense"] = "sparse"
     autostart: bool = True
     """Configure and activate on start, without a lifecycle manager."""
+    max_episode_steps: NonNegativeInt = 0
+    """Steps after which an episode is truncated, in place of the task's; 0: the task's."""
+    joystick: JoystickConfig | None = None
+    """With what a person takes the arm over; None: nobody can."""
 
 
 class EnvNode(LifecycleNode):
@@ -55,6 +64,9 @@ class EnvNode(LifecycleNode):
     One thread has what an agent calls and, while that waits, the arm's topics and the safety stop (``~/stop``,
     ``~/rearm``, and ``~/estop``, a Bool that any node or person may publish). Another has the lifecycle and the
     parameters. ``~/status`` tells what each step did.
+
+    While a person holds the arm by a joystick, their actions replace the policy's, on the same way through the safety
+    filter. ``~/success``, or the joystick's button, ends an episode of a task that a person judges.
     """
 
     def __init__(self) -> None:
@@ -62,7 +74,8 @@ class EnvNode(LifecycleNode):
         self._config = parameters = declare_parameters(self, EnvParameters)
         self._agent_group, self._arm_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         robot = RobotConfig.from_yaml(parameters.robot_file)
-        task = load_task(parameters.task_file)
+        longer = {"max_episode_steps": parameters.max_episode_steps} if parameters.max_episode_steps else {}
+        task = load_task(parameters.task_file, **longer)
         self._driver: DriverArm | None = None
         if parameters.backend == "mujoco":
             self._arm: RosArm | DriverArm = RosArm(self, robot, self._arm_group, task.sees_block)
@@ -77,6 +90,9 @@ class EnvNode(LifecycleNode):
         self._estop = False
         self._status = self.create_publisher(EnvStatus, "~/status", LATCHED)
         self.create_subscription(Bool, "~/estop", self._on_estop, LATCHED, callback_group=self._arm_group)
+        self._joystick = Joystick(parameters.joystick, self._core.safety.size) if parameters.joystick else None
+        if parameters.joystick:
+            self.create_subscription(Joy, parameters.joystick.topic, self._on_joy, 10, callback_group=self._arm_group)
         self._active = False
         self._missing: str | None = "the robot's state has not been asked for yet"
         self.create_service(Step, "~/step", self._step, callback_group=self._agent_group)
@@ -84,6 +100,7 @@ class EnvNode(LifecycleNode):
         self.create_service(DescribeEnv, "~/describe", self._describe, callback_group=self._agent_group)
         self.create_service(Trigger, "~/stop", self._stop, callback_group=self._arm_group)
         self.create_service(Trigger, "~/rearm", self._rearm, callback_group=self._arm_group)
+        self.create_service(Trigger, "~/success", self._success, callback_group=self._arm_group)
         if parameters.autostart:
             self.trigger_configure()
             self.trigger_activate()
@@ -119,8 +136,9 @@ class EnvNode(LifecycleNode):
     def _step(self, request: Step.Request, response: Step.Response) -> Step.Response:
         if self._refused(response):
             return response
+        action, intervened = self._whose(request.action)
         try:
-            result = self._core.step(request.action, request.capture)
+            result = self._core.step(action, request.capture)
         except tuple(_STATUS) as error:
             return self._failed(response, error)
         response.observation = to_observation_msg(result.observation, self._core.description.base_frame)
@@ -130,7 +148,38 @@ class EnvNode(LifecycleNode):
         response.executed_action = result.executed_action.tolist()
         response.interventions = list(result.interventions)
         self._counts.update(result.interventions)
-        self._tell(result.observation, request.action, result)
+        response.source = Step.Response.HUMAN if intervened else Step.Response.POLICY
+        self._tell(result.observation, action, result, intervened)
+        return response
+
+    def _whose(self, asked: Sequence[float]) -> tuple[Sequence[float], bool]:
+        """The action to take, and whether it is a person's."""
+        joystick = self._joystick
+        if joystick is None:
+            return asked, False
+        if joystick.silent(time.monotonic()):
+            self._trip("the joystick fell silent while a person held the arm; look what became of it")
+        return joystick.action(asked), joystick.held
+
+    def _on_joy(self, message: Joy) -> None:
+        assert self._joystick
+        try:
+            praises = self._joystick.hear(message.axes, message.buttons, time.monotonic())
+        except ValueError as error:
+            self.get_logger().error(str(error), throttle_duration_sec=5.0)
+            return
+        if praises and self._core.person_judges:
+            self._core.praise()
+
+    def _success(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._core.person_judges
+        response.message = "the episode ends with success"
+        if self._core.person_judges:
+            self._core.praise()
+        else:
+            response.message = (
+                "geometry judges this task; for a person to, write judge: person in its file"
+            )
         return response
 
     def _stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -168,7 +217,13 @@ class EnvNode(LifecycleNode):
             self._driver.halt()
         self._tell()
 
-    def _tell(self, observation: Observation | None = None, action: Any = (), result: StepResult | None = None) -> None:
+    def _tell(
+        self,
+        observation: Observation | None = None,
+        action: Any = (),
+        result: StepResult | None = None,
+        intervened: bool = False,
+    ) -> None:
         """Publish the status; of a step only where somebody listens: it is on the way of every action."""
         stop = self._core.safety.stopped
         if observation is not None and not self._status.get_subscription_count():
@@ -184,6 +239,7 @@ class EnvNode(LifecycleNode):
         if result is not None:
             status.action, status.executed_action = action, result.executed_action.tolist()
             status.interventions, status.is_success = list(result.interventions), result.is_success
+            status.intervened = intervened
         self._status.publish(status)
 
     def _not_ready(self) -> str:

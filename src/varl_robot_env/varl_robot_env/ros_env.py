@@ -41,7 +41,8 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
     """Client of an env node.
 
     It works in the calling thread alone and needs nobody to spin ``node``. ``info`` holds ``is_success``,
-    ``executed_action``, ``interventions`` and, where ``capture`` is set, ``frames``.
+    ``executed_action``, ``interventions``, ``intervened`` (by a person, whose action it was) and, where ``capture`` is
+    set, ``frames``.
 
     Attributes:
         description: names, units and bounds of everything that goes in and out, as the env node says.
@@ -109,6 +110,7 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
             "is_success": response.is_success,
             "executed_action": np.array(response.executed_action, dtype=np.float32),
             "interventions": tuple(response.interventions),
+            "intervened": response.source == Step.Response.HUMAN,
         }
         info |= self._frames(observation)
         return observation.state, response.reward, response.terminated, response.truncated, info
@@ -139,6 +141,7 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
             "is_success": False,
             "executed_action": np.zeros(len(self.description.action_names), dtype=np.float32),
             "interventions": ("stopped",),
+            "intervened": False,
             "stopped": response.message,
         }
         return self._state, 0.0, False, True, info | ({"frames": []} if self.capture else {})

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import PositiveFloat, PositiveInt, model_validator
@@ -35,6 +35,8 @@ class TaskConfig(Config):
     target_high: Vector3
     start_distance: PositiveFloat
     """Least distance at the start between what is moved and where it is to go, m."""
+    judge: Literal["geometry", "person"] = "geometry"
+    """Who says that it is solved: where things are, or a person by a button or service."""
 
     @model_validator(mode="after")
     def _box_is_a_box(self) -> Self:
@@ -115,16 +117,15 @@ class Task(ABC, Generic[ConfigT]):
 
     @abstractmethod
     def is_success(self, situation: Situation) -> bool:
-        """Whether the task is solved."""
+        """Whether the task is solved, by geometry."""
 
     @abstractmethod
     def distance(self, situation: Situation) -> float:
         """How far from solved, m: the dense reward's negative."""
 
-    def reward(self, situation: Situation, dense: bool) -> float:
+    def reward(self, situation: Situation, success: bool, dense: bool) -> float:
         """Sparse: 1 on success, else 0. Dense, for comparison only: less the distance, and 1 more on success."""
-        sparse = float(self.is_success(situation))
-        return sparse - self.distance(situation) if dense else sparse
+        return float(success) - self.distance(situation) if dense else float(success)
 
     def _draw_target(self, rng: np.random.Generator, start: Array) -> Array:
         low, high = np.array(self.config.target_low), np.array(self.config.target_high)
@@ -187,13 +188,13 @@ class Lift(Task[LiftConfig]):
 TASKS: Mapping[str, type[Task[Any]]] = {"reach": Reach, "push": Push, "lift": Lift}
 
 
-def load_task(path: str | Path) -> Task[Any]:
-    """The task that a file in config/tasks describes.
+def load_task(path: str | Path, **overrides: Any) -> Task[Any]:
+    """The task that a file in config/tasks describes; ``overrides`` replace its fields.
 
     Raises:
         VarlError: the file is missing, its task is unknown, or a field is wrong.
     """
-    values = load_yaml(path)
+    values = load_yaml(path) | overrides
     name = str(values.get("task"))
     if name not in TASKS:
         raise VarlError(f"{path}: unknown task {name!r}; {did_you_mean(name, list(TASKS))}")

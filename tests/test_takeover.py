@@ -1,0 +1,185 @@
+"""A person takes the arm over, in simulation and on the stand-in for a real one; what they did is kept and tagged."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+import yaml
+from sensor_msgs.msg import Joy
+from std_srvs.srv import Trigger
+from varl_agent.replay_store import ReplayStore, Tag
+from varl_common.config import load_yaml
+from varl_robot_env.ros_env import EnvUnavailable, RosEnv
+
+ROOT = Path(__file__).parents[1]
+CONFIG = ROOT / "config"
+JOYSTICK = "joystick/gamepad.yaml"
+BUTTONS = load_yaml(CONFIG / JOYSTICK)["/**/env"]["ros__parameters"]["joystick"]
+EVERY = 0.03  # s between two messages of the joystick
+POLICY = np.array([0.5, 0.0, 0.0], np.float32)
+
+
+class Hand:
+    """A person at a gamepad: repeats what it holds until it lets go."""
+
+    def __init__(self) -> None:
+        self._publisher = rclpy.create_node("hand").create_publisher(Joy, BUTTONS["topic"], 10)
+        self._message: Joy | None = None
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._repeat)
+        self._thread.start()
+
+    def hold(
+        self, ahead: float = 0.0, left: float = 0.0, up: float = 0.0, buttons: tuple[str, ...] = ("deadman",)
+    ) -> None:
+        """Push the sticks and press ``buttons`` from now on."""
+        down = [BUTTONS[name] for name in buttons]
+        self._message = Joy(axes=[left, ahead, 0.0, up, 0.0, 0.0], buttons=[int(i in down) for i in range(16)])
+
+    def let_go(self) -> None:
+        self.hold(buttons=())
+
+    def unplug(self) -> None:
+        self._message = None
+
+    def close(self) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _repeat(self) -> None:
+        while not self._end.wait(EVERY):
+            if (message := self._message) is not None:
+                self._publisher.publish(message)
+
+
+@pytest.fixture
+def hand(ros: int) -> Iterator[Hand]:
+    hand = Hand()
+    yield hand
+    hand.close()
+
+
+def step_until(
+    env: RosEnv, condition: Callable[[dict[str, Any]], object], action: np.ndarray = POLICY
+) -> dict[str, Any]:
+    """Step, with resets, until the info of a step fits; that info."""
+    for _ in range(2000):
+        _, _, terminated, truncated, info = env.step(action)
+        if condition(info):
+            return info
+        if terminated or truncated:
+            env.reset()
+    pytest.fail("did not happen in 2000 steps")
+
+
+def call(node: rclpy.node.Node, service: str) -> Trigger.Response:
+    client = node.create_client(Trigger, service)
+    assert client.wait_for_service(10.0)
+    future = client.call_async(Trigger.Request())
+    rclpy.spin_until_future_complete(node, future, timeout_sec=10.0)
+    return future.result()
+
+
+def simulated(processes: Any, task_file: Path) -> RosEnv:
+    robot_file = CONFIG / "robots/varl_arm.yaml"
+    processes.node("varl_robot_env", "simulator", ("simulator.yaml",), robot_file=robot_file, lock_step=True)
+    processes.node("varl_robot_env", "env", (JOYSTICK,), robot_file=robot_file, task_file=task_file)
+    return RosEnv(rclpy.create_node("tester"))
+
+
+def test_whoever_holds_the_arm_moves_it_through_the_same_filter(processes: Any, hand: Hand) -> None:
+    env = simulated(processes, CONFIG / "tasks/reach.yaml")
+    env.reset(seed=0)
+    info = env.step(POLICY)[4]
+    assert not info["intervened"]
+    np.testing.assert_array_equal(info["executed_action"], POLICY)
+
+    hand.hold(left=1.0)
+    info = step_until(env, lambda info: info["intervened"])
+    np.testing.assert_allclose(info["executed_action"], [0.0, 1.0, 0.0], atol=1e-6)
+    info = step_until(env, lambda info: "workspace" in info["interventions"])
+    assert info["intervened"], "a person is held back at the box's wall as the policy is"
+
+    hand.let_go()
+    info = step_until(env, lambda info: not info["intervened"])
+    np.testing.assert_allclose(info["executed_action"], POLICY, atol=0.01)
+
+    hand.hold(up=0.5)
+    step_until(env, lambda info: info["intervened"])
+    hand.unplug()
+    with pytest.raises(EnvUnavailable, match="joystick fell silent"):
+        step_until(env, lambda info: False)
+    env.close()
+
+
+def test_a_person_says_that_it_is_solved(processes: Any, hand: Hand, tmp_path: Path) -> None:
+    task_file = tmp_path / "reach.yaml"
+    task_file.write_text(yaml.safe_dump(load_yaml(CONFIG / "tasks/reach.yaml") | {"judge": "person"}))
+    env, node = simulated(processes, task_file), rclpy.create_node("judge")
+    env.reset(seed=0)
+    assert env.step(POLICY)[1:3] == (0.0, False)
+    assert call(node, "/env/success").success
+    _, reward, terminated, truncated, info = env.step(POLICY)
+    assert (reward, terminated, truncated, info["is_success"]) == (1.0, True, False, True)
+    env.reset()
+    hand.hold(buttons=("success",))
+    info = step_until(env, lambda info: info["is_success"])
+    assert not info["intervened"], "to judge is not to act"
+    env.close()
+
+
+def test_geometry_judges_where_the_task_says_nothing(processes: Any, ros: int) -> None:
+    env = simulated(processes, CONFIG / "tasks/reach.yaml")
+    env.reset(seed=0)
+    answer = call(rclpy.create_node("judge"), "/env/success")
+    assert not answer.success
+    assert "judge: person" in answer.message
+    assert not env.step(POLICY)[2]
+    env.close()
+
+
+def test_on_an_arm_a_lost_joystick_stops_it_until_a_person_rearms(processes: Any, hand: Hand, tmp_path: Path) -> None:
+    values = load_yaml(CONFIG / "robots/ur5e.yaml")
+    values["safety"]["stale_after"] = 0.4  # patient with a test machine that is busy
+    robot_file = tmp_path / "ur5e.yaml"
+    robot_file.write_text(yaml.safe_dump(values))
+    urdf = ROOT / "src/varl_robot_env/urdf/standin_ur5e.urdf"
+    processes.node("varl_robot_env", "standin_driver", robot_file=robot_file, urdf_file=urdf, rate=250.0)
+    given = {"robot_file": robot_file, "task_file": CONFIG / "tasks/reach.yaml", "backend": "real"}
+    processes.node("varl_robot_env", "env", (JOYSTICK,), **given)
+    env, node = RosEnv(rclpy.create_node("tester")), rclpy.create_node("person")
+    before, _ = env.reset(seed=0)
+    hand.hold(up=1.0)
+    step_until(env, lambda info: info["intervened"], np.zeros(3, np.float32))
+    for _ in range(5):
+        after, *_, info = env.step(np.zeros(3, np.float32))
+        assert info["intervened"]
+    assert after[2] > before[2] + 0.03, "it went up"
+    hand.unplug()
+    info = step_until(env, lambda info: "stopped" in info, np.zeros(3, np.float32))
+    assert "joystick fell silent" in info["stopped"]
+    assert "stopped" in env.step(POLICY)[4]
+    assert call(node, "/env/rearm").success
+    env.reset()
+    info = env.step(POLICY)[4]
+    assert not info["intervened"], "what was held then is not held now"
+    assert "stopped" not in info
+    env.close()
+
+
+def test_what_a_person_did_is_learned_from_and_tagged(processes: Any, hand: Hand, tmp_path: Path) -> None:
+    simulated(processes, CONFIG / "tasks/reach.yaml").close()
+    hand.hold(left=1.0)
+    run = tmp_path / "run"
+    assert processes.learner(run, 150, seed=1).wait(100) == 0
+    store = ReplayStore(run / "replay", writable=False)
+    rows = store.take(np.arange(store.count), 0)
+    human = rows[rows["tag"] == Tag.HUMAN]
+    assert len(human) > 100
+    untouched = human["action"][:, 1] > 0.99  # the others are at the wall of the workspace
+    assert untouched.sum() > 20
+    np.testing.assert_allclose(human["action"][untouched][:, 0], 0.0, atol=0.02)
