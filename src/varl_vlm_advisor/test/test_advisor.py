@@ -186,6 +186,12 @@ def test_the_file_in_config_is_the_default(tmp_path: Any) -> None:
     assert from_file == config_model()().model_dump()
 
 
+def test_off_needs_no_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "advisor.yaml"
+    path.write_text("/**/advisor: {ros__parameters: {cache: {mode: off}}}\n")
+    assert load_config(path).cache.mode == "off"
+
+
 def test_a_file_without_the_section_is_an_error(tmp_path: Any) -> None:
     path = tmp_path / "advisor.yaml"
     path.write_text("advisor: {}\n")

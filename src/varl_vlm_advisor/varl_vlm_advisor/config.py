@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, create_model
+from pydantic import Field, create_model, field_validator
 from varl_common.config import Config, load_yaml
 from varl_common.errors import VarlError
 
@@ -27,6 +27,11 @@ class CacheConfig(Config):
         default="auto", description="record: write only; replay: read only, ask nobody; auto: read, else ask and write"
     )
     folder: str = Field(default="~/.cache/varl/advice", description="where the replies are kept")
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _off(cls, mode: Any) -> Any:
+        return "off" if mode is False else mode  # YAML reads a bare off as false
 
 
 class BudgetConfig(Config):
