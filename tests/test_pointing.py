@@ -26,7 +26,8 @@ def point_at_the_block(server: serving.Server, handler: serving.Handler, call: s
     """Look at the picture that came, as a model would, and point at the middle of what is red."""
     (url,) = (part["image_url"]["url"] for part in call.body["messages"][-1]["content"] if part["type"] == "image_url")
     data = np.frombuffer(base64.b64decode(url.partition(",")[2]), np.uint8)
-    blue, green, red = np.moveaxis(cv2.imdecode(data, cv2.IMREAD_COLOR).astype(int), 2, 0)
+    picture: Any = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    blue, green, red = np.moveaxis(picture.astype(int), 2, 0)
     found, _, _, centres = cv2.connectedComponentsWithStats(((red - green > 80) & (red - blue > 80)).astype(np.uint8))
     assert found == 2, "one red thing"
     answer = {"id": call.asked_id, "reason": "the block", "can_tell": True, "phase": "at", "point": [*centres[1]]}
