@@ -17,6 +17,7 @@ setup(
         "console_scripts": [
             "learner = varl_agent.commands:learner",
             "evaluate = varl_agent.commands:evaluate",
+            "teleop = varl_agent.commands:teleop",
         ]
     },
     zip_safe=True,

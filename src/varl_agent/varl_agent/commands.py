@@ -16,6 +16,11 @@ def evaluate() -> None:
     _run("varl_agent.evaluate_node")
 
 
+def teleop() -> None:
+    """The node ``teleop``."""
+    _run("varl_agent.teleop_node")
+
+
 def _run(module: str) -> None:
     try:
         importlib.import_module(module).main()

@@ -21,6 +21,7 @@ from varl_robot_env.ros_env import RosEnv
 
 from varl_agent import checkpoint
 from varl_agent.control import Control, Interrupts
+from varl_agent.demonstrations import mix_in
 from varl_agent.episodes import EVALUATION_STREAM, Played, play
 from varl_agent.figures import Figures
 from varl_agent.fleet import Fleet
@@ -144,6 +145,9 @@ def _train(node: LearnerNode) -> None:
     )
     if newest is not None:
         node.display.say(training.resume(*newest))
+    elif settings.demonstrations:
+        added = mix_in(model, settings.demonstrations)
+        node.display.say(f"starts with {added} demonstrated transitions of {settings.demonstrations}")
     folder.write_config({"learner": settings.model_dump(), "env": _plain(description), "versions": _versions()})
     folder.point_latest()
     node.display.say(f"learns {description.task} with {description.robot} on {description.backend}: {folder.path}")

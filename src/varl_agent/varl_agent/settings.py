@@ -66,6 +66,7 @@ class LearnerSettings(Config):
     seed: NonNegativeInt = Field(0, description="of networks, exploration and scenes")
     steps: PositiveInt = Field(description="environment steps to train for")
     resume: bool = Field(False, description="go on from run_dir's newest checkpoint")
+    demonstrations: str = Field("", description="folder of a Minari dataset to start the replay with; empty: none")
     advisor: str = Field("none", description="who is asked, as launched; none: nobody")
     envs: list[str] = Field(["env"], description="names of the env nodes, with their namespaces", min_length=1)
     evaluate_every: NonNegativeInt = Field(description="steps between two evaluations; 0: none before the end")
