@@ -1,7 +1,8 @@
 """The core's promise: one answer per state, in order, by the deadline, whatever the request or the backend."""
 
 import asyncio
-import time
+import contextlib
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -47,8 +48,8 @@ def said(question: Question, **words: str) -> Reply:
     return Reply(f'{{"id": {question.id}, "reason": "r", "can_tell": true{fields}}}')
 
 
-def statuses(advisor: Advisor, env: EnvDescription, states: list[State], deadline: float = 5.0) -> list[Status]:
-    answers = advisor.ask(env, states, deadline).result(deadline + 2)
+def statuses(advisor: Advisor, env: EnvDescription, states: list[State], deadline: float = 20.0) -> list[Status]:
+    answers = advisor.ask(env, states, deadline).result(deadline + 20)
     assert [advice.id for advice in answers.advice] == [state.id for state in states]
     return [advice.status for advice in answers.advice]
 
@@ -89,7 +90,7 @@ def test_an_environment_that_makes_no_sense_is_invalid(
 def test_a_deadline_that_is_none_is_invalid(
     advisor: Make, env: EnvDescription, moment: Moment, deadline: float
 ) -> None:
-    answers = advisor().ask(env, [moment()], deadline).result(5)
+    answers = advisor().ask(env, [moment()], deadline).result(20)
     assert answers.advice[0].status == Status.INVALID
 
 
@@ -97,12 +98,12 @@ def test_a_deadline_that_is_none_is_invalid(
 def test_a_deadline_that_has_passed_is_a_timeout(
     advisor: Make, env: EnvDescription, moment: Moment, deadline: float
 ) -> None:
-    answers = advisor().ask(env, [moment()], deadline).result(5)
+    answers = advisor().ask(env, [moment()], deadline).result(20)
     assert answers.advice[0].status == Status.TIMEOUT
 
 
 def test_no_states_are_no_answers(advisor: Make, env: EnvDescription) -> None:
-    assert advisor().ask(env, [], 1.0).result(5).advice == []
+    assert advisor().ask(env, [], 1.0).result(20).advice == []
 
 
 @pytest.mark.parametrize("error", [RuntimeError("bug"), KeyError("x"), MemoryError(), TimeoutError()])
@@ -117,27 +118,25 @@ def test_a_backend_with_a_bug_is_a_status(advisor: Make, env: EnvDescription, mo
 def test_a_backend_that_will_not_be_cancelled_does_not_hold_the_answer(
     advisor: Make, env: EnvDescription, moment: Moment
 ) -> None:
+    released = threading.Event()
+
     async def stubborn() -> Reply:
-        end = time.monotonic() + 1.5
-        while time.monotonic() < end:
-            try:
-                await asyncio.sleep(0.1)
-            except asyncio.CancelledError:
-                continue
+        while not released.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.02)
         raise BackendError(Status.REFUSED, "late")
 
-    start = time.monotonic()
     assert statuses(advisor(Backend(lambda q, s: stubborn())), env, [moment()], 0.5) == [Status.TIMEOUT]
-    assert time.monotonic() - start < 1.0
+    released.set()
 
 
 def test_what_is_there_by_the_deadline_is_kept(advisor: Make, env: EnvDescription, moment: Moment) -> None:
     async def late(question: Question) -> Reply:
-        await asyncio.sleep(10 if question.state.id == 1 else 0)
+        await asyncio.sleep(30 if question.state.id == 1 else 0)
         return said(question)
 
     asked = advisor(Backend(lambda q, s: late(q)))
-    assert statuses(asked, env, [moment(0), moment(1), moment(2)], 0.5) == [Status.OK, Status.TIMEOUT, Status.OK]
+    assert statuses(asked, env, [moment(0), moment(1), moment(2)], 3.0) == [Status.OK, Status.TIMEOUT, Status.OK]
 
 
 def test_votes_go_by_axis_and_their_agreement_is_the_confidence(
@@ -148,7 +147,7 @@ def test_votes_go_by_axis_and_their_agreement_is_the_confidence(
     def act(question: Question, sample: int) -> Reply:
         return said(question, dx=words[sample][0], dy=words[sample][1])
 
-    (advice,) = advisor(Backend(act), votes=4).ask(env, [moment()], 5.0).result(7).advice
+    (advice,) = advisor(Backend(act), votes=4).ask(env, [moment()], 20.0).result(30).advice
     assert advice.action is not None
     assert advice.action.tolist() == [1.0, 0.0, 0.0, 0.0]
     assert advice.confidence == pytest.approx((3 / 4 + 2 / 4 + 1 + 1) / 4)
@@ -158,27 +157,33 @@ def test_a_sample_that_cannot_be_used_agrees_with_none(advisor: Make, env: EnvDe
     def act(question: Question, sample: int) -> Reply:
         return said(question, dx="+large") if sample else Reply("no JSON")
 
-    (advice,) = advisor(Backend(act), votes=4).ask(env, [moment()], 5.0).result(7).advice
+    (advice,) = advisor(Backend(act), votes=4).ask(env, [moment()], 20.0).result(30).advice
     assert advice.status == Status.OK
     assert advice.confidence == pytest.approx(3 / 4)
 
 
-def test_the_executor_of_a_slow_plan_is_free(advisor: Make, env: EnvDescription, moment: Moment) -> None:
-    asked = advisor(Backend(lambda q, s: asyncio.sleep(0.3, Reply("{}"))))
-    start = time.monotonic()
-    pending = [asked.ask(env, [moment(number)], 5.0) for number in range(5)]
-    assert time.monotonic() - start < 0.1
-    assert all(future.result(7).advice[0].status == Status.INVALID for future in pending)
+def test_whoever_asks_does_not_wait_for_the_model(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+    released = threading.Event()
+
+    async def slow() -> Reply:
+        while not released.is_set():
+            await asyncio.sleep(0.02)
+        return Reply("{}")
+
+    asked = advisor(Backend(lambda q, s: slow()))
+    pending = [asked.ask(env, [moment(number)], 60.0) for number in range(5)]
+    assert not any(future.done() for future in pending)
+    released.set()
+    assert all(future.result(60).advice[0].status == Status.INVALID for future in pending)
 
 
-def test_closing_in_the_middle_is_quick(env: EnvDescription, moment: Moment) -> None:
+def test_closing_in_the_middle_ends_the_thread(env: EnvDescription, moment: Moment) -> None:
     backend: Any = Backend(lambda q, s: asyncio.sleep(60))
     asked = Advisor(config_model()(), backend)
     asked.ask(env, [moment()], 60.0)
-    time.sleep(0.1)
-    start = time.monotonic()
+    assert "advisor" in [thread.name for thread in threading.enumerate()]
     asked.close()
-    assert time.monotonic() - start < 1.0
+    assert "advisor" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_the_file_in_config_is_the_default(tmp_path: Any) -> None:

@@ -13,6 +13,7 @@ import pytest
 rclpy = pytest.importorskip("rclpy")
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from rclpy.node import Node  # noqa: E402
+from varl_vlm_advisor.testing.tiny_vlm import make_tiny_vlm  # noqa: E402
 from varl_vlm_advisor.types import EnvDescription, State  # noqa: E402
 
 from varl_interfaces import msg  # noqa: E402
@@ -65,7 +66,7 @@ def request(env: EnvDescription, states: list[State], deadline: float) -> GetAdv
     return message
 
 
-def call(node: Node, message: GetAdvice.Request, timeout: float = 20.0) -> GetAdvice.Response:
+def call(node: Node, message: GetAdvice.Request, timeout: float = 60.0) -> GetAdvice.Response:
     client = node.create_client(GetAdvice, "advisor/get_advice")
     assert client.wait_for_service(timeout)
     future = client.call_async(message)
@@ -80,19 +81,41 @@ def test_it_answers_every_state_and_ends_cleanly(
     process = start("backend:=scripted")
     seen: list[DiagnosticArray] = []
     client.create_subscription(DiagnosticArray, "/diagnostics", seen.append, 10)
-    answer = call(client, request(env, [moment(number) for number in range(5)], 10.0))
+    answer = call(client, request(env, [moment(number) for number in range(5)], 30.0))
     assert answer.advisor == "scripted (stand-in for a VLM)"
     assert [advice.id for advice in answer.advice] == [0, 1, 2, 3, 4]
     assert all(advice.status == msg.Advice.OK and len(advice.action) == 4 for advice in answer.advice)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while not any("states OK" in [v.key for v in d.status[0].values] for d in seen) and time.monotonic() < end:
         rclpy.spin_once(client, timeout_sec=0.2)
     values = {item.key: item.value for item in seen[-1].status[0].values}
     assert values["states OK"] == "5"
     process.send_signal(2)
-    output, _ = process.communicate(timeout=10)
+    output, _ = process.communicate(timeout=30)
     assert process.returncode == 0, output
     assert "Traceback" not in output
+
+
+def test_a_vision_language_model_answers_through_the_service(
+    start: Callable[..., subprocess.Popen[str]], client: Node, env: EnvDescription, moment: Callable[..., State],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    pytest.importorskip("transformers")
+    pytest.importorskip("llguidance")
+    model = make_tiny_vlm(tmp_path / "tiny")
+    start(
+        "backend:=transformers",
+        "strategy:=direction",
+        "votes:=1",
+        "cache.mode:=off",
+        f"transformers.model:={model}",
+        "transformers.max_tokens:=3000",
+    )
+    answer = call(client, request(env, [moment(0), moment(1)], 40.0))
+    assert answer.advisor == "transformers (tiny)"
+    for advice in answer.advice:
+        assert advice.status in (msg.Advice.OK, msg.Advice.REFUSED), advice.reason  # it may say that it cannot tell
+        assert len(advice.action) == (4 if advice.status == msg.Advice.OK else 0)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +132,7 @@ def test_a_wrong_parameter_is_one_line(
     start: Callable[..., subprocess.Popen[str]], parameter: str, remedy: str
 ) -> None:
     process = start(parameter)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     assert remedy in output
     assert "Traceback" not in output

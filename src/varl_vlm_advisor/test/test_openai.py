@@ -14,7 +14,8 @@ from varl_vlm_advisor.types import Answers, EnvDescription, State, Status
 
 pytest.importorskip("openai")
 
-DEADLINE = 5.0
+DEADLINE = 20.0
+LATE = 5.0  # benchmarks/advisor.py measures how late an answer is; here the machine may be busy
 OK, REFUSED, INVALID, TIMEOUT, UNAVAILABLE = (
     Status.OK,
     Status.REFUSED,
@@ -76,8 +77,8 @@ def client(server: Server, advisor: Callable[..., Advisor]) -> Callable[..., Adv
 
 def ask(advisor: Advisor, env: EnvDescription, states: list[State], deadline: float = DEADLINE) -> Answers:
     start = time.monotonic()
-    answers = advisor.ask(env, states, deadline).result(deadline + 5)
-    assert time.monotonic() - start < deadline + 0.5
+    answers = advisor.ask(env, states, deadline).result(deadline + 2 * LATE)
+    assert time.monotonic() - start < deadline + LATE
     assert [advice.id for advice in answers.advice] == [state.id for state in states]
     return answers
 
@@ -143,20 +144,22 @@ def test_the_repair_tells_what_was_wrong(client: Any, server: Server, env: EnvDe
 def test_the_breaker_leaves_a_broken_server_alone_and_comes_back(
     client: Any, server: Server, env: EnvDescription, moment: Any
 ) -> None:
-    asked = client(breaker={"failures": 3, "rest": 0.3}, retry={"attempts": 1}, in_flight=1)
-    server.behaviour = "broken"
-    ask(asked, env, [moment(number) for number in range(10)])
-    assert len(server.calls) == 3
-    server.behaviour = "good"
-    assert ask(asked, env, [moment()]).advice[0].status == UNAVAILABLE
-    time.sleep(0.35)
-    assert ask(asked, env, [moment()]).advice[0].status == OK
+    for rest, after in ((600.0, UNAVAILABLE), (0.01, OK)):
+        asked = client(breaker={"failures": 3, "rest": rest}, retry={"attempts": 1}, in_flight=1)
+        server.behaviour = "broken"
+        server.calls.clear()
+        ask(asked, env, [moment(number) for number in range(3)])
+        assert asked.asker.breaker.open
+        server.behaviour = "good"
+        time.sleep(0.02)
+        assert ask(asked, env, [moment()]).advice[0].status == after
+        assert len(server.calls) == (4 if after == OK else 3)
 
 
 def test_no_more_in_flight_than_told(client: Any, server: Server, env: EnvDescription, moment: Any) -> None:
     server.behaviour = "slow"  # half a second each
     start = time.monotonic()
-    ask(client(in_flight=2), env, [moment(number) for number in range(4)], 5.0)
+    ask(client(in_flight=2), env, [moment(number) for number in range(4)])
     assert time.monotonic() - start >= 1.0
 
 
