@@ -13,12 +13,16 @@ from varl_bringup.graph import PROGRAMS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+HARDWARE = (ROOT / "docs/hardware.md").read_text(encoding="utf-8")
+TABLES = {name: f"argument of `{name}`" for name in PROGRAMS} | dict.fromkeys(
+    ("train_sim", "train_real"), "argument of `train_sim`, `train_real`"
+)
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-def rows(heading: str) -> list[list[str]]:
-    """Cells of the README's table whose first column has that heading."""
-    lines = README.splitlines()
+def rows(heading: str, page: str = README) -> list[list[str]]:
+    """Cells of the page's table whose first column has that heading."""
+    lines = page.splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith(f"| {heading} |"))
     table = []
     for line in lines[start + 2 :]:
@@ -43,10 +47,10 @@ def test_the_default_run_of_evaluate_is_that_of_the_makefile() -> None:
     assert re.search(r"^RUN \?= runs/latest$", MAKEFILE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["train_sim", "train_real", "evaluate"])
+@pytest.mark.parametrize("name", list(PROGRAMS))
 def test_every_launch_argument_is_in_the_table_with_its_default_and_choices(name: str) -> None:
-    heading = "argument of `evaluate`" if name == "evaluate" else "argument of `train_sim`, `train_real`"
-    table = {argument: row for row in rows(heading) for argument in code(row[0])}
+    page = HARDWARE if name in ("teleop", "calibrate") else README
+    table = {argument: row for row in rows(TABLES[name], page) for argument in code(row[0])}
     assert set(table) == {argument.name for argument in PROGRAMS[name].arguments}
     for argument in PROGRAMS[name].arguments:
         _, default, meaning = table[argument.name]

@@ -1,6 +1,8 @@
 """A person takes the arm over, in simulation and on the stand-in for a real one; what they did is kept and tagged."""
 
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from std_srvs.srv import Trigger
 from varl_agent.replay_store import ReplayStore, Tag
 from varl_common.config import load_yaml
 from varl_robot_env.ros_env import EnvUnavailable, RosEnv
+
+from varl_interfaces.msg import EnvStatus
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
@@ -183,3 +187,44 @@ def test_what_a_person_did_is_learned_from_and_tagged(processes: Any, hand: Hand
     untouched = human["action"][:, 1] > 0.99  # the others are at the wall of the workspace
     assert untouched.sum() > 20
     np.testing.assert_allclose(human["action"][untouched][:, 0], 0.0, atol=0.02)
+
+
+def test_demonstrations_are_recorded_by_varl_teleop_and_a_training_starts_with_them(
+    processes: Any, hand: Hand, tmp_path: Path
+) -> None:
+    """A person who sees where the tool and the target are, and pushes the sticks that way."""
+    person = rclpy.create_node("person")
+
+    def push(status: EnvStatus) -> None:
+        way = [getattr(status.target, axis) - getattr(status.tool, axis) for axis in "xyz"]
+        hand.hold(*np.clip(np.array(way) / status.action_scale[0], -1.0, 1.0))
+
+    person.create_subscription(EnvStatus, "/env/status", push, 1)
+    words = ["varl", "teleop", "episodes:=2", f"run_dir:={tmp_path / 'shown'}"]
+    with (tmp_path / "teleop.log").open("wb") as log:
+        teleop = subprocess.Popen(words, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 120.0
+            while teleop.poll() is None and time.monotonic() < deadline:
+                rclpy.spin_once(person, timeout_sec=0.05)
+        finally:
+            teleop.kill()
+    told = (tmp_path / "teleop.log").read_text()
+    assert teleop.returncode == 0, told
+    dataset = tmp_path / "shown/dataset"
+    assert f"2 episodes; train with demonstrations:={dataset}" in told
+
+    hand.let_go()
+    robot_file, task_file = CONFIG / "robots/varl_arm.yaml", CONFIG / "tasks/reach.yaml"
+    processes.node("varl_robot_env", "simulator", ("simulator.yaml",), robot_file=robot_file, lock_step=True)
+    processes.node("varl_robot_env", "env", robot_file=robot_file, task_file=task_file)
+    run = tmp_path / "run"
+    learner = processes.learner(run, 100, seed=1, demonstrations=dataset)
+    assert learner.wait(100) == 0, learner.output
+    store = ReplayStore(run / "replay", writable=False)
+    tags = store.take(np.arange(store.count))["tag"]
+    shown = np.count_nonzero(tags == Tag.DEMONSTRATION)
+    assert f"starts with {shown} demonstrated transitions" in learner.output
+    assert 10 < shown < 200
+    assert (tags[:shown] == Tag.DEMONSTRATION).all()
+    assert len(tags) == shown + 100

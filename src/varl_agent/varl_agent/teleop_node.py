@@ -59,6 +59,9 @@ def teleoperate(node: TeleopNode) -> None:
             record(env, buffer, settings.episodes, settings.seed, _say, control.stopping.is_set)
         except KeyboardInterrupt:
             control.interrupted = True
+        except VarlError:
+            if not control.interrupted:  # Ctrl-C ends the env node as well, which may be sooner
+                raise
         finally:
             interrupts.calm()
             if buffer.size():

@@ -180,6 +180,7 @@ def test_evaluation_brings_up_what_the_run_was_trained_on(tmp_path: Path) -> Non
     mine.unlink()  # the run keeps a copy
     graph = describe("evaluate", f"run:={run_dir}", "episodes:=5")
     assert names(graph) == ["simulator", "env", "evaluate"]
+    assert not graph.starts_run
     assert Path(parameters(graph, "env")["task_file"]).name == "push.yaml"
     assert parameters(graph, "evaluate")["episodes"] == 5
     env = next(node for node in graph.nodes if node.name == "env")
@@ -206,6 +207,46 @@ def test_resuming_takes_the_arguments_that_the_run_was_started_with(tmp_path: Pa
     assert not graph.starts_run
     with pytest.raises(VarlError, match="was started by train_sim"):
         describe("train_real", f"run_dir:={run_dir}", "resume:=true")
+
+
+def test_a_person_takes_over_with_the_joystick_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_module, "is_installed", lambda package: package == "spacenav")
+    graph = describe("train_real", "joystick:=spacemouse", "demonstrations:=runs/shown/dataset")
+    assert [(node.package, node.name, node.essential) for node in graph.nodes if not node.essential] == [
+        ("spacenav", "spacenav_node", False)
+    ]
+    env = next(node for node in graph.nodes if node.name == "env")
+    assert [file.name for file in env.parameter_files] == ["spacemouse.yaml"]
+    assert parameters(graph, "learner")["demonstrations"] == str(Path.cwd() / "runs/shown/dataset")
+    gamepad = describe("train_real", "joystick:=gamepad")
+    assert all(node.essential for node in gamepad.nodes), "its driver is not installed: it may run elsewhere"
+    env = next(node for node in describe("train_real").nodes if node.name == "env")
+    assert not env.parameter_files
+
+
+def test_teleoperation_is_by_the_clock_and_leaves_time_for_a_person() -> None:
+    graph = describe("teleop", "task:=push", "episodes:=3")
+    assert names(graph) == ["simulator", "env", "teleop"]
+    assert parameters(graph, "simulator")["lock_step"] is False
+    assert parameters(graph, "env")["max_episode_steps"] == 400
+    assert parameters(graph, "teleop")["episodes"] == 3
+    assert Path(parameters(graph, "teleop")["run_dir"]).name.startswith("push-demonstrations-")
+    assert not graph.starts_run
+    assert names(describe("teleop", "backend:=real")) == ["env", "teleop"]
+    with pytest.raises(VarlError, match="joystick:=gamepad"):
+        describe("teleop", "joystick:=none")
+
+
+def test_calibration_needs_a_measured_marker_and_moves_nothing() -> None:
+    with pytest.raises(VarlError, match="marker_size:="):
+        describe("calibrate", "robot:=fr3")
+    with pytest.raises(VarlError, match="greater than 0"):
+        describe("calibrate", "marker_size:=0")
+    graph = describe("calibrate", "robot:=fr3", "marker_size:=0.1", "realsense:=true")
+    assert names(graph) == ["realsense", "calibrate"]
+    assert parameters(graph, "calibrate")["calibration_file"] == str(Path.cwd() / "calibrations/camera.yaml")
+    assert not graph.simulated
+    assert not graph.starts_run
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:

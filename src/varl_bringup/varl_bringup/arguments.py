@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,17 @@ def whole_number(least: int) -> Callable[[str], int]:
         return int(value)
 
     return check
+
+
+def positive_number(value: str) -> float:
+    """A check: a number greater than 0."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError("expected a number greater than 0")
+    return number
 
 
 def namespace(value: str) -> str:

@@ -11,18 +11,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from varl_common.config import load_yaml
+from varl_common.domain import one_host
 from varl_common.errors import VarlError
 from varl_robot_env.paths import config_file, config_folder, resolve
 
 from varl_bringup.arguments import Argument, complete, namespace
 from varl_bringup.installed import is_installed
-from varl_bringup.launch_arguments import EVALUATE_ARGUMENTS, training_arguments
+from varl_bringup.launch_arguments import (
+    CALIBRATE_ARGUMENTS,
+    EVALUATE_ARGUMENTS,
+    TELEOP_ARGUMENTS,
+    training_arguments,
+)
 from varl_bringup.parameter_files import ParameterFiles
 from varl_bringup.recorded import read_launch
 
-# Where Fast DDS looks for its profile. Jazzy's knows the old name only, later ones warn of it.
-_DDS_PROFILE, _DDS_PROFILE_JAZZY = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"
 _TIME = "%Y%m%d-%H%M%S"
+# Who publishes a joystick's sensor_msgs/Joy: package and executable.
+_JOYSTICKS = {"gamepad": ("joy", "game_controller_node"), "spacemouse": ("spacenav", "spacenav_node")}
 
 ParameterValue = bool | int | float | str
 
@@ -63,15 +69,13 @@ class Graph:
     @property
     def starts_run(self) -> bool:
         """Whether this begins a new run in ``run_dir``."""
-        return self.program != "evaluate" and self.values["resume"] == "false"
+        return self.program.startswith("train_") and self.values["resume"] == "false"
 
     def environment(self, user: Mapping[str, str]) -> dict[str, str]:
         """Environment variables that the nodes get on top of the ``user``'s, none of which is overridden."""
         variables = {"OMP_NUM_THREADS": "1"}  # spinning threads of several processes slow each other down
         if self.simulated:
-            variables["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-            profile = _DDS_PROFILE_JAZZY if user.get("ROS_DISTRO") == "jazzy" else _DDS_PROFILE
-            variables[profile] = str(config_folder() / "dds/one_host.xml")
+            variables |= one_host(config_folder() / "dds/one_host.xml", user.get("ROS_DISTRO"))
         return {name: value for name, value in variables.items() if name not in user}
 
 
@@ -117,6 +121,8 @@ def _training(program: str, values: dict[str, str]) -> Graph:
     }
     if values["steps"]:
         learner["steps"] = int(values["steps"])
+    if values["demonstrations"]:
+        learner["demonstrations"] = str(Path(values["demonstrations"]).expanduser().absolute())
     nodes = _robot(program, values, files)
     if values["advisor"] != "none":
         advisor: dict[str, ParameterValue] = {"backend": values["advisor"], "run_dir": str(run_dir)}
@@ -129,7 +135,7 @@ def _evaluate(values: dict[str, str]) -> Graph:
     run_dir = Path(values["run"]).expanduser().resolve()
     program, recorded = read_launch(run_dir)
     trained = {argument.name: argument.default for argument in PROGRAMS[program].arguments} | recorded
-    values = trained | {name: value for name, value in values.items() if value}
+    values = trained | {name: value for name, value in values.items() if value} | {"joystick": "none"}
     files = ParameterFiles(values["params_file"])
     evaluate: dict[str, ParameterValue] = {
         "run_dir": str(run_dir),
@@ -140,8 +146,41 @@ def _evaluate(values: dict[str, str]) -> Graph:
     return _graph("evaluate", values, Node("varl_agent", "evaluate", files.of("evaluate"), evaluate), nodes, run_dir)
 
 
+def _teleop(values: dict[str, str]) -> Graph:
+    name = f"runs/{Path(values['task']).stem}-demonstrations-{time.strftime(_TIME)}"
+    run_dir = Path(values["run_dir"] or name).expanduser().absolute()
+    files = ParameterFiles(values["params_file"])
+    teleop: dict[str, ParameterValue] = {
+        "run_dir": str(run_dir),
+        "episodes": int(values["episodes"]),
+        "seed": int(values["seed"]),
+    }
+    if values["joystick"] == "none":
+        raise VarlError("teleop is by joystick; use joystick:=gamepad or joystick:=spacemouse")
+    nodes = [*_robot("teleop", values, files), *_watchers(values, run_dir, files)]
+    return _graph("teleop", values, Node("varl_agent", "teleop", files.of("teleop"), teleop), nodes, run_dir)
+
+
+def _calibrate(values: dict[str, str]) -> Graph:
+    if not values["marker_size"]:
+        raise VarlError("calibrate needs the marker's size: marker_size:=<edge of the black square on the print, m>")
+    file = Path(values["calibration_file"]).expanduser().absolute()
+    files = ParameterFiles(values["params_file"])
+    calibrate: dict[str, ParameterValue] = {
+        "robot_file": str(_existing("robot", config_file("robots", values["robot"]))),
+        "calibration_file": str(file),
+        "camera": values["camera"],
+        "mount": values["mount"],
+        "marker_id": int(values["marker_id"]),
+        "marker_size": float(values["marker_size"]),
+    }
+    camera = [Node("varl_robot_env", "realsense", files.of("realsense"))] if values["realsense"] == "true" else []
+    main = Node("varl_robot_env", "calibrate", files.of("calibrate"), calibrate)
+    return _graph("calibrate", values, main, camera, file.parent)
+
+
 def _robot(program: str, values: Mapping[str, str], files: ParameterFiles) -> list[Node]:
-    """The env node, and the simulator that it drives unless the arm is real."""
+    """The env node, the simulator that it drives unless the arm is real, and what a person takes the arm over with."""
     robot_file = _existing("robot", config_file("robots", values["robot"]))
     task_file = _existing("task", config_file("tasks", values["task"]))
     backend = values["backend"]
@@ -158,7 +197,12 @@ def _robot(program: str, values: Mapping[str, str], files: ParameterFiles) -> li
         }
         nodes.append(Node("varl_robot_env", "simulator", files.of("simulator"), simulator))
     env: dict[str, ParameterValue] = {"robot_file": str(robot_file), "task_file": str(task_file), "backend": backend}
-    return [*nodes, Node("varl_robot_env", "env", files.of("env"), env)]
+    if "episode_steps" in values:
+        env["max_episode_steps"] = int(values["episode_steps"])
+    driver = _JOYSTICKS.get(values["joystick"])
+    if driver and is_installed(driver[0]):
+        nodes.append(Node(*driver, essential=False))
+    return [*nodes, Node("varl_robot_env", "env", files.of("env", f"joystick/{values['joystick']}"), env)]
 
 
 def _watchers(values: Mapping[str, str], run_dir: Path, files: ParameterFiles) -> list[Node]:
@@ -197,7 +241,7 @@ def _graph(program: str, values: dict[str, str], main: Node, others: Sequence[No
         others=tuple(others),
         namespace=namespace(values["namespace"]) if values["namespace"] else "",
         log_level=values["log_level"],
-        simulated=values["backend"] != "real",
+        simulated=values.get("backend", "real") != "real",
         run_dir=run_dir,
     )
 
@@ -229,5 +273,7 @@ PROGRAMS = {
         Program("train_sim", "Train an arm in simulation, in lock-step.", training_arguments("mujoco"), _train_sim),
         Program("train_real", "Train an arm in real time.", training_arguments("real"), _train_real),
         Program("evaluate", "Replay a run's policy and report its success.", EVALUATE_ARGUMENTS, _evaluate),
+        Program("teleop", "Record demonstrations by joystick.", TELEOP_ARGUMENTS, _teleop),
+        Program("calibrate", "Find out where a camera is.", CALIBRATE_ARGUMENTS, _calibrate),
     )
 }

@@ -1,34 +1,52 @@
 """The launch arguments of each program."""
 
-from varl_bringup.arguments import Argument, namespace, whole_number
+from varl_bringup.arguments import Argument, namespace, positive_number, whole_number
 
 BACKENDS = ("mujoco", "gazebo", "real")
 ADVISORS = ("scripted", "transformers", "openai", "replay", "none")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+JOYSTICKS = ("gamepad", "spacemouse", "none")
 BOOLEANS = ("true", "false")
 
 _NAMESPACE = Argument("namespace", "Namespace of every node and topic of this robot.", check=namespace)
 _PARAMS_FILE = Argument("params_file", "YAML file of ROS parameters that override those in config/.")
 _LOG_LEVEL = Argument("log_level", "Least severity of the messages shown.", "info", LOG_LEVELS)
+_TASK = Argument("task", "The task: reach, push, lift (a file of config/tasks), or a YAML file of yours.", "reach")
+_ROBOT = Argument("robot", "Which arm: varl_arm (a file of config/robots), or a YAML file of yours.", "varl_arm")
+_RVIZ = Argument("rviz", "Show the robot in RViz.", "false", BOOLEANS)
+_RECORD = Argument("record", "Record every topic into the run's folder as a rosbag2 bag.", "false", BOOLEANS)
+
+
+def _backend(default: str) -> Argument:
+    return Argument("backend", "What moves the arm.", default, BACKENDS)
+
+
+def _joystick(default: str) -> Argument:
+    return Argument(
+        "joystick",
+        "With what a person takes the arm over (config/joystick); its driver is started where it is installed.",
+        default,
+        JOYSTICKS,
+    )
 
 
 def training_arguments(backend: str) -> tuple[Argument, ...]:
     return (
-        Argument(
-            "task", "What to learn: reach, push, lift (a file of config/tasks), or a YAML file of yours.", "reach"
-        ),
-        Argument("robot", "Which arm: varl_arm (a file of config/robots), or a YAML file of yours.", "varl_arm"),
-        Argument("backend", "What moves the arm.", backend, BACKENDS),
+        _TASK,
+        _ROBOT,
+        _backend(backend),
         Argument(
             "advisor",
             "Who is asked for advice; scripted is a stand-in for a vision-language model, none is plain SAC.",
             "scripted",
             ADVISORS,
         ),
+        _joystick("none"),
+        Argument("demonstrations", "Dataset to start the replay with, as teleop leaves it."),
         _NAMESPACE,
         _PARAMS_FILE,
-        Argument("rviz", "Show the robot in RViz.", "false", BOOLEANS),
-        Argument("record", "Record every topic into the run's folder as a rosbag2 bag.", "false", BOOLEANS),
+        _RVIZ,
+        _RECORD,
         _LOG_LEVEL,
         Argument("seed", "Seed of the networks, the exploration and the scenes.", "0", check=whole_number(0)),
         Argument("steps", "Environment steps to train for; empty: as config/agent.yaml says.", check=whole_number(1)),
@@ -41,6 +59,35 @@ EVALUATE_ARGUMENTS = (
     Argument("run", "Folder of the run to evaluate.", "runs/latest"),
     Argument("episodes", "Episodes to play.", "50", check=whole_number(1)),
     Argument("seed", "Seed of the scenes.", "10000", check=whole_number(0)),
+    _NAMESPACE,
+    _PARAMS_FILE,
+    _LOG_LEVEL,
+)
+
+TELEOP_ARGUMENTS = (
+    _TASK,
+    _ROBOT,
+    _backend("mujoco"),
+    _joystick("gamepad"),
+    Argument("episodes", "Successful episodes to record.", "10", check=whole_number(1)),
+    Argument("episode_steps", "Control periods that an episode may take.", "400", check=whole_number(1)),
+    Argument("run_dir", "Folder of the demonstrations; empty: runs/<task>-demonstrations-<time>."),
+    Argument("seed", "Seed of the scenes.", "0", check=whole_number(0)),
+    _NAMESPACE,
+    _PARAMS_FILE,
+    _RVIZ,
+    _RECORD,
+    _LOG_LEVEL,
+)
+
+CALIBRATE_ARGUMENTS = (
+    _ROBOT,
+    Argument("camera", "Name of the camera in the robot's file; empty: its first."),
+    Argument("mount", "What it is fixed to; with base, the gripper holds the marker.", "base", ("base", "tool")),
+    Argument("marker_id", "Number of the AprilTag (family 36h11).", "0", check=whole_number(0)),
+    Argument("marker_size", "Edge of its black square as measured on the print, m.", check=positive_number),
+    Argument("calibration_file", "File to write.", "calibrations/camera.yaml"),
+    Argument("realsense", "Start our RealSense node; false: the camera's own driver runs.", "false", BOOLEANS),
     _NAMESPACE,
     _PARAMS_FILE,
     _LOG_LEVEL,

@@ -23,7 +23,7 @@ from varl_bringup.recorded import write_launch
 
 
 def describe(name: str) -> LaunchDescription:
-    """The launch description of a program of the graph: ``train_sim``, ``train_real``, ``evaluate``."""
+    """The launch description of a program of the graph: ``train_sim``, ``teleop``, ..."""
     program = PROGRAMS[name]
     declared = [
         DeclareLaunchArgument(

@@ -10,7 +10,10 @@ from varl_common.errors import VarlError
 from varl_robot_env.paths import config_folder
 
 # The sections that a user's file may have: the nodes of the project.
-SECTIONS = ("simulator", "env", "learner", "advisor", "evaluate", "recorder", "markers")
+SECTIONS = (
+    *("simulator", "env", "learner", "advisor", "evaluate", "teleop"),
+    *("calibrate", "realsense", "recorder", "markers"),
+)
 
 
 class ParameterFiles:
