@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from varl_bringup.arguments import parse
 from varl_bringup.commands import command
 from varl_bringup.graph import PROGRAMS, Graph
 from varl_bringup.recorded import read_launch, write_launch
+from varl_common.arguments import parse
 from varl_common.errors import VarlError
 
 from varl_bringup import graph as graph_module

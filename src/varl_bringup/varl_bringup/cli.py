@@ -7,11 +7,11 @@ import os
 import sys
 from collections.abc import Iterator
 
+from varl_common.arguments import parse, show
 from varl_common.config import did_you_mean
 from varl_common.domain import free_domain
 from varl_common.errors import VarlError
 
-from varl_bringup.arguments import parse, show
 from varl_bringup.commands import command
 from varl_bringup.graph import PROGRAMS, Graph, Program
 from varl_bringup.output import Display

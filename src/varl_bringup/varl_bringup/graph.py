@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from varl_common.arguments import Argument, complete, namespace
 from varl_common.config import load_yaml
 from varl_common.domain import one_host
 from varl_common.errors import VarlError
 from varl_robot_env.paths import config_file, config_folder, resolve
 
-from varl_bringup.arguments import Argument, complete, namespace
 from varl_bringup.installed import is_installed
 from varl_bringup.launch_arguments import (
     CALIBRATE_ARGUMENTS,

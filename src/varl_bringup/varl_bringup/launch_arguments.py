@@ -1,6 +1,6 @@
 """The launch arguments of each program."""
 
-from varl_bringup.arguments import Argument, namespace, positive_number, whole_number
+from varl_common.arguments import Argument, namespace, positive_number, whole_number
 
 BACKENDS = ("mujoco", "gazebo", "real")
 ADVISORS = ("scripted", "transformers", "openai", "replay", "none")
