@@ -6,8 +6,10 @@ from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
+from geometry_msgs.msg import Point, Vector3
 from rclpy.node import Node
 from varl_common.plan import Phase, Plan
+from varl_common.qos import LATCHED
 from varl_robot_env.convert import to_frame_msg
 
 from varl_agent.advice import AdviceAnswer, AdviceQuery, AdviceStatus
@@ -21,12 +23,15 @@ MARGIN = 0.95
 class RosAdvisor:
     """Client of ``<name>/get_advice``. The node must be spun by another thread.
 
+    What is advised is shown on the node's ``~/advice`` (Advised).
+
     Attributes:
         wants_frames: the advisor looks at pictures.
     """
 
     def __init__(self, node: Node, env: msg.EnvDescription, deadline: float, name: str, wants_frames: bool) -> None:
         self._client = node.create_client(GetAdvice, f"{name}/get_advice")
+        self._shown = node.create_publisher(msg.Advised, "~/advice", LATCHED)
         self._env = env
         self._deadline = deadline
         self._act_dim = len(env.action_names)
@@ -51,9 +56,12 @@ class RosAdvisor:
         def done(call: Any) -> None:
             if answer.set_running_or_notify_cancel():
                 try:
-                    answer.set_result(_answer(call.result(), len(query), self._act_dim))
+                    taken = _answer(call.result(), len(query), self._act_dim)
+                    answer.set_result(taken)
                 except Exception as error:
                     answer.set_exception(error)
+                    return
+                self._shown.publish(_advised(self._env, query, taken))
 
         call.add_done_callback(done)
         return answer
@@ -90,6 +98,22 @@ def _answer(response: GetAdvice.Response, n: int, act_dim: int) -> AdviceAnswer:
         confidence[advice.id] = advice.confidence
         reasons[advice.id] = advice.reason
     return AdviceAnswer(actions, status, confidence, reasons, _plan(response.plan), response.advisor)
+
+
+def _advised(env: msg.EnvDescription, query: AdviceQuery, answer: AdviceAnswer) -> msg.Advised:
+    """The moments with an action advised, as a picture needs them."""
+    x, scale = env.entity_indices[list(env.entities).index("tool")], np.array(env.action_scale[:3])
+    rows = np.flatnonzero(np.isfinite(answer.actions).all(axis=1))
+    shown = msg.Advised(advisor=answer.advisor)
+    shown.header.frame_id = env.base_frame
+    shown.tools = [Point(**_xyz(query.states[row, x : x + 3])) for row in rows]
+    shown.executed = [Vector3(**_xyz(query.actions[row, :3] * scale)) for row in rows]
+    shown.advised = [Vector3(**_xyz(answer.actions[row, :3] * scale)) for row in rows]
+    return shown
+
+
+def _xyz(vector: np.ndarray) -> dict[str, float]:
+    return dict(zip("xyz", vector.tolist(), strict=True))
 
 
 def _plan(plan: msg.Plan) -> Plan | None:

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import yaml
-from geometry_msgs.msg import Point
+from geometry_msgs.msg import Point, Vector3
 from varl_robot_env.markers import Markers
 from varl_robot_env.paths import config_file, config_folder
 from varl_robot_env.robot import RobotConfig
 from visualization_msgs.msg import Marker, MarkerArray
 
-from varl_interfaces.msg import EnvStatus, TrainingStatus
+from varl_interfaces.msg import Advised, EnvStatus, TrainingStatus
 
 ROBOT = RobotConfig.from_yaml(config_file("robots", "varl_arm"))
 
@@ -49,6 +49,22 @@ def test_box_goal_arrows_path_and_words() -> None:
     assert {marker.header.frame_id for marker in drawn.values()} == {ROBOT.base_frame}
 
 
+def test_advice_is_an_arrow_beside_what_was_done_there() -> None:
+    advice = Advised(
+        tools=[Point(x=0.3), Point(x=0.4)],
+        executed=[Vector3(x=0.01), Vector3()],
+        advised=[Vector3(z=-0.01), Vector3(y=0.01)],
+    )
+    arrows = Markers(ROBOT).draw(status(intervened=True), None, advice).markers
+    advised = [marker for marker in arrows if marker.ns == "advised"]
+    assert [marker.id for marker in advised] == [0, 1]
+    assert len([marker for marker in arrows if marker.ns == "executed then"]) == 2
+    start, end = advised[0].points
+    assert (start.x, end.x, end.z) == pytest.approx((0.3, 0.3, -0.08))
+    assert all(marker.lifetime.sec for marker in advised), "or those of the advice before would stay"
+    assert "a person acts" in by_name(MarkerArray(markers=arrows))["status"].text
+
+
 def test_a_stop_is_said_in_red_and_nothing_is_drawn_that_is_not_known() -> None:
     nowhere = Point(x=np.nan, y=np.nan, z=np.nan)
     array = Markers(ROBOT).draw(status(stopped=True, reason="estop", target=nowhere, action=[]), None)
@@ -63,6 +79,9 @@ def test_rviz_shows_the_topics_that_there_are() -> None:
     displays = yaml.safe_load(file.read_text(encoding="utf-8"))["Visualization Manager"]["Displays"]
     topics = {display["Class"]: display.get("Topic", display.get("Description Topic", {})) for display in displays}
     assert topics["rviz_default_plugins/MarkerArray"]["Value"] == "markers"
+    (shown,) = (set(display["Namespaces"]) for display in displays if "Namespaces" in display)
+    advice = Advised(tools=[Point()], executed=[Vector3()], advised=[Vector3()])
+    assert shown == set(by_name(Markers(ROBOT).draw(status(), None, advice)))
     assert topics["rviz_default_plugins/Image"]["Value"] == ROBOT.cameras[0].image_topic
     assert topics["rviz_default_plugins/Image"]["Reliability Policy"] == "Best Effort"
     assert topics["rviz_default_plugins/RobotModel"]["Value"] == "robot_description"

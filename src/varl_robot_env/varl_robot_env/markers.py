@@ -1,4 +1,4 @@
-"""What RViz shows of a run: workspace, goal, asked and executed action, the tool's path, the state in words."""
+"""What RViz shows of a run: workspace, goal, actions, advice, the tool's path, the state in words."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
+from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from varl_interfaces.msg import EnvStatus, TrainingStatus
+from varl_interfaces.msg import Advised, EnvStatus, TrainingStatus
 from varl_robot_env.robot import RobotConfig
 
 _PATH = 400  # points of the tool's path: 20 s at 20 Hz
 _ARROW = 8.0  # an arrow is so many times longer than its action's motion, which is a centimetre
 _GREY, _GREEN, _RED = (0.7, 0.7, 0.7, 0.8), (0.15, 0.70, 0.25, 0.8), (0.85, 0.20, 0.16, 1.0)
 _BLUE, _ORANGE, _WHITE = (0.10, 0.45, 0.85, 0.9), (0.95, 0.60, 0.10, 0.9), (1.0, 1.0, 1.0, 1.0)
+_PALE_BLUE, _MAGENTA = (0.10, 0.45, 0.85, 0.35), (0.85, 0.15, 0.75, 0.9)
+_SHOWN = Duration(sec=2)  # advice is drawn again with every picture; what the next advice leaves out goes out
 
 
 class Markers:
@@ -27,8 +30,8 @@ class Markers:
         self._frame = robot.base_frame
         self._path: deque[Point] = deque(maxlen=_PATH)
 
-    def draw(self, env: EnvStatus, training: TrainingStatus | None) -> MarkerArray:
-        """The markers for an env's status and, where a learner runs, its training's."""
+    def draw(self, env: EnvStatus, training: TrainingStatus | None, advice: Advised | None = None) -> MarkerArray:
+        """The markers for an env's status and, where a learner runs, its training's and the newest advice."""
         header = Header(stamp=env.header.stamp, frame_id=self._frame)
         self._path.append(env.tool)
         markers = [self._box(header), self._line(header), self._words(header, env, training)]
@@ -36,9 +39,12 @@ class Markers:
             goal = _marker(header, "goal", Marker.SPHERE, _GREEN, (0.04, 0.04, 0.04))
             goal.pose.position = env.target
             markers.append(goal)
+        tool, scale = _array(env.tool), np.array(env.action_scale[:3])
         if len(env.action):
-            markers.append(self._arrow(header, "asked action", env, env.action, _ORANGE))
-            markers.append(self._arrow(header, "executed action", env, env.executed_action, _BLUE))
+            for kind, action, color in (("asked", env.action, _ORANGE), ("executed", env.executed_action, _BLUE)):
+                markers.append(_arrow(header, f"{kind} action", tool, np.array(action[:3]) * scale, color))
+        if advice is not None:
+            markers += _advice(header, advice)
         return MarkerArray(markers=markers)
 
     def _box(self, header: Header) -> Marker:
@@ -53,25 +59,39 @@ class Markers:
         line.points = list(self._path)
         return line
 
-    def _arrow(
-        self, header: Header, kind: str, env: EnvStatus, action: Sequence[float], color: tuple[float, ...]
-    ) -> Marker:
-        arrow = _marker(header, kind, Marker.ARROW, color, (0.006, 0.012, 0.0))
-        tool = np.array([env.tool.x, env.tool.y, env.tool.z])
-        motion = np.array(action[:3]) * np.array(env.action_scale[:3])
-        arrow.points = [_point(tool), _point(tool + _ARROW * motion)]
-        return arrow
-
     def _words(self, header: Header, env: EnvStatus, training: TrainingStatus | None) -> Marker:
         words = _marker(header, "status", Marker.TEXT_VIEW_FACING, _RED if env.stopped else _WHITE, (0.0, 0.0, 0.035))
         words.pose.position = _point([self._low[0], self._high[1], self._high[2] + 0.12])
         lines = [f"STOPPED: {env.reason}" if env.stopped else "armed"]
+        if env.intervened:
+            lines.append("a person acts")
         if env.interventions:
             lines.append(f"safety: {', '.join(env.interventions)}")
         if training is not None:
             lines.append(f"step {training.step} of {training.total_steps}, success {training.success_rate:.0%}")
         words.text = "\n".join(lines)
         return words
+
+
+def _advice(header: Header, advice: Advised) -> list[Marker]:
+    """Two arrows a moment: what was done there, and what is advised."""
+    markers = []
+    for number, tool in enumerate(advice.tools):
+        for kind, motion, color in (
+            ("executed then", advice.executed[number], _PALE_BLUE),
+            ("advised", advice.advised[number], _MAGENTA),
+        ):
+            arrow = _arrow(header, kind, _array(tool), _array(motion), color)
+            arrow.id, arrow.lifetime = number, _SHOWN
+            markers.append(arrow)
+    return markers
+
+
+def _arrow(header: Header, kind: str, tool: np.ndarray, motion: np.ndarray, color: tuple[float, ...]) -> Marker:
+    """From the tool on, longer than the motion (3,) m itself."""
+    arrow = _marker(header, kind, Marker.ARROW, color, (0.006, 0.012, 0.0))
+    arrow.points = [_point(tool), _point(tool + _ARROW * motion)]
+    return arrow
 
 
 def _marker(
@@ -86,3 +106,7 @@ def _marker(
 
 def _point(position: Sequence[float] | np.ndarray) -> Point:
     return Point(x=float(position[0]), y=float(position[1]), z=float(position[2]))
+
+
+def _array(vector: Point | Vector3) -> np.ndarray:
+    return np.array([vector.x, vector.y, vector.z])

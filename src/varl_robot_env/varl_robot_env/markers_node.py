@@ -11,7 +11,7 @@ from varl_common.node import declare_parameters, run_node
 from varl_common.qos import LATCHED, SENSOR_OUT
 from visualization_msgs.msg import MarkerArray
 
-from varl_interfaces.msg import EnvStatus, TrainingStatus
+from varl_interfaces.msg import Advised, EnvStatus, TrainingStatus
 from varl_robot_env.markers import Markers
 from varl_robot_env.robot import RobotConfig
 
@@ -24,7 +24,7 @@ class MarkersConfig(Config):
 
 
 class MarkersNode(Node):
-    """Publishes ``markers`` (visualization_msgs/MarkerArray) from the statuses of env and learner."""
+    """Publishes ``markers`` (visualization_msgs/MarkerArray) from the statuses of env and learner, and the advice."""
 
     def __init__(self) -> None:
         """Raises VarlError where a parameter or the robot's file is wrong."""
@@ -33,9 +33,11 @@ class MarkersNode(Node):
         self._markers = Markers(RobotConfig.from_yaml(config.robot_file))
         self._env: EnvStatus | None = None
         self._training: TrainingStatus | None = None
+        self._advice: Advised | None = None
         self._publisher = self.create_publisher(MarkerArray, "markers", SENSOR_OUT)
         self.create_subscription(EnvStatus, "env/status", self._on_env, LATCHED)
         self.create_subscription(TrainingStatus, "learner/status", self._on_training, LATCHED)
+        self.create_subscription(Advised, "learner/advice", self._on_advice, LATCHED)
         self.create_timer(1.0 / config.rate, self._draw)
 
     def _on_env(self, message: EnvStatus) -> None:
@@ -44,9 +46,12 @@ class MarkersNode(Node):
     def _on_training(self, message: TrainingStatus) -> None:
         self._training = message
 
+    def _on_advice(self, message: Advised) -> None:
+        self._advice = message
+
     def _draw(self) -> None:
         if self._env is not None:
-            self._publisher.publish(self._markers.draw(self._env, self._training))
+            self._publisher.publish(self._markers.draw(self._env, self._training, self._advice))
             self._env = None  # a status is drawn once
 
 

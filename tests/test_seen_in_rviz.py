@@ -1,0 +1,40 @@
+"""What RViz is sent during a training: the newest state, and the advice as arrows beside what was done."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from varl_common.qos import LATCHED
+from varl_robot_env.paths import config_file
+from visualization_msgs.msg import MarkerArray
+
+from varl_interfaces.msg import Advised
+
+
+def test_advice_is_drawn_while_the_arm_goes_on(processes: Any, ros: int, tmp_path: Path) -> None:
+    processes.robot()
+    processes.advisor()
+    processes.node("varl_robot_env", "markers", robot_file=config_file("robots", "varl_arm"))
+    learner = processes.learner(tmp_path / "run", 100_000, advisor="scripted")
+    node = rclpy.create_node("rviz")
+    advice: list[Advised] = []
+    pictures: list[MarkerArray] = []
+    node.create_subscription(Advised, "/learner/advice", advice.append, LATCHED)
+    node.create_subscription(MarkerArray, "/markers", pictures.append, 10)
+
+    def drawn() -> set[str]:
+        return {marker.ns for marker in pictures[-1].markers} if pictures else set()
+
+    deadline = time.monotonic() + 90
+    while "advised" not in drawn():
+        assert time.monotonic() < deadline, learner.output
+        rclpy.spin_once(node, timeout_sec=0.1)
+    assert drawn() >= {"workspace", "goal", "asked action", "executed action", "executed then", "status"}
+    shown = advice[-1]
+    assert shown.header.frame_id == "base_link"
+    assert "scripted" in shown.advisor
+    assert 0 < len(shown.tools) == len(shown.advised) == len(shown.executed) <= 16
+    lengths = [np.abs([motion.x, motion.y, motion.z]).max() for motion in shown.advised]
+    assert 0.0 < max(lengths) <= 0.0125 + 1e-9, "metres of one control period"
