@@ -15,8 +15,10 @@ import torch as th
 from stable_baselines3 import SAC
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
+from varl_agent.advice import AdviceAnswer
+from varl_agent.cuda_update import CudaUpdate
 from varl_agent.fast_update import FastUpdate
-from varl_agent.gates import log_prob_per_axis, make_gate
+from varl_agent.gates import GATE_NAMES, log_prob_per_axis, make_gate
 from varl_agent.policies import VARLPolicy
 from varl_agent.varl import VARL
 from varl_common.errors import VarlError
@@ -42,7 +44,7 @@ class Room(gym.Env):
 def make(policy: Any = "MlpPolicy", n_envs: int = 1, kind: type[SAC] = SAC, **kwargs: Any) -> SAC:
     """A SAC with a full replay; the same numbers at every call."""
     env = DummyVecEnv([Room] * n_envs)
-    model = kind(policy, env, buffer_size=500, seed=0, device="cpu", **{**SMALL, **kwargs})
+    model = kind(policy, env, **{"buffer_size": 500, "seed": 0, "device": "cpu", **SMALL, **kwargs})
     rng, replay = np.random.default_rng(0), model.replay_buffer
     assert replay is not None
     for _ in range(400 // n_envs):
@@ -67,6 +69,12 @@ def parameters(model: SAC) -> th.Tensor:
     return th.cat([p.detach().flatten() for p in model.policy.parameters()])
 
 
+def eager(model: SAC) -> CudaUpdate:
+    """A GPU's update as it runs on a CPU."""
+    return CudaUpdate(model, graph=False)
+
+
+@pytest.mark.parametrize("make_update", [FastUpdate, eager])
 @pytest.mark.parametrize(
     "setting",
     [
@@ -81,11 +89,11 @@ def parameters(model: SAC) -> th.Tensor:
     ],
     ids=lambda setting: ",".join(setting) or "default",
 )
-def test_losses_equal_stable_baselines3_over_50_updates(setting: dict[str, Any]) -> None:
+def test_losses_equal_stable_baselines3_over_50_updates(setting: dict[str, Any], make_update: Any) -> None:
     """On the same weights before each update: left alone, the last bit of a product grows (Adam's first steps divide
     gradients by their own size, however small), and faster with another BLAS."""
     reference, fast, alone = make(**setting), make(**setting), make(**setting)
-    update, alone_update = FastUpdate(fast), FastUpdate(alone)
+    update, alone_update = make_update(fast), make_update(alone)
     for seed in range(50):
         same_weights(reference, fast)
         expected, got = train(reference, reference.train, seed), train(fast, update.train, seed)
@@ -105,18 +113,21 @@ def same_weights(source: SAC, model: SAC) -> None:
         model.log_ent_coef.data.copy_(source.log_ent_coef.data)  # type: ignore[union-attr]
 
 
-def test_many_updates_a_call_equal_stable_baselines3() -> None:
+@pytest.mark.parametrize("make_update", [FastUpdate, eager])
+def test_many_updates_a_call_equal_stable_baselines3(make_update: Any) -> None:
     reference, fast = make(), make()
-    expected, got = train(reference, reference.train, 1, utd=20), train(fast, FastUpdate(fast).train, 1, utd=20)
+    expected, got = train(reference, reference.train, 1, utd=20), train(fast, make_update(fast).train, 1, utd=20)
     assert got == pytest.approx(expected, rel=1e-5)
 
 
-def test_clipped_gradients_equal_autograd() -> None:
-    clip: dict[str, Any] = {"kind": VARL, "max_grad_norm": 0.05}
-    reference, fast = make(update="autograd", **clip), make(update="fast", **clip)
+@pytest.mark.parametrize("make_update", [FastUpdate, eager])
+def test_clipped_gradients_equal_autograd(make_update: Any) -> None:
+    clip: dict[str, Any] = {"kind": VARL, "max_grad_norm": 0.05, "update": "autograd"}
+    reference, fast = make(**clip), make(**clip)
+    update = make_update(fast)
     for seed in range(20):
         same_weights(reference, fast)
-        expected, got = train(reference, reference.train, seed), train(fast, fast.train, seed)
+        expected, got = train(reference, reference.train, seed), train(fast, update.train, seed)
         assert got == pytest.approx(expected, rel=1e-5, abs=1e-6)
     assert th.allclose(parameters(fast), parameters(reference), rtol=1e-3, atol=1e-4)
     gradient = th.cat([p.grad.flatten() for p in reference.actor.parameters()])  # type: ignore[union-attr]
@@ -162,6 +173,27 @@ def test_loading_into_a_model_that_trains_fast_takes_effect(tmp_path: Path) -> N
     )
 
 
+@pytest.mark.parametrize("gate", GATE_NAMES)
+@pytest.mark.parametrize("make_update", [FastUpdate, eager])
+def test_guided_updates_equal_autograd(make_update: Any, gate: str) -> None:
+    def advised() -> VARL:
+        model = make(kind=VARL, update="autograd", gate=gate, cutoff_step=10**6)
+        assert isinstance(model, VARL)
+        rng = np.random.default_rng(4)
+        states, actions = rng.standard_normal((30, OBS), np.float32), rng.uniform(-0.9, 0.9, (30, ACT))
+        model.guidance.add(states, AdviceAnswer.of(actions, "test"), 0)
+        return model
+
+    reference, fast = advised(), advised()
+    update = make_update(fast)
+    for seed in range(20):
+        same_weights(reference, fast)
+        expected, got = train(reference, reference.train, seed), train(fast, update.train, seed)
+        assert got == pytest.approx(expected, rel=1e-5, abs=1e-6)
+        assert th.allclose(parameters(fast), parameters(reference), rtol=1e-3, atol=1e-4)
+    assert fast.guidance_metrics == pytest.approx(reference.guidance_metrics, rel=1e-4, abs=1e-6)
+
+
 def guided(model: SAC, shared: bool, gate: str, weight: float = 10.0, advised: int = 10) -> dict[str, Any]:
     """Give a plain SAC what VARL has for guidance, always the same states; returns what was noted."""
     rng = th.Generator().manual_seed(3)
@@ -190,10 +222,13 @@ def guided(model: SAC, shared: bool, gate: str, weight: float = 10.0, advised: i
 
 @pytest.mark.parametrize("gate", ["none", "axis", "log-prob"])
 @pytest.mark.parametrize("shared", [False, True])
-def test_guided_gradient_equals_autograd(shared: bool, gate: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("make_update", [FastUpdate, eager])
+def test_guided_gradient_equals_autograd(
+    make_update: Any, shared: bool, gate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = make(policy_kwargs={"net_arch": [32, 24], "use_expln": False})
     noted = guided(model, shared, gate)
-    update = FastUpdate(model)
+    update = make_update(model)
     with th.no_grad():  # some of the policy's deviations at either bound of the clamp
         head: Any = model.actor.log_std
         head.bias[0], head.weight[0] = 2.5, 0.0

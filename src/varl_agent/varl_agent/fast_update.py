@@ -31,11 +31,13 @@ Rows all of whose gates are closed have no gradient and are left out of the back
 s', s and the advised states are one, because its weights change only at the end of an update.
 
 The parameters lie flat, so that one call steps all of them; the arithmetic is compiled (:mod:`varl_agent.kernels`).
+For a GPU there is :mod:`varl_agent.cuda_update`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,26 +54,31 @@ from varl_agent.gates import log_prob_per_axis
 
 Batch = ReplayBufferSamples | DictReplayBufferSamples
 Layers = list[list[th.Tensor]]  # as hidden_layers has it
+Networks = list[list[list[Block]]]  # each its layers, each the blocks of these
 LOSSES = ("actor_loss", "critic_loss", "ent_coef", "ent_coef_loss")
 _HIDDEN = ([nn.Linear, nn.ReLU], [nn.Linear, nn.LayerNorm, nn.ReLU])
 
 
+def zeros(*shape: int) -> np.ndarray:
+    """Room for numbers."""
+    return np.zeros(shape, np.float32)
+
+
 class Inputs:
-    """Where an update reads its batch of B rows and m advised states.
+    """Where an update reads its batch of B rows and m advised states; ``new`` makes room for numbers.
 
     ``actor`` has the rows s' (B), s (B) and the advised states (m, unless these are s itself: ``shared``). ``next``,
     ``data`` and ``pi`` are the critics' inputs (s', a'), (s, a of the replay) and (s, a drawn now).
     """
 
-    def __init__(self, rows: int, advised: int, shared: bool, obs_dim: int, act_dim: int) -> None:
-        def new(*shape: int) -> np.ndarray:
-            return np.zeros(shape, np.float32)
-
+    def __init__(
+        self, rows: int, advised: int, shared: bool, obs_dim: int, act_dim: int, new: Callable[..., Any] = zeros
+    ) -> None:
         self.rows, self.advised = rows, slice(rows, 2 * rows) if shared else slice(2 * rows, 2 * rows + advised)
         self.actor = new(self.advised.stop, obs_dim)
         self.next, self.data, self.pi = (new(rows, obs_dim + act_dim) for _ in range(3))
         self.rewards, self.discounts, self.noise = new(rows), new(rows), new(2 * rows, act_dim)
-        self.advice, self.pull = new(advised, act_dim), 0.0
+        self.advice, self.pull = new(advised, act_dim), new()
         self.work: Any = None  # what the update works in
 
 
@@ -90,17 +97,17 @@ class FastUpdate:
         actor: Any = model.actor
         critic: Any = model.critic
         target: Any = model.critic_target
-        stem: list[list[Block]] = [*_layers(actor.latent_pi), [Affine(actor.mu, actor.log_std)]]
-        twins = [_layers(network) for network in critic.q_networks]
-        targets = [_layers(network) for network in target.q_networks]
-        self._actor = FlatAdam(actor.optimizer, _flat(stem))
+        stem = self._arranged([[*_layers(actor.latent_pi), [Affine(actor.mu, actor.log_std)]]])
+        twins = self._arranged([_layers(network) for network in critic.q_networks])
+        targets = self._arranged([_layers(network) for network in target.q_networks])
+        self._actor = FlatAdam(actor.optimizer, _flat(_flat(stem)))
         self._critic = FlatAdam(critic.optimizer, _flat(_flat(twins)))
         self._target = FlatParameters(_flat(_flat(targets)))
         self._temperature: FlatAdam | None = None
         if model.ent_coef_optimizer is not None and model.log_ent_coef is not None:
             self._temperature = FlatAdam(model.ent_coef_optimizer, [Block(model.log_ent_coef)])
 
-        (self._stem,), (self._stem_gradient,) = (_like(v, [stem]) for v in (self._actor.views, self._actor.gradients))
+        (self._stem,), (self._stem_gradient,) = (_like(v, stem) for v in (self._actor.views, self._actor.gradients))
         self._twins, self._twin_gradients = (_like(v, twins) for v in (self._critic.views, self._critic.gradients))
         self._targets = _like(self._target.views, targets)
         self._obs_dim, self._act_dim = actor.features_dim, len(actor.mu.weight)
@@ -119,16 +126,13 @@ class FastUpdate:
         model._update_learning_rate([flat.optimizer for flat in trained])
         self.adopt()
         with th.inference_mode():
-            total = np.zeros(len(LOSSES))
+            total: Any = 0.0
             for step in range(gradient_steps):
-                total += self._one(*self._sample(batch_size))
+                total = total + self._one(*self._sample(batch_size))
                 if step % model.target_update_interval == 0:
                     self._target.value.lerp_(self._critic.value, model.tau)
         model._n_updates += gradient_steps
-        losses = dict(zip(LOSSES, (total / gradient_steps).tolist(), strict=True))
-        if self._temperature is None:
-            del losses["ent_coef_loss"]
-        self._record(losses)
+        self._record(total, gradient_steps)
 
     def adopt(self) -> None:
         """Let the model's parameters, and what its optimizers hold, lie in the flat buffers."""
@@ -144,8 +148,12 @@ class FastUpdate:
         batch = model.sample_batch(batch_size)
         return batch, model.guidance_batch(batch.observations)
 
-    def _record(self, losses: dict[str, float]) -> None:
+    def _record(self, total: Any, updates: int) -> None:
+        """Log the mean losses of so many updates, given their sum."""
         model = self.model
+        losses = dict(zip(LOSSES, (total / updates).tolist(), strict=True))
+        if self._temperature is None:
+            del losses["ent_coef_loss"]
         if hasattr(model, "record_training"):
             model.record_training(losses)
             return
@@ -153,7 +161,7 @@ class FastUpdate:
         for name, value in losses.items():
             model.logger.record(f"train/{name}", value)
 
-    def _one(self, batch: Batch, guidance: Any) -> tuple[float, ...]:
+    def _one(self, batch: Batch, guidance: Any) -> Any:
         """One update but for the targets; its losses, in the order of ``LOSSES``."""
         inputs = self._load(batch, guidance)
         losses, *advised = self._update(inputs, guidance)
@@ -170,35 +178,49 @@ class FastUpdate:
         shared = guidance is not None and guidance.observations is batch.observations
         key = (rows, advised, shared)
         if key not in self._inputs:
-            self._inputs[key] = Inputs(*key, self._obs_dim, self._act_dim)
-        inputs, obs = self._inputs[key], slice(0, self._obs_dim)
+            self._inputs[key] = Inputs(*key, self._obs_dim, self._act_dim, self._zeros)
+        inputs, obs, array = self._inputs[key], slice(0, self._obs_dim), self._array
         inputs.actor[:rows] = inputs.next[:, obs] = self._features(batch.next_observations)
         features = self._features(batch.observations)
         inputs.actor[rows : 2 * rows] = inputs.data[:, obs] = inputs.pi[:, obs] = features
-        inputs.data[:, self._obs_dim :] = batch.actions.numpy()
-        inputs.rewards[:] = batch.rewards.numpy()[:, 0]
-        discounts = self.model.gamma if batch.discounts is None else batch.discounts.numpy()[:, 0]
-        np.multiply(1 - batch.dones.numpy()[:, 0], discounts, out=inputs.discounts)
+        inputs.data[:, self._obs_dim :] = array(batch.actions)
+        inputs.rewards[:] = array(batch.rewards)[:, 0]
+        discounts = self.model.gamma if batch.discounts is None else array(batch.discounts)[:, 0]
+        inputs.discounts[:] = (1 - array(batch.dones)[:, 0]) * discounts
         if guidance is not None:
             if not shared:
                 inputs.actor[inputs.advised] = self._features(guidance.observations)
-            inputs.advice[:] = guidance.actions.numpy()
-            inputs.pull = guidance.weight / advised
-        noise = th.from_numpy(inputs.noise)
-        for part in (noise[rows:], noise[:rows]):  # SB3 draws the noise of s before that of s'
-            part.normal_()
+            inputs.advice[:] = array(guidance.actions)
+            inputs.pull[...] = guidance.weight / advised
         return inputs
 
-    def _features(self, observations: Any) -> np.ndarray:
+    def _features(self, observations: Any) -> Any:
         if self._plain:
-            return observations.numpy()
-        return self.model.actor.extract_features(observations, self.model.actor.features_extractor).numpy()
+            return self._array(observations)
+        return self._array(self.model.actor.extract_features(observations, self.model.actor.features_extractor))
+
+    def _draw(self, inputs: Inputs) -> None:
+        """Fill in the noise."""
+        noise = th.as_tensor(inputs.noise)
+        for part in (noise[inputs.rows :], noise[: inputs.rows]):  # SB3 draws that of s before that of s'
+            part.normal_()
+
+    # --- the update on a CPU ------------------------------------------------------------------------------------------
+
+    _zeros = staticmethod(zeros)
+
+    @staticmethod
+    def _array(tensor: th.Tensor) -> Any:
+        return tensor.numpy()
+
+    @staticmethod
+    def _arranged(networks: Networks) -> Networks:
+        """The networks that are computed together, as they are to lie in memory."""
+        return networks
 
     def _gates(self, mean: th.Tensor, std: th.Tensor, inputs: Inputs, guidance: Any) -> th.Tensor:
         """The gates' weights (m, act_dim) for the policy's mean and deviation, (m, act_dim), in the advised states."""
         return self.model.gate(mean, std, th.from_numpy(inputs.advice), lambda: self.model.advantage(guidance, mean))
-
-    # --- the update on a CPU ------------------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
         """Compile the kernels, or load them as compiled before, so that no update has to wait for that."""
@@ -215,6 +237,7 @@ class FastUpdate:
 
     def _update(self, inputs: Inputs, guidance: Any) -> tuple[Any, ...]:
         """The losses; with guidance also the policy's mean and deviation and the gates on it, (m, act_dim) each."""
+        self._draw(inputs)
         work = inputs.work = inputs.work or self._workspace(self, inputs)
         log_alpha = None if self._temperature is None else self._temperature.value[0].item()
         alpha = self.model.ent_coef_tensor.item() if log_alpha is None else math.exp(log_alpha)
@@ -232,7 +255,7 @@ class FastUpdate:
             advised = (mean, std, self._gates(mean, std, inputs, guidance))
         q = work.actor_step(alpha, np.ascontiguousarray(advised[2].numpy()) if advised else None)
         self._actor.step(self._max_norm)
-        return ((alpha * log_pi - q, critic_loss, alpha, alpha_loss), *advised)
+        return (np.array([alpha * log_pi - q, critic_loss, alpha, alpha_loss]), *advised)
 
 
 def _layers(network: Any) -> list[list[Block]]:
@@ -253,7 +276,7 @@ def _layers(network: Any) -> list[list[Block]]:
     return found + [[Affine(linear)] for linear in layer]
 
 
-def _like(views: list[th.Tensor], networks: list[list[list[Block]]]) -> list[Layers]:
+def _like(views: list[th.Tensor], networks: Networks) -> list[Layers]:
     """The views, in their order, grouped as the networks' blocks are."""
     rest = iter(views)
     return [[[next(rest) for _ in layer] for layer in network] for network in networks]
@@ -264,7 +287,7 @@ def _flat(groups: list[list[Any]]) -> list[Any]:
 
 
 def _check(model: SAC) -> None:
-    """Refuse what the update does not cover, beside the networks' layers (:func:`layer_blocks` sees to these)."""
+    """Refuse what the update does not cover, beside the networks' layers (:func:`_layers` sees to these)."""
     optimizers = [model.actor.optimizer, model.critic.optimizer, model.ent_coef_optimizer]
     adams = [optimizer for optimizer in optimizers if optimizer is not None]
     extractors = (model.actor.features_extractor, model.critic.features_extractor)

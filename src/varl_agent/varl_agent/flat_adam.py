@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch as th
 from torch import nn
@@ -36,6 +36,18 @@ class Affine(Block):
         columns = view.split([linear.out_features for linear in self.linears], dim=1)
         pairs = zip(self.linears, columns, strict=True)
         return [part for linear, c in pairs for part in ((linear.weight, c[:-1].t()), (linear.bias, c[-1]))]
+
+
+class Stacked(Block):
+    """Blocks of one shape, such as the same layer's of both critics, as one tensor with one more dimension in front."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        super().__init__(blocks[0].first)
+        self.blocks = blocks
+        self.shape = th.Size((len(blocks), *blocks[0].shape))
+
+    def parts(self, view: th.Tensor) -> list[tuple[th.Tensor, th.Tensor]]:
+        return [part for block, one in zip(self.blocks, view, strict=True) for part in block.parts(one)]
 
 
 class FlatParameters:
@@ -91,6 +103,11 @@ class FlatAdam(FlatParameters):
             (parameter, {"step": step, "exp_avg": mean, "exp_avg_sq": square})
             for (parameter, mean), (_, square), step in moments
         ]
+
+    @property
+    def tensors(self) -> tuple[th.Tensor, ...]:
+        """All that a step changes."""
+        return self.value, self._mean, self._square, self._steps
 
     def adopt(self) -> None:
         """As above, for the optimizer's state too (loading a state dict replaces it); takes over its learning rate."""

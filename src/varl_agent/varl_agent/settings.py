@@ -32,6 +32,7 @@ class SacSettings(Config):
     max_grad_norm: NonNegativeFloat = Field(description="norm to which each gradient is clipped; 0: never")
     backlog: PositiveInt = Field(description="real time: updates that learning may lag before the arm waits at rest")
     update: Literal["auto", "autograd", "fast"] = Field(description="how updates are computed")
+    bf16: bool = Field(description="matrix products in bfloat16, on a GPU")
     device: str = Field(description="where: cpu, cuda or auto")
 
     @field_validator("ent_coef")
@@ -100,6 +101,7 @@ def make_model(
         policy_kwargs={"net_arch": list(sac.net_arch), "layer_norm": sac.layer_norm},
         max_grad_norm=sac.max_grad_norm or None,
         update=sac.update,
+        bf16=sac.bf16,
         device=sac.device,
         seed=settings.seed,
         advisor=advisor,

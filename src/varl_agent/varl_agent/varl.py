@@ -59,12 +59,14 @@ class VARL(AdvisedSAC):
         guidance_batch_size: states of G in a gradient step; a plan labels the whole replay batch.
         max_grad_norm: to which each optimizer's gradient (actor, critics, temperature) is scaled down before its step
             where its 2-norm over all parameters is larger (``torch.nn.utils.clip_grad_norm_``); None: never.
-        update: "autograd" (this file), "fast" (:mod:`varl_agent.fast_update`), "auto": fast where it can be.
+        update: "autograd" (this file), "fast" (:mod:`varl_agent.fast_update`, on a GPU :mod:`varl_agent.cuda_update`),
+            "auto": fast where it can be.
+        bf16: the fast update on a GPU computes its matrix products in bfloat16.
 
-    The fast update is ``fast_update.FastUpdate(model)``, which raises VarlError where the setting is not its own, with
-    ``train(gradient_steps, batch_size)`` in place of the loop below. Each of its steps calls ``sample_batch``, then
-    ``guidance_batch`` (None: plain SAC), then ``gate`` on its own forward pass of the guidance batch, and
-    ``note_guidance`` where ``metrics_due``; it ends with ``record_training``.
+    The fast update is ``FastUpdate(model)`` or ``CudaUpdate(model)``, which raise VarlError where the setting is not
+    theirs, with ``train(gradient_steps, batch_size)`` in place of the loop below. Each of its steps calls
+    ``sample_batch``, then ``guidance_batch`` (None: plain SAC), then ``gate`` on its own forward pass of the guidance
+    batch, and ``note_guidance`` where ``metrics_due``; it ends with ``record_training``.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -84,6 +86,7 @@ class VARL(AdvisedSAC):
         guidance_batch_size: int = 64,
         max_grad_norm: float | None = None,
         update: str = "auto",
+        bf16: bool = False,
         **kwargs: Any,
     ) -> None:
         if update not in UPDATES:
@@ -95,10 +98,13 @@ class VARL(AdvisedSAC):
         self.guidance_batch_size = guidance_batch_size
         self.max_grad_norm = max_grad_norm
         self.update = update
+        self.bf16 = bf16
         super().__init__(policy, env, *args, **kwargs)
 
     def _setup_model(self) -> None:
         super()._setup_model()
+        if self.bf16 and (self.device.type != "cuda" or self.update == "autograd"):
+            raise VarlError("bf16 is for the fast update on a GPU; give device='cuda' and update='auto', or bf16=False")
         self.guidance_metrics: dict[str, float] = {}
         self._looked_at = 0  # the update of these
         self._fast_update: Any = None
@@ -268,12 +274,19 @@ class VARL(AdvisedSAC):
             return None
         if self._fast_update is None:
             try:
-                from varl_agent.fast_update import FastUpdate
-
-                self._fast_update = FastUpdate(self)
+                self._fast_update = self._make_fast()
             except (ImportError, VarlError):
-                if self.update == "fast":
+                if self.update == "fast" or self.bf16:
                     raise
                 self._fast_update = False
                 return None
         return self._fast_update
+
+    def _make_fast(self) -> Any:
+        if self.device.type == "cuda":
+            from varl_agent.cuda_update import CudaUpdate
+
+            return CudaUpdate(self, bf16=self.bf16)
+        from varl_agent.fast_update import FastUpdate
+
+        return FastUpdate(self)
