@@ -38,8 +38,13 @@ def policy(path: Path) -> bytes:
     return b"".join(tensor.numpy().tobytes() for tensor in state["model"]["parameters"]["policy"].values())
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("kills", [10, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param(10, marks=pytest.mark.timeout(300)),
+        pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(5400)]),
+    ],
+)
 def test_killed_and_resumed(
     make_training: Callable[..., Training], point_reach: Any, tmp_path: Path, kills: int
 ) -> None:
