@@ -179,3 +179,13 @@ def test_a_program_that_cannot_start_is_one_line(tmp_path: Path) -> None:
     runner = Runner(Process("learner", [str(broken)]), [], {}, Display(["learner"], colour=False, behind_bar=False))
     with pytest.raises(VarlError, match=r"learner: .*broken cannot be started"):
         runner.run()
+
+
+def test_the_runner_hands_over_to_a_tool_that_takes_the_same_arguments() -> None:
+    tool = [sys.executable, "-c", "import sys; from varl_bringup.cli import main; sys.exit(main())", "advisor-eval"]
+    shown = subprocess.run([*tool, "--help"], capture_output=True, text=True, timeout=60)
+    assert shown.returncode == 0
+    assert "params_file" in shown.stdout
+    wrong = subprocess.run([*tool, "tsk:=reach"], capture_output=True, text=True, timeout=60)
+    assert wrong.returncode == 2
+    assert wrong.stderr == "error: unknown argument 'tsk'; did you mean 'task'?\n"

@@ -14,9 +14,19 @@ from varl_common.errors import VarlError
 
 from varl_bringup.commands import command
 from varl_bringup.graph import PROGRAMS, Graph, Program
+from varl_bringup.installed import find_executable
 from varl_bringup.output import Display
 from varl_bringup.recorded import write_launch
 from varl_bringup.runner import Process, Runner, on_terminal
+
+_TOOLS = {
+    "advisor-eval": (
+        "varl_vlm_advisor",
+        "advisor_eval",
+        "Judge an advisor on labelled states, before it is trusted with an arm.",
+    )
+}
+"""Commands that bring up no graph: package, executable and what it is for. They take the same form of arguments."""
 
 
 def main(words: list[str] | None = None) -> int:
@@ -32,9 +42,13 @@ def _main(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
+    if words[0] in _TOOLS:
+        package, executable, _ = _TOOLS[words[0]]
+        path = str(find_executable(package, executable))
+        os.execv(path, [path, *words[1:]])
     program = PROGRAMS.get(words[0])
     if program is None:
-        raise VarlError(f"unknown command {words[0]!r}; {did_you_mean(words[0], list(PROGRAMS))}")
+        raise VarlError(f"unknown command {words[0]!r}; {did_you_mean(words[0], [*PROGRAMS, *_TOOLS])}")
     if {"-h", "--help", "-s", "--show-args"} & set(words):
         print(show(f"varl {program.name}: {program.description} Arguments (name:=value):", program.arguments))
         return 0
@@ -42,7 +56,9 @@ def _main(words: list[str]) -> int:
 
 
 def _help() -> str:
-    commands = "\n".join(f"  {program.name:<12} {program.description}" for program in PROGRAMS.values())
+    described = {program.name: program.description for program in PROGRAMS.values()}
+    described |= {name: purpose for name, (_, _, purpose) in _TOOLS.items()}
+    commands = "\n".join(f"  {name:<12} {purpose}" for name, purpose in described.items())
     return (
         "Usage: varl <command> [name:=value ...]\n\n"
         f"Commands:\n{commands}\n\n"

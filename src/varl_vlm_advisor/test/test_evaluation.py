@@ -1,5 +1,6 @@
 """Judging: the labels are the expert's, the simulator is restored, and good advice scores better than bad."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from varl_common.errors import VarlError
 from varl_vlm_advisor.evaluate import main
 from varl_vlm_advisor.evaluation.metrics import agreement, score
 from varl_vlm_advisor.evaluation.situations import collect, restore
+from varl_vlm_advisor.evaluation.storage import situations
 from varl_vlm_advisor.evaluation.worlds import make_world
 
 CONFIG = Path(__file__).parents[3] / "config" / "advisor.yaml"
@@ -46,7 +48,7 @@ def test_a_situation_can_be_restored_and_experts_score_best(world: object) -> No
 
 
 def test_the_command_writes_a_table_and_pages(tmp_path: Path) -> None:
-    words = ["--config", str(CONFIG), "--tasks", "reach", "--states", "3", "--out", str(tmp_path)]
+    words = ["task:=reach", f"params_file:={CONFIG}", "count:=3", f"out:={tmp_path}"]
     assert main(words) == 0
     assert "scripted (stand-in for a VLM), without the picture" in (tmp_path / "table.txt").read_text()
     assert (tmp_path / "page.html").read_text().count("<figure>") == 3
@@ -57,8 +59,49 @@ def test_the_command_writes_a_table_and_pages(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "remedy"), [(["--tasks", "reech"], "did you mean 'reach'"), (["--backend", "gpt"], "unknown advisor")]
+    ("word", "remedy"),
+    [
+        ("task:=reech", "did you mean 'reach'"),
+        ("advisor:=gpt", "unknown advisor"),
+        ("strategy:=guess", "strategy"),
+        ("tasks:=reach", "did you mean 'task'"),
+        ("count:=0", "expected a whole number, 1 or more"),
+        ("params_file:=/no/such.yaml", "/no/such.yaml"),
+    ],
 )
-def test_a_wrong_argument_is_one_sentence(tmp_path: Path, words: list[str], remedy: str) -> None:
+def test_a_wrong_argument_is_one_sentence(tmp_path: Path, word: str, remedy: str) -> None:
     with pytest.raises(VarlError, match=remedy):
-        main(["--config", str(CONFIG), "--states", "1", "--out", str(tmp_path), *words])
+        main(["seed:=0", f"out:={tmp_path}", word])
+
+
+def test_the_same_states_judge_two_advisors(world: object, tmp_path: Path) -> None:
+    made = situations(world, 3, 0, tmp_path)  # type: ignore[arg-type]
+    (folder,) = tmp_path.iterdir()
+    written = (folder / "states.npz").stat().st_mtime_ns
+    found = situations(world, 3, 0, tmp_path)  # type: ignore[arg-type]
+    assert (folder / "states.npz").stat().st_mtime_ns == written
+    for one, other in zip(made, found, strict=True):
+        assert one.moment.frames[0].jpeg == other.moment.frames[0].jpeg
+        assert one.moment.frames[0].depth == other.moment.frames[0].depth
+        for name in ("state", "action", "next_state", "reward"):
+            assert np.array_equal(getattr(one.moment, name), getattr(other.moment, name))
+        assert np.array_equal(one.expert, other.expert)
+        assert np.array_equal(restore(world, other), one.moment.state)  # type: ignore[arg-type]
+    with pytest.raises(VarlError, match="holds 3 states, 4 are wanted"):
+        situations(world, 4, 0, tmp_path)  # type: ignore[arg-type]
+
+
+def test_states_that_are_damaged_or_of_another_simulator_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("varl_robot_env")
+    with contextlib.closing(make_world("reach")) as world:
+        world.reset(0)
+        situations(world, 1, 0, tmp_path)
+        path = tmp_path / "reach-s0" / "states.npz"
+        with np.load(path) as file:
+            arrays = dict(file)
+        np.savez(path, **arrays | {"state": arrays["state"] + 0.1})  # type: ignore[arg-type]
+        with pytest.raises(VarlError, match="another version"):
+            situations(world, 1, 0, tmp_path)
+        path.write_bytes(path.read_bytes()[:100])
+        with pytest.raises(VarlError, match="no whole set"):
+            situations(world, 1, 0, tmp_path)

@@ -10,6 +10,7 @@ from varl_vlm_advisor.projection import Projection
 from varl_vlm_advisor.types import TOOL, EnvDescription, Frame, State
 
 Image = NDArray[np.uint8]
+Depth = NDArray[np.uint16]
 
 AXIS_LENGTH = 0.1
 """Metres that a drawn axis is long."""
@@ -59,12 +60,27 @@ def encode(image: Image, quality: int) -> bytes:
     return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
+def decode_depth(frame: Frame) -> Depth | None:
+    """Millimetres, shape (height, width) uint16, 0 where not known; None where the frame has none that can be read."""
+    image = cv2.imdecode(np.frombuffer(frame.depth, np.uint8), cv2.IMREAD_UNCHANGED) if frame.depth else None
+    if image is None or image.dtype != np.uint16 or image.ndim != 2:
+        return None
+    return np.asarray(image, np.uint16)
+
+
+def encode_depth(millimetres: Depth) -> bytes:
+    """``millimetres`` as PNG of 16 bit."""
+    return cv2.imencode(".png", np.ascontiguousarray(millimetres))[1].tobytes()
+
+
 def mirror(frame: Frame) -> Frame:
     """The frame flipped left to right, with the calibration of the flipped picture; it shows the same scene."""
     image = decode(frame.jpeg)
     flipped = Projection(image.shape[1], image.shape[0], frame.k, frame.camera_pose).mirrored()
     jpeg = encode(np.ascontiguousarray(image[:, ::-1]), 95)
-    return Frame(frame.camera, jpeg, b"", flipped.k, frame.camera_pose)
+    depth = decode_depth(frame)
+    png = b"" if depth is None else encode_depth(depth[:, ::-1])
+    return Frame(frame.camera, jpeg, png, flipped.k, frame.camera_pose)
 
 
 def draw_axes(image: Image, projection: Projection, tool: NDArray[np.float64] | None) -> None:

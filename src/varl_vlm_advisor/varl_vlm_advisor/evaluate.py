@@ -1,8 +1,7 @@
-"""``advisor_eval``: how good is an advisor? Asked about labelled states, and its answers tried out in simulation."""
+"""``varl advisor-eval``: how good is an advisor? Asked about labelled states, its answers tried out in simulation."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -12,36 +11,58 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from varl_common.arguments import Argument, complete, parse, positive_number, show, whole_number
 from varl_common.errors import VarlError
 
-from varl_vlm_advisor.config import AdvisorConfig, load_config
+from varl_vlm_advisor.backends import backend_class
+from varl_vlm_advisor.config import AdvisorConfig, config_model, load_config
 from varl_vlm_advisor.evaluation.metrics import score
 from varl_vlm_advisor.evaluation.page import LEGEND, Row, picture, table, write_html, write_png
 from varl_vlm_advisor.evaluation.panel import baselines, consult
-from varl_vlm_advisor.evaluation.situations import collect
+from varl_vlm_advisor.evaluation.storage import situations
 from varl_vlm_advisor.evaluation.worlds import World, make_world
 
+ARGUMENTS = (
+    Argument(
+        "task",
+        "Tasks to judge on, separated by commas: reach, push, lift, or names of Meta-World.",
+        "reach,push,lift,drawer-open-v3,pick-place-v3",
+    ),
+    Argument("advisor", "Who is judged, a backend; empty: as params_file says; none: the baselines alone."),
+    Argument("strategy", "What is asked: direction, point or plan; empty: as params_file says."),
+    Argument("params_file", "YAML file of the advisor's ROS parameters that override those in config/."),
+    Argument("count", "Labelled states of each task.", "24", check=whole_number(1)),
+    Argument("seed", "Seed of the states.", "0", check=whole_number(0)),
+    Argument("states", "Folder of the states, made where it has none yet; empty: states in the folder out."),
+    Argument("deadline", "Seconds for each round of questions.", "600", check=positive_number),
+    Argument("out", "Folder for the table and the pages.", "runs/advisor-eval"),
+)
+_TITLE = "varl advisor-eval: judge an advisor on labelled states, before it is trusted. Arguments (name:=value):"
 _STAND_IN_ERRORS = 0.1
 _SHOWN = 12
 """Pictures per task on the page."""
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run the command with ``argv`` (without the program's name); its exit status.
+def main(words: Sequence[str]) -> int:
+    """Run the command with ``words`` of the form name:=value; its exit status.
 
     Raises:
         VarlError: an argument, the configuration or the advisor is wrong, with the remedy.
     """
-    options = _parser().parse_args(argv)
+    if {"-h", "--help", "-s", "--show-args"} & set(words):
+        print(show(_TITLE, ARGUMENTS))
+        return 0
+    values = complete(ARGUMENTS, parse(words))
     os.environ.setdefault("MUJOCO_GL", "egl")
-    config = load_config(options.config, **({"backend": options.backend} if options.backend else {}))
-    out = Path(options.out)
+    config = _config(values)
+    out = Path(values["out"])
     out.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     pictures = []
-    for task in options.tasks:
-        print(f"{task}: {options.states} states", flush=True)
-        judged, shown = _judge(config, task, options)
+    for task in filter(None, values["task"].split(",")):
+        print(f"{task}: {values['count']} states", flush=True)
+        with contextlib.closing(make_world(task)) as world:
+            judged, shown = _judge(world, config, values)
         rows += judged
         pictures += shown
         (out / "table.txt").write_text(f"{table(rows)}\n\n{LEGEND}\n", encoding="utf-8")
@@ -64,46 +85,28 @@ def run() -> None:
         sys.exit(130)
 
 
-def _judge(config: AdvisorConfig, task: str, options: argparse.Namespace) -> tuple[list[Row], list[Any]]:
-    with contextlib.closing(make_world(task)) as world:
-        return _judge_in(world, config, options)
+def _config(values: dict[str, str]) -> AdvisorConfig:
+    chosen = {"backend": values["advisor"], "strategy": values["strategy"]}
+    given: dict[str, Any] = {name: value for name, value in chosen.items() if value}
+    if values["params_file"]:
+        config = load_config(values["params_file"], **given)
+    else:
+        config = config_model().from_dict(given, "the arguments")
+    backend_class(config.backend)  # an unknown one is told before the states are made
+    return config
 
 
-def _judge_in(world: World, config: AdvisorConfig, options: argparse.Namespace) -> tuple[list[Row], list[Any]]:
-    situations = collect(world, options.states, options.seed)
-    opinions = baselines(world.env, situations, _STAND_IN_ERRORS, options.seed)
-    asked = consult(config, world.env, situations, options.deadline) if config.backend != "none" else []
+def _judge(world: World, config: AdvisorConfig, values: dict[str, str]) -> tuple[list[Row], list[Any]]:
+    seed = int(values["seed"])
+    folder = Path(values["states"] or Path(values["out"]) / "states").expanduser()
+    judged = situations(world, int(values["count"]), seed, folder)
+    opinions = baselines(world.env, judged, _STAND_IN_ERRORS, seed)
+    asked = consult(config, world.env, judged, float(values["deadline"])) if config.backend != "none" else []
     rows = [
-        Row(world.env.task, opinion, score(world, situations, opinion.actions), len(situations))
-        for opinion in opinions + asked
+        Row(world.env.task, opinion, score(world, judged, opinion.actions), len(judged)) for opinion in opinions + asked
     ]
     shown = (asked or opinions[-1:])[0]
-    count = min(len(situations), _SHOWN)
-    return rows, [picture(world.env, situations[number], shown, number) for number in range(count)]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="advisor_eval", description=__doc__)
-    parser.add_argument("--config", default="config/advisor.yaml", help="the advisor's parameter file")
-    parser.add_argument("--backend", default="", help="in place of the configured one; none judges the baselines only")
-    parser.add_argument(
-        "--tasks",
-        nargs="+",
-        default=["reach", "push", "lift", "drawer-open-v3", "pick-place-v3"],
-        help="reach, push, lift, or tasks of Meta-World",
-    )
-    parser.add_argument("--states", type=_positive, default=24, help="labelled states per task")
-    parser.add_argument("--seed", type=int, default=0, help="of the states")
-    parser.add_argument("--deadline", type=float, default=600.0, help="seconds for each round of questions")
-    parser.add_argument("--out", default="runs/advisor-eval", help="folder for the table and the pages")
-    return parser
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+    return rows, [picture(world.env, judged[number], shown, number) for number in range(min(len(judged), _SHOWN))]
 
 
 if __name__ == "__main__":

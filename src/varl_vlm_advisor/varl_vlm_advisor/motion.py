@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from varl_common.plan import Phase, Plan
 
 from varl_vlm_advisor.backends import BackendError
+from varl_vlm_advisor.drawing import decode_depth
 from varl_vlm_advisor.encoding import GRIPPER_WORDS, decode
 from varl_vlm_advisor.question import Question
 from varl_vlm_advisor.types import GRIPPER, TOOL, Frame, Status
@@ -105,8 +105,8 @@ def to_pixel(point: NDArray[np.float64], convention: str, width: int, height: in
 
 def _depth(frame: Frame, share: NDArray[np.float64]) -> float:
     """Metres at ``share`` (0..1 of width and height) of the frame's depth picture; 0 where it has none."""
-    image = cv2.imdecode(np.frombuffer(frame.depth, np.uint8), cv2.IMREAD_UNCHANGED) if frame.depth else None
-    if image is None or image.dtype != np.uint16 or image.ndim != 2:
+    image = decode_depth(frame)
+    if image is None:
         return 0.0
     x, y = (share * [image.shape[1], image.shape[0]]).astype(int)
     window = image[max(0, y - _DEPTH_WINDOW) : y + _DEPTH_WINDOW + 1, max(0, x - _DEPTH_WINDOW) : x + _DEPTH_WINDOW + 1]

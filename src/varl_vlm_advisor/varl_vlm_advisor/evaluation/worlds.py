@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ from varl_common.config import did_you_mean
 from varl_common.errors import VarlError
 
 from varl_vlm_advisor.backends.scripted import PLANS
+from varl_vlm_advisor.drawing import encode, encode_depth
 from varl_vlm_advisor.projection import transform
 from varl_vlm_advisor.types import EnvDescription, Frame
 
@@ -81,7 +83,7 @@ class ArmWorld:
             raise VarlError("this machine cannot render; install libegl1 (Debian) and set MUJOCO_GL=egl")
         seen = frames[0]
         pose = transform(seen.camera_pose[:3].tolist(), seen.camera_pose[3:].tolist())
-        return Frame(seen.camera, seen.jpeg, b"", np.asarray(seen.k).reshape(3, 3), pose)
+        return Frame(seen.camera, seen.jpeg, seen.depth, np.asarray(seen.k).reshape(3, 3), pose)
 
     def close(self) -> None:
         """Let go of the renderer."""
@@ -100,6 +102,7 @@ class MetaWorld:
 
         if task not in ENV_POLICY_MAP:
             raise VarlError(f"unknown task {task!r}; {did_you_mean(task, [*PLANS, *ENV_POLICY_MAP])}")
+        warnings.filterwarnings("ignore", "Constant", module="metaworld.policies")  # they clip, and so do we
         self._mujoco = mujoco
         make: Any = TASKS[f"{task}-goal-observable"]
         policy: Any = ENV_POLICY_MAP[task]
@@ -125,8 +128,6 @@ class MetaWorld:
 
     def frame(self) -> Frame:
         """Turned upright: Meta-World's corner cameras hang upside down."""
-        from varl_vlm_advisor.drawing import encode
-
         model, data = self._env.model, self._env.data
         if self._renderer is None:
             model.light_castshadow[:] = 0  # shadows cost 50 times the rest where there is no GPU
@@ -135,6 +136,9 @@ class MetaWorld:
             self._renderer = self._mujoco.Renderer(model, HEIGHT, WIDTH)
         self._renderer.update_scene(data, camera=self._CAMERA)
         image = np.ascontiguousarray(self._renderer.render()[::-1, ::-1, ::-1])  # upright, and blue first
+        self._renderer.enable_depth_rendering()
+        millimetres = np.clip(1000 * self._renderer.render()[::-1, ::-1], 0, np.iinfo(np.uint16).max).astype(np.uint16)
+        self._renderer.disable_depth_rendering()
         camera = model.camera(self._CAMERA).id
         focal = HEIGHT / 2 / np.tan(np.radians(model.cam_fovy[camera]) / 2)
         k = np.array([[focal, 0, (WIDTH - 1) / 2], [0, focal, (HEIGHT - 1) / 2], [0, 0, 1]])
@@ -142,7 +146,7 @@ class MetaWorld:
         # MuJoCo looks along -z with y up; turned by half a turn about the line of sight, x points left and y up again.
         pose[:3, :3] = data.cam_xmat[camera].reshape(3, 3) @ np.diag([-1.0, 1.0, -1.0])
         pose[:3, 3] = data.cam_xpos[camera]
-        return Frame(self._CAMERA, encode(image, 90), b"", k, pose)
+        return Frame(self._CAMERA, encode(image, 90), encode_depth(millimetres), k, pose)
 
     def close(self) -> None:
         """Let go of the renderer."""

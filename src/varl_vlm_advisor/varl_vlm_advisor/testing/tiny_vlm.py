@@ -107,7 +107,7 @@ def _idefics3() -> tuple[Any, Any]:
     return Idefics3ForConditionalGeneration(config), processor
 
 
-def _ids(tokenizer: Any) -> dict[str, int]:
+def _ids(tokenizer: Any) -> dict[str, Any]:
     return {"vocab_size": len(tokenizer), "bos_token_id": tokenizer.bos_token_id, **_ends(tokenizer)}
 
 
