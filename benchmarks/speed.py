@@ -3,6 +3,7 @@
 Stable-Baselines3, SBX (JAX) and VARL's fast update take turns in one process, on the same networks (2 x 256), sizes
 (observation 39, action 4) and data, so that whatever else the machine does falls on all of them alike. A figure is the
 median over the windows; a ratio is the median of the ratios within each window. Rates are per second of CPU time.
+Where there is a GPU, and a torch that sees it, the same on the GPU (benchmarks/gpu.py).
 
 ``python benchmarks/speed.py`` makes an environment of its own for this in .ros/bench (2 GB) and runs itself there.
 """
@@ -69,12 +70,16 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[-1]})  # one core, whatever an implementation would like
     import numpy as np
     import torch
+    from gpu import measure as measure_gpu
+    from learners import Learners
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        models = make_models(Path(folder))
+        learners = Learners(Path(folder), OBS, ACT)
+        models = learners.of_a_cpu()
         rates, walls = turns(models, arguments.windows, arguments.seconds)
         peak = gemm_peak(arguments.windows)
+        gpu = measure_gpu(learners, WIDTH, arguments.windows, arguments.seconds)
         replay = measure_replay(Path(folder) / "big")
         stores = compare_stores(Path(folder))
 
@@ -95,63 +100,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "updates_per_second": {case: medians(values) for case, values in walls.items()},
         "gemm_peak_gflops": peak / 1e9,
         "own_mflop_per_update": own_flops(256) / 1e6,
+        "gpu": gpu,
         "replay_stores": stores,
         "windows": arguments.windows,
         "seconds_per_window": arguments.seconds,
         "load_average": os.getloadavg(),
         "versions": {name: version(name) for name in ("torch", "stable-baselines3", "sbx-rl", "jax", "numpy", "numba")},
         "machine": {"processor": processor(), "cpus": os.cpu_count(), "python": platform.python_version()},
-    }
-
-
-def make_models(folder: Path) -> dict[str, Any]:
-    """Each implementation's ``train(updates, batch)``, on the same 20,000 transitions."""
-    import gymnasium
-    import numpy as np
-    import sbx
-    from stable_baselines3 import SAC
-    from stable_baselines3.common.logger import Logger
-    from varl_agent.advice import AdviceAnswer, AdviceStatus
-    from varl_agent.fast_update import FastUpdate
-    from varl_agent.policies import VARLPolicy
-    from varl_agent.replay_buffer import PersistentReplayBuffer
-    from varl_agent.varl import VARL
-
-    class Spaces(gymnasium.Env[Any, Any]):
-        observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (OBS,), np.float32)
-        action_space = gymnasium.spaces.Box(-1, 1, (ACT,), np.float32)
-
-    def make(kind: Any, policy: Any = "MlpPolicy", stored: bool = False, **settings: Any) -> Any:
-        if stored:
-            settings["replay_buffer_class"] = PersistentReplayBuffer
-            settings["replay_buffer_kwargs"] = {"folder": folder / str(len(made))}
-        model = kind(policy, Spaces(), buffer_size=100_000, seed=0, device="cpu", **settings)
-        made.append(model)
-        model.set_logger(Logger(None, []))
-        rng = np.random.default_rng(0)
-        for _ in range(20_000):
-            obs, next_obs = rng.standard_normal((2, 1, OBS), np.float32)
-            action = rng.uniform(-1, 1, (1, ACT)).astype(np.float32)
-            model.replay_buffer.add(obs, next_obs, action, rng.standard_normal(1), rng.random(1) < 0.02, [{}])
-        return model
-
-    made: list[Any] = []
-    plain = {"policy_kwargs": {"layer_norm": False}, "update": "fast"}
-    guided = make(VARL, stored=True, cutoff="hard", cutoff_step=10**9, **plain)
-    states = np.random.default_rng(1).standard_normal((192, OBS)).astype(np.float32)
-    advice = np.random.default_rng(2).choice([-0.8, 0.8], (192, ACT)).astype(np.float32)
-    answer = AdviceAnswer(
-        advice, np.full(192, AdviceStatus.OK, np.uint8), np.ones(192, np.float32), [""] * 192, None, "benchmark"
-    )
-    guided.guidance.add(states, answer, 0)
-    return {
-        "sb3": make(SAC).train,
-        "sbx": make(sbx.SAC).train,
-        "varl": FastUpdate(make(SAC, stored=True)).train,
-        "varl_unguided": make(VARL, stored=True, **plain).train,
-        "varl_guided": guided.train,
-        "sb3_layernorm": make(SAC, VARLPolicy).train,
-        "varl_layernorm": FastUpdate(make(SAC, VARLPolicy, stored=True)).train,
     }
 
 
