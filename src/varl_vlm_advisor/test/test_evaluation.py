@@ -13,6 +13,7 @@ from varl_vlm_advisor.evaluation.metrics import agreement, score
 from varl_vlm_advisor.evaluation.situations import collect, restore
 from varl_vlm_advisor.evaluation.storage import situations
 from varl_vlm_advisor.evaluation.worlds import make_world
+from varl_vlm_advisor.testing.server import Server
 
 CONFIG = Path(__file__).parents[3] / "config" / "advisor.yaml"
 
@@ -56,6 +57,21 @@ def test_the_command_writes_a_table_and_pages(tmp_path: Path) -> None:
     scores = {row["who"]: row for row in json.loads((tmp_path / "scores.json").read_text())}
     assert scores["expert, in words"]["signs"] == 1.0
     assert scores["zero"]["progress"] == pytest.approx(0.0)
+
+
+def test_the_command_judges_a_users_own_endpoint(tmp_path: Path) -> None:
+    pytest.importorskip("openai")
+    pytest.importorskip("varl_robot_env")
+    with Server("good") as server:
+        settings = {"openai": {"base_url": server.url, "model": "m"}, "votes": 1, "cache": {"mode": "off"}}
+        params = tmp_path / "mine.yaml"
+        params.write_text(json.dumps({"/**/advisor": {"ros__parameters": settings}}))
+        words = ["task:=reach", "advisor:=openai", "strategy:=direction", f"params_file:={params}", "count:=2"]
+        assert main([*words, f"out:={tmp_path}"]) == 0
+        # As configured, in the mirror, without the picture, and twice to compare.
+        assert sorted(call.pictures for call in server.calls) == [0] * 2 + [1] * 8
+    scores = {row["who"]: row for row in json.loads((tmp_path / "scores.json").read_text())}
+    assert {"openai (m)", "openai (m), without the picture"} <= set(scores)
 
 
 @pytest.mark.parametrize(

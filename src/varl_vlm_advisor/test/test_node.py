@@ -20,6 +20,7 @@ from varl_interfaces import msg  # noqa: E402
 from varl_interfaces.srv import GetAdvice  # noqa: E402
 
 NODE = "from varl_vlm_advisor.advisor_node import main; main()"
+FUZZED = 10_000
 CONFIG = Path(__file__).parents[3] / "config" / "advisor.yaml"
 
 
@@ -116,6 +117,40 @@ def test_a_vision_language_model_answers_through_the_service(
     for advice in answer.advice:
         assert advice.status in (msg.Advice.OK, msg.Advice.REFUSED), advice.reason  # it may say that it cannot tell
         assert len(advice.action) == (4 if advice.status == msg.Advice.OK else 0)
+
+
+def test_a_backend_comes_with_a_package_and_may_say_anything(
+    start: Callable[..., subprocess.Popen[str]], client: Node, env: EnvDescription, moment: Callable[..., State],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    package = tmp_path / "third_party-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.0\n")
+    points = "[varl_vlm_advisor.backends]\nfuzz = varl_vlm_advisor.testing.fuzz:FuzzBackend\n"
+    (package / "entry_points.txt").write_text(points)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    process = start("backend:=fuzz", "strategy:=direction", "votes:=1")
+    seen = set()
+    for first in range(0, FUZZED, 500):
+        states = [moment(number, pictured=False) for number in range(first, first + 500)]
+        for number, advice in enumerate(call(client, request(env, states, 60.0)).advice, first):
+            assert advice.id == number
+            assert (len(advice.action) == 4) == (advice.status == msg.Advice.OK)
+            assert all(-1.0 <= value <= 1.0 for value in advice.action)
+            seen.add(advice.status)
+    assert {msg.Advice.OK, msg.Advice.INVALID} <= seen
+    assert process.poll() is None
+
+
+def test_it_publishes_nothing_that_could_move_an_arm(start: Callable[..., subprocess.Popen[str]], client: Node) -> None:
+    start("backend:=none")
+    topics: set[str] = set()
+    end = time.monotonic() + 60
+    while "/diagnostics" not in topics and time.monotonic() < end:
+        time.sleep(0.1)
+        if "advisor" in client.get_node_names():
+            topics = {name for name, _ in client.get_publisher_names_and_types_by_node("advisor", "/")}
+    assert topics == {"/diagnostics", "/rosout", "/parameter_events"}
 
 
 @pytest.mark.parametrize(
