@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from varl_vlm_advisor.testing.server import Server
+from varl_vlm_advisor.testing.server import BEHAVIOURS, Call, Handler, Server
 from varl_vlm_advisor.testing.tiny_vlm import make_tiny_vlm
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -81,6 +81,28 @@ def test_training_goes_on_whatever_the_server_does(
     assert server.calls
     assert summary["advice_used"] == 0
     assert "no advice for" in node.output
+
+
+def test_training_goes_on_with_a_server_that_does_it_all(
+    processes: Any, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manners = list(BEHAVIOURS)
+    asked: dict[int, str] = {}  # by the question's id, each of which meets the next manner
+
+    def behave(server: Server, handler: Handler, call: Call) -> None:
+        BEHAVIOURS[asked.setdefault(call.asked_id, manners[len(asked) % len(manners)])](server, handler, call)
+
+    monkeypatch.setitem(BEHAVIOURS, "all", behave)
+    server.behaviour = "all"
+    processes.robot()
+    each = {"strategy": "direction", "votes": 1, "in_flight": 64, "breaker.failures": 1000}
+    node = advisor(processes, tmp_path, "openai", **by(server), **each)
+    summary = train(processes, tmp_path, "openai", **{"advice.deadline": 5.0, "advice.states_per_query": 40})
+    assert set(asked.values()) == set(manners)
+    assert summary["queries"] == 2
+    assert summary["advice_used"] > 0
+    assert "no advice for" in node.output
+    assert "Traceback" not in node.output
 
 
 def test_an_advisor_that_dies_is_used_again_when_it_is_back(processes: Any, tmp_path: Path, server: Server) -> None:
