@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from varl_common.domain import free_domain
+from varl_common.domain import free_domain, one_host
+from varl_common.shared_memory import clean_shared_memory
 
 
 @pytest.fixture
@@ -13,8 +14,8 @@ def domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A DDS domain that no other test uses now, also set in the environment for processes the test starts."""
     with free_domain() as domain_id:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain_id))
-        monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         yield domain_id
+    clean_shared_memory()  # many tests kill nodes; hundreds of them would fill the memory
 
 
 @pytest.fixture
@@ -28,5 +29,6 @@ def ros(domain: int) -> Iterator[int]:
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MUJOCO_GL", "egl")
-FAST_DDS = "FASTRTPS" if os.environ.get("ROS_DISTRO") == "jazzy" else "FASTDDS"  # Jazzy's knows the old name only
-os.environ.setdefault(f"{FAST_DDS}_DEFAULT_PROFILES_FILE", str(Path(__file__).parent / "config/dds/one_host.xml"))
+PROFILE = Path(__file__).parent / "config/dds/one_host.xml"
+for variable, value in one_host(PROFILE, os.environ.get("ROS_DISTRO")).items():
+    os.environ.setdefault(variable, value)

@@ -4,6 +4,8 @@
   roundtrip_*_ms: from GetAdvice with one state to the response, the time of a loopback server that "answers at once"
   included; roundtrip_of_64_ms: the same per state of a request with 64;
 - trigger_delay_*_ms: how long a Trigger on the advisor's node takes while 64 states are in flight, and while idle;
+- answer_late_max_ms: how long after its deadline a request is answered, at the worst, over all that the server of the
+  tests can do: hang, drop, drip, fail, and say anything;
 - encoding: closed-loop success of Meta-World's experts, as they are and with each action put into the words of an
   answer and back.
 """
@@ -25,9 +27,6 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-for profile in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
-    os.environ[profile] = str(REPOSITORY / "config" / "dds" / "one_host.xml")  # as the graph sets it
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
@@ -35,9 +34,10 @@ import rclpy  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
-from varl_common.domain import free_domain  # noqa: E402
+from varl_common.domain import free_domain, one_host  # noqa: E402
 from varl_vlm_advisor.encoding import decode, encode  # noqa: E402
 from varl_vlm_advisor.evaluation.worlds import make_world  # noqa: E402
+from varl_vlm_advisor.testing.server import BEHAVIOURS, Server  # noqa: E402
 
 from varl_interfaces import msg  # noqa: E402
 from varl_interfaces.srv import GetAdvice  # noqa: E402
@@ -45,6 +45,7 @@ from varl_interfaces.srv import GetAdvice  # noqa: E402
 TASKS = ("reach-v3", "push-v3", "pick-place-v3", "drawer-open-v3", "button-press-topdown-v3", "coffee-button-v3")
 EXPERT_STEPS = 300  # the slowest of these experts needs about 120
 STATES = 64
+DEADLINE = 1.0  # s
 NODE = """
 import std_srvs.srv, varl_vlm_advisor.advisor_node as advisor
 class Probed(advisor.AdvisorNode):
@@ -64,13 +65,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=REPOSITORY / "benchmarks" / "results" / "advisor.json")
     options = parser.parse_args()
     results: dict[str, Any] = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    results["load"] = os.getloadavg()[0]  # other work's: what delays there are, are the scheduler's too
     with free_domain() as domain:
-        os.environ["ROS_DOMAIN_ID"] = str(domain)
+        profile = REPOSITORY / "config/dds/one_host.xml"
+        os.environ |= one_host(profile, os.environ.get("ROS_DISTRO")) | {"ROS_DOMAIN_ID": str(domain)}
         rclpy.init(domain_id=domain)
-        with advisor_node("good") as (node, process):
+        with serve("good") as url, advisor_node(url) as (node, process):
             results |= overhead(node, process, options.requests)
-        with advisor_node("slow") as (node, _):
+        with serve("slow") as url, advisor_node(url) as (node, _):
             results |= trigger_delay(node)
+        with Server() as server, advisor_node(server.url) as (node, _):
+            results |= lateness(node, server)
         rclpy.shutdown()
     results |= encoding(options.episodes)
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -79,16 +84,26 @@ def main() -> None:
 
 
 @contextmanager
-def advisor_node(behaviour: str) -> Iterator[tuple[Node, int]]:
-    """The advisor as a process that asks a server, a process too, a node to call it from, and its process."""
-    serve = [sys.executable, "-m", "varl_vlm_advisor.testing.server", behaviour]
-    server = subprocess.Popen(serve, stdout=subprocess.PIPE, text=True)
+def serve(behaviour: str) -> Iterator[str]:
+    """A server as a process of its own; its URL."""
+    command = [sys.executable, "-m", "varl_vlm_advisor.testing.server", behaviour]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
-    url = server.stdout.readline().strip()
+    try:
+        yield server.stdout.readline().strip()
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@contextmanager
+def advisor_node(url: str) -> Iterator[tuple[Node, int]]:
+    """The advisor as a process that asks a server, a node to call it from, and its process."""
     with tempfile.TemporaryDirectory() as folder:
         settings = {"backend": "openai", "in_flight": STATES, "openai.base_url": url, "openai.model": "m"}
         settings |= {"strategy": "direction", "votes": 1}  # each state a question, with a picture of its own
-        settings |= {"openai.api_key_env": "", "cache.mode": "record", "cache.folder": folder, "run_dir": folder}
+        settings |= {"breaker.failures": 10_000, "openai.api_key_env": ""}
+        settings |= {"cache.mode": "record", "cache.folder": folder, "run_dir": folder}
         words = [word for name, value in settings.items() for word in ("-p", f"{name}:={json.dumps(value)}")]
         process = subprocess.Popen([sys.executable, "-c", NODE, "--ros-args", *words])
         node = rclpy.create_node("benchmark")
@@ -102,9 +117,8 @@ def advisor_node(behaviour: str) -> Iterator[tuple[Node, int]]:
             executor.shutdown()
             spinning.join(5)
             node.destroy_node()
-            for child in (process, server):
-                child.terminate()
-                child.wait(10)
+            process.terminate()
+            process.wait(10)
 
 
 def overhead(node: Node, process: int, requests: int) -> dict[str, Any]:
@@ -157,6 +171,24 @@ def trigger_delay(node: Node) -> dict[str, Any]:
         "trigger_delay_p99_ms": float(np.percentile(worst, 99)),
         "trigger_delay_max_ms": max(worst),
     }
+
+
+def lateness(node: Node, server: Server) -> dict[str, Any]:
+    """What is left of the deadline's promise when the server misbehaves."""
+    client = node.create_client(GetAdvice, "advisor/get_advice")
+    call(client, request(1, 999_999))  # connections, imports
+    late: dict[str, float] = {}
+    for number, behaviour in enumerate(BEHAVIOURS):
+        server.behaviour = behaviour
+        question = request(3, 20_000 + 3 * number)
+        question.deadline = DEADLINE
+        start = time.perf_counter()
+        answers = call(client, question).advice
+        late[behaviour] = 1000 * (time.perf_counter() - start - DEADLINE)
+        assert len(answers) == 3
+        assert all((item.status == msg.Advice.OK) == bool(item.action) for item in answers)
+    worst = max(late, key=lambda behaviour: late[behaviour])
+    return {"answer_late_max_ms": late[worst], "answer_late_worst": worst, "behaviours": len(late)}
 
 
 def probes(client: Any, enough: Any) -> list[float]:

@@ -12,24 +12,23 @@ import json
 import os
 import statistics
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIG = REPOSITORY / "config"
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(CONFIG / "dds" / "one_host.xml")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
 import rclpy  # noqa: E402
 from ament_index_python.packages import get_package_prefix  # noqa: E402
-from domain_coordinator import domain_id  # noqa: E402
 from varl_agent.parallel_env import ParallelEnv  # noqa: E402
+from varl_common.domain import free_domain, one_host  # noqa: E402
 from varl_robot_env.ros_env import RosEnv  # noqa: E402
 
-FINE = 0.0002  # s a physics step: ten times finer than config/simulator.yaml
+FINE = 0.00005  # s a physics step: 40 times finer than config/simulator.yaml
 ARMS = ("arm_a", "arm_b")
 
 
@@ -41,18 +40,27 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=REPOSITORY / "benchmarks" / "results" / "fleet.json")
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
-    with domain_id() as domain:
-        os.environ["ROS_DOMAIN_ID"] = str(domain)
-        processes = [process for arm in ARMS for process in start(arm)]
+    with free_domain() as domain, tempfile.TemporaryDirectory() as folder:
+        os.environ |= one_host(CONFIG / "dds/one_host.xml", os.environ.get("ROS_DISTRO")) | {
+            "ROS_DOMAIN_ID": str(domain)
+        }
+        finer = Path(folder) / "finer.yaml"  # a file: a single -p does not override one
+        finer.write_text(f"/**/simulator: {{ros__parameters: {{timestep: {FINE}}}}}\n", encoding="utf-8")
+        processes = [process for arm in ARMS for process in start(arm, finer)]
         try:
             rclpy.init()
             node = rclpy.create_node("fleet_benchmark")
             robots: list[Any] = [RosEnv(node, env_name=f"{arm}/env") for arm in ARMS]
             one, two = ParallelEnv(robots[:1], seed=0), ParallelEnv(robots, seed=0)
             rates: dict[int, list[float]] = {1: [], 2: []}
+            pids = [os.getpid(), *(process.pid for process in processes)]
+            spent = dict.fromkeys(pids, 0.0)
             for _ in range(arguments.windows):
                 for env in (one, two):
+                    before = {pid: cpu_seconds(pid) for pid in pids}
                     rates[env.num_envs].append(steps_per_second(env, arguments.steps))
+                    for pid in pids:
+                        spent[pid] += cpu_seconds(pid) - before[pid]
         finally:
             for process in processes:
                 process.kill()
@@ -62,6 +70,7 @@ def main() -> None:
         "steps_per_second_one": round(medians[1], 1),
         "steps_per_second_two": round(medians[2], 1),
         "ratio": round(medians[2] / medians[1], 3),
+        "simulators_share_of_cpu": round(sum(spent[p] for p in pids[1::2]) / sum(spent.values()), 2),
         "windows": rates,
         "physics_step_s": FINE,
         "cores": os.cpu_count(),
@@ -72,16 +81,23 @@ def main() -> None:
     arguments.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def start(arm: str) -> list[subprocess.Popen[bytes]]:
+def start(arm: str, finer: Path) -> list[subprocess.Popen[bytes]]:
     """A simulator and an env node in the namespace ``arm``."""
     robot = ["-p", f"robot_file:={CONFIG / 'robots/varl_arm.yaml'}"]
-    simulator = ["--params-file", str(CONFIG / "simulator.yaml"), "-p", "lock_step:=true", "-p", f"timestep:={FINE}"]
+    simulator = ["--params-file", str(CONFIG / "simulator.yaml"), "--params-file", str(finer)]
+    simulator += ["-p", "lock_step:=true"]
     env = ["-p", f"task_file:={CONFIG / 'tasks/reach.yaml'}"]
     folder = Path(get_package_prefix("varl_robot_env")) / "lib" / "varl_robot_env"
     return [
         subprocess.Popen([str(folder / name), "--ros-args", "-r", f"__ns:=/{arm}", *robot, *words])
         for name, words in (("simulator", simulator), ("env", env))
     ]
+
+
+def cpu_seconds(pid: int) -> float:
+    """What the process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def steps_per_second(env: ParallelEnv, steps: int) -> float:

@@ -26,8 +26,6 @@ from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIG = REPOSITORY / "config"
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(CONFIG / "dds" / "one_host.xml")  # as the graph sets it
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import gymnasium  # noqa: E402
@@ -40,7 +38,7 @@ from varl_agent.run_folder import RunFolder  # noqa: E402
 from varl_agent.settings import LearnerSettings, make_learning, make_model  # noqa: E402
 from varl_agent.training import Schedule, Training, describe  # noqa: E402
 from varl_common.config import load_yaml  # noqa: E402
-from varl_common.domain import free_domain  # noqa: E402
+from varl_common.domain import free_domain, one_host  # noqa: E402
 from varl_robot_env.arm_env import ArmEnv  # noqa: E402
 from varl_robot_env.ros_env import RosEnv  # noqa: E402
 
@@ -77,7 +75,9 @@ def main() -> None:
     arguments = parser.parse_args()
     load = os.getloadavg()[0]  # of others, before this begins: a busy machine measures its business
     with free_domain() as domain:
-        os.environ["ROS_DOMAIN_ID"] = str(domain)
+        os.environ |= one_host(CONFIG / "dds/one_host.xml", os.environ.get("ROS_DISTRO")) | {
+            "ROS_DOMAIN_ID": str(domain)
+        }
         rclpy.init(domain_id=domain)
         results: dict[str, Any] = {"cpus": len(os.sched_getaffinity(0)), "load_before": round(load, 2)}
         with graph(lock_step=True) as env:

@@ -97,9 +97,8 @@ class Process:
 
 
 @pytest.fixture
-def processes(domain: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
-    """Processes in a domain of their own, on the profile that the graph uses on one host."""
-    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(CONFIG / "dds/one_host.xml"))
+def processes(domain: int, tmp_path: Path) -> Iterator[Processes]:
+    """Processes in a domain of their own."""
     started = Processes(tmp_path)
     yield started
     started.end()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from varl_common.errors import VarlError
+from varl_common.shared_memory import clean_shared_memory
 
 from varl_bringup.guardian import Guardian, signal_groups
 from varl_bringup.output import Display, LineReader
@@ -61,6 +62,7 @@ class Runner:
         0 when the main process ends with 0; the status of the one that failed (128 + signal where one killed it, 1
         where a node other than the main one just ended); 130 after Ctrl-C, 143 after SIGTERM.
         """
+        clean_shared_memory()  # of runs that were killed, whole
         handlers = {number: signal.signal(number, self._note_signal) for number in _ENDING}
         guardian = Guardian()
         try:
@@ -73,6 +75,7 @@ class Runner:
             guardian.dismiss()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+        clean_shared_memory()
         return status
 
     def _note_signal(self, number: int, _frame: FrameType | None) -> None:

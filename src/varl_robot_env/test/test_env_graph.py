@@ -51,15 +51,14 @@ class Graph:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
         try:
-            return [process.wait(10) for process in processes]
+            return [process.wait(20) for process in processes]
         finally:
             for process in processes:
                 process.kill()
 
 
 @pytest.fixture
-def make_graph(ros: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Graph]]:
-    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(config_folder() / "dds" / "one_host.xml"))
+def make_graph(ros: int) -> Iterator[Callable[..., Graph]]:
     graphs: list[Graph] = []
 
     def make(task: str = "reach", lock_step: bool = True, *parameters: str) -> Graph:
