@@ -12,6 +12,7 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
+from varl_common.latency import processors_awake
 
 # A wait is cut into slices of this length, to notice a shutdown, s.
 _SLICE = 0.2
@@ -146,7 +147,8 @@ def spin_hot(node: HotNode) -> None:
     thread = threading.Thread(target=_spin_quietly, args=[rest], daemon=True)
     thread.start()
     try:
-        node.hot_loop.spin()
+        with processors_awake():
+            node.hot_loop.spin()
     finally:
         rest.shutdown(timeout_sec=0)
         thread.join(1.0)

@@ -112,18 +112,20 @@ class RosArm:
         return self._state(to_ns(response.stamp), capture)
 
     def move(self, joints: Array, gripper: float | None, capture: bool) -> ArmState:
-        stamp = to_time(self._stamp() if self.lock_step else 0)
-        moved = [self._robot.arm_controller]
-        self._command(moved[0], to_doubles(joints), stamp)
+        moved: dict[str, Any] = {self._robot.arm_controller: to_doubles(joints)}
         if self._robot.gripper and gripper is not None:
-            moved.append(self._robot.gripper.controller)
-            self._command(moved[1], [gripper], stamp)
+            moved[self._robot.gripper.controller] = [gripper]
         if not self.lock_step:
+            self._command(moved, to_time(0))
             self._pacer.wait()
             return self._state(None, capture)
         request = self._period
-        request.command_stamp, request.controllers, request.publish_image = stamp, moved, capture
-        response = self._call(self._advance, request)
+        request.command_stamp, request.controllers = to_time(self._stamp()), list(moved)
+        request.publish_image = capture
+        # Asked before commanded: the simulator, which waits for the commands, wakes up while they are being published.
+        advanced = self._advance.call_async(request)
+        self._command(moved, request.command_stamp)
+        response = self._answer(self._advance, advanced)
         if not response.success:
             raise ArmError(f"the simulator did not advance: {response.message}")
         return self._state(to_ns(response.stamp), capture)
@@ -139,14 +141,18 @@ class RosArm:
         take = self._take_entities
         self._node.create_subscription(Entities, "entities", take, SENSOR_OUT, callback_group=self._group)
 
-    def _command(self, controller: str, positions: Any, stamp: Time) -> None:
-        message = self._messages[controller]
-        message.header.stamp = stamp
-        message.points[0].positions = positions
-        self._commands[controller].publish(message)
+    def _command(self, positions: Mapping[str, Any], stamp: Time) -> None:
+        """Publish the positions of each controller's joints."""
+        for controller, values in positions.items():
+            message = self._messages[controller]
+            message.header.stamp = stamp
+            message.points[0].positions = values
+            self._commands[controller].publish(message)
 
     def _call(self, client: Any, request: Any) -> Any:
-        future = client.call_async(request)
+        return self._answer(client, client.call_async(request))
+
+    def _answer(self, client: Any, future: Any) -> Any:
         if not self._replies.spin_until(future.done, _ANSWER_TIMEOUT):
             client.remove_pending_request(future)
             raise ArmError(f"{client.service_name} gave no answer for {_ANSWER_TIMEOUT:g} s; check the simulator node")
