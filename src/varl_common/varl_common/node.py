@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import sys
 import types
 import typing
@@ -21,6 +22,8 @@ from varl_common.errors import VarlError
 ConfigT = TypeVar("ConfigT", bound=Config)
 NodeT = TypeVar("NodeT", bound=Node)
 
+# A node that takes longer to let go of its middleware and threads, s, says where it hangs and ends with status 1.
+_TEAR_DOWN = 8.0
 # Parameters that rclpy itself understands on every node.
 _BUILT_IN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
 
@@ -67,6 +70,7 @@ def run_node(make: Callable[[], NodeT], spin: Callable[[NodeT], None] = rclpy.sp
         print(f"error: {error}", file=sys.stderr, flush=True)
         status = 2
     finally:
+        faulthandler.dump_traceback_later(_TEAR_DOWN, exit=True)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()

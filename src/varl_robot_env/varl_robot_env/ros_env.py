@@ -75,6 +75,7 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
         self._loop = HotLoop(self._node, self._node.default_callback_group)
         self._step = self._node.create_client(Step, f"{env_name}/step")
         self._reset = self._node.create_client(Reset, f"{env_name}/reset")
+        # Made last: a node whose answer to it comes has discovered the others too, whose questions cannot be repeated.
         self._describe = self._node.create_client(DescribeEnv, f"{env_name}/describe")
         self.capture = capture
         self._state = np.zeros(0, dtype=np.float32)
@@ -174,10 +175,14 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
             if missing:
                 waits_for = f"waiting for {', '.join(missing)}; start the {self._name} node"
             else:
-                response = self._call(self._describe, DescribeEnv.Request(), _STEP_TIMEOUT)
-                if response.success:
-                    return from_description_msg(response.description)
-                waits_for = f"{self._name}: {response.message}"
+                try:
+                    response = self._call(self._describe, DescribeEnv.Request(), _STEP_TIMEOUT)
+                except EnvUnavailable as error:  # its answer is lost where it has not discovered all of this node yet
+                    waits_for = str(error)
+                else:
+                    if response.success:
+                        return from_description_msg(response.description)
+                    waits_for = f"{self._name}: {response.message}"
             now = time.monotonic()
             if now - begin > timeout:
                 raise EnvUnavailable(f"gave up after {timeout:g} s: {waits_for}")
