@@ -27,9 +27,6 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-for profile in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
-    os.environ[profile] = str(REPOSITORY / "config" / "dds" / "one_host.xml")  # as the graph sets it
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
@@ -37,7 +34,7 @@ import rclpy  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
-from varl_common.domain import free_domain  # noqa: E402
+from varl_common.domain import free_domain, one_host  # noqa: E402
 from varl_vlm_advisor.encoding import decode, encode  # noqa: E402
 from varl_vlm_advisor.evaluation.worlds import make_world  # noqa: E402
 from varl_vlm_advisor.testing.server import BEHAVIOURS, Server  # noqa: E402
@@ -70,7 +67,8 @@ def main() -> None:
     results: dict[str, Any] = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count()}
     results["load"] = os.getloadavg()[0]  # other work's: what delays there are, are the scheduler's too
     with free_domain() as domain:
-        os.environ["ROS_DOMAIN_ID"] = str(domain)
+        profile = REPOSITORY / "config/dds/one_host.xml"
+        os.environ |= one_host(profile, os.environ.get("ROS_DISTRO")) | {"ROS_DOMAIN_ID": str(domain)}
         rclpy.init(domain_id=domain)
         with serve("good") as url, advisor_node(url) as (node, process):
             results |= overhead(node, process, options.requests)
