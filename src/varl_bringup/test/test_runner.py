@@ -189,3 +189,15 @@ def test_the_runner_hands_over_to_a_tool_that_takes_the_same_arguments() -> None
     wrong = subprocess.run([*tool, "tsk:=reach"], capture_output=True, text=True, timeout=60)
     assert wrong.returncode == 2
     assert wrong.stderr == "error: unknown argument 'tsk'; did you mean 'task'?\n"
+
+
+def test_an_advisor_may_come_with_a_package(tmp_path: Path) -> None:
+    package = tmp_path / "third_party-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[varl_vlm_advisor.backends]\nmine = third_party:Backend\n")
+    tool = [sys.executable, "-c", "import sys; from varl_bringup.cli import main; sys.exit(main())", "train_sim"]
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path}
+    shown = subprocess.run([*tool, "--show-args"], capture_output=True, text=True, timeout=60, env=environment)
+    assert "One of: mine, none, openai, replay, scripted, transformers." in shown.stdout

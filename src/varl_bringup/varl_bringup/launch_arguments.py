@@ -1,9 +1,12 @@
 """The launch arguments of each program."""
 
+from importlib.metadata import entry_points
+
 from varl_common.arguments import Argument, namespace, positive_number, whole_number
 
 BACKENDS = ("mujoco", "gazebo", "real")
-ADVISORS = ("scripted", "transformers", "openai", "replay", "none")
+# Those that a package of the user's brings are as good as our own.
+ADVISORS = tuple(sorted(point.name for point in entry_points(group="varl_vlm_advisor.backends")))
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 JOYSTICKS = ("gamepad", "spacemouse", "none")
 BOOLEANS = ("true", "false")
