@@ -1,5 +1,6 @@
 """The training core on a toy robot: reproducible, resumable at any step, stopped and saved."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,30 @@ def test_learning_beside_keeps_the_ratio(make_training: Make, point_reach: Any, 
     training.run()
     assert training.model._n_updates == (400 - 50) // 2
     assert "predict" not in vars(training.model)
+
+
+def test_acting_gets_its_turn_beside_endless_learning(make_training: Make, point_reach: Any, tmp_path: Path) -> None:
+    """A checkpoint waits for the update in progress, and not for the thousands that are still due."""
+    training = make_training(point_reach, tmp_path, beside=True, utd=1e6)
+    learning, model = training.learning, training.model
+    model.num_timesteps, model._n_updates = 1000, 0
+
+    def train(**_: Any) -> None:
+        time.sleep(0.002)
+        model._n_updates += 1
+
+    model.train = train  # type: ignore[method-assign]
+    learning.start()
+    waited = []
+    for _ in range(20):
+        before = model._n_updates
+        with learning.between_updates:
+            waited.append(model._n_updates - before)
+        time.sleep(0.01)
+    learning._stopping = lambda: True
+    learning.finish()
+    assert model._n_updates > 20
+    assert max(waited) <= 2
 
 
 def test_an_error_in_the_learning_thread_ends_the_run(

@@ -28,7 +28,6 @@ from varl_agent.fleet import Fleet
 from varl_agent.parallel_env import ParallelEnv, episode_seed
 from varl_agent.progress import make_display
 from varl_agent.record import Phase
-from varl_agent.report import print_table, save_pictures, summary, write_report
 from varl_agent.ros_advisor import RosAdvisor
 from varl_agent.run_folder import RunFolder
 from varl_agent.settings import LearnerSettings, make_learning, make_model
@@ -160,6 +159,9 @@ def _train(node: LearnerNode) -> None:
 
 def _finish(node: LearnerNode, training: Training, description: EnvDescription) -> None:
     """Evaluate, write the report, show it."""
+    # Here for matplotlib's sake: training need not wait for it to load.
+    from varl_agent.report import print_table, save_pictures, summary, write_report
+
     settings, folder = node.settings, node.folder
     final = training.evaluate(settings.final_episodes)
     pictures = save_pictures(folder, _film(training, settings))

@@ -21,6 +21,23 @@ from stable_baselines3 import SAC
 CHUNK = 8  # updates made at a time; a stop is heard between two chunks
 
 
+class Turns:
+    """A lock that goes to the one who waits for it, before whoever lets go of it can have it again.
+
+    Python's own does not see to that: a thread that works in a loop would keep it from the others for seconds.
+    """
+
+    def __init__(self) -> None:
+        self._next, self._lock = threading.Lock(), threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._next:
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 class Learning:
     """Keeps the updates of ``model`` at ``utd`` per environment step after ``model.learning_starts``; alternating."""
 
@@ -28,8 +45,8 @@ class Learning:
         self.model = model
         self.utd = utd
         self._stopping = stopping
-        # Held while weights change. Reentrant: the acting side takes it for everything between two updates.
-        self.between_updates = threading.RLock()
+        # Held while weights change. The acting side takes it for everything between two updates.
+        self.between_updates = Turns()
         self.whole = True  # False where an update was broken off: such weights are not to be kept
         model.gradient_steps = 0  # learn() only acts
 
@@ -58,6 +75,10 @@ class Learning:
             self.whole = False
             self.model.train(gradient_steps=updates, batch_size=self.model.batch_size)
             self.whole = True
+            self._updated()
+
+    def _updated(self) -> None:
+        """The weights are new, and at rest."""
 
 
 class LearningBeside(Learning):
@@ -103,6 +124,9 @@ class LearningBeside(Learning):
         if self._error is not None:
             raise self._error
 
+    def _updated(self) -> None:
+        self._acting.refresh()
+
     def _learn(self) -> None:
         try:
             while not self._ended.is_set():
@@ -110,9 +134,7 @@ class LearningBeside(Learning):
                     self._earned.clear()
                     self._earned.wait(0.1)
                     continue
-                with self.between_updates:
-                    self._update(1)
-                    self._acting.refresh()
+                self._update(1)
         except BaseException as error:
             self._error = error
 
