@@ -19,6 +19,7 @@ setup(
         "console_scripts": [
             f"env = {NAME}.env_node:main",
             f"simulator = {NAME}.simulator_node:main",
+            f"gazebo = {NAME}.gazebo_node:main",
             f"realsense = {NAME}.realsense_node:main",
             f"markers = {NAME}.markers_node:main",
             f"perception = {NAME}.perception_node:main",

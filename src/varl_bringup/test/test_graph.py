@@ -10,6 +10,7 @@ from varl_bringup.recorded import read_launch, write_launch
 from varl_common.arguments import parse
 from varl_common.errors import VarlError
 
+from varl_bringup import gazebo as gazebo_module
 from varl_bringup import graph as graph_module
 
 
@@ -105,7 +106,6 @@ def test_the_users_parameters_come_after_those_of_the_project(tmp_path: Path) ->
         ("robot:=varlarm", "unknown robot 'varlarm'; did you mean 'varl_arm'?"),
         ("robot:=/nowhere/arm.yaml", "robot file /nowhere/arm.yaml does not exist"),
         ("backend:=mujco", "unknown backend 'mujco'; did you mean 'mujoco'?"),
-        ("backend:=gazebo", "use backend:=mujoco"),
         ("backend:=real", "use train_real"),
         ("advisor:=gpt", "unknown advisor 'gpt'; known: none, openai, replay, scripted, transformers"),
         ("log_level:=loud", "unknown log_level 'loud'"),
@@ -142,6 +142,34 @@ def test_a_parameter_file_that_no_node_would_read_is_refused(tmp_path: Path, tex
         describe("train_sim", f"params_file:={mine}")
     assert message in str(error.value)
     assert str(mine) in str(error.value)
+
+
+def test_gazebo_that_is_not_installed_is_one_line_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gazebo_module, "is_installed", lambda package: package != "ros_gz_bridge")
+    with pytest.raises(VarlError, match=r"\(ros_gz_bridge\): sudo apt install ros-\w+-ros-gz .*backend:=mujoco$"):
+        describe("train_sim", "backend:=gazebo")
+    monkeypatch.setattr(gazebo_module, "is_installed", lambda package: True)
+    for word, message in (("robot:=ur5e", "for varl_arm alone"), ("namespace:=r1", "leave out the namespace")):
+        with pytest.raises(VarlError, match=message):
+            describe("train_sim", "backend:=gazebo", word)
+
+
+@pytest.mark.parametrize(("program", "lock_step"), [("train_sim", True), ("train_real", False), ("teleop", False)])
+def test_gazebo_takes_the_simulators_place(monkeypatch: pytest.MonkeyPatch, program: str, lock_step: bool) -> None:
+    pytest.importorskip("xacro")
+    monkeypatch.setattr(gazebo_module, "is_installed", lambda package: True)
+    monkeypatch.setattr(graph_module, "is_installed", lambda package: package != "joy")
+    graph = describe(program, "backend:=gazebo", "rviz:=true")
+    there = ["gzserver", "robot_state_publisher", "create", "parameter_bridge", "spawner", "gazebo", "env"]
+    assert names(graph)[: len(there)] == there
+    assert names(graph).count("robot_state_publisher") == 1
+    assert [node.name for node in graph.nodes if not node.essential] == ["create", "spawner", "rviz2"]
+    assert parameters(graph, "gazebo")["lock_step"] is lock_step
+    assert parameters(graph, "env")["backend"] == "gazebo"
+    assert "gz_ros2_control" in parameters(graph, "robot_state_publisher")["robot_description"]
+    bridge = next(node for node in graph.nodes if node.name == "parameter_bridge")
+    assert bridge.arguments[0] == "/world/varl/control@ros_gz_interfaces/srv/ControlWorld"
+    assert all(Path(value).is_file() for value in bridge.parameters.values())
 
 
 def test_an_argument_given_twice_is_refused() -> None:

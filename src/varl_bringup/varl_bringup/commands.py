@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from varl_bringup.graph import Graph, Node
+from varl_bringup.graph import Graph
 from varl_bringup.installed import find_executable
+from varl_bringup.node import Node
 
 
 def command(graph: Graph, node: Node) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from varl_common.arguments import Argument, complete, namespace
@@ -16,6 +16,7 @@ from varl_common.domain import one_host
 from varl_common.errors import VarlError
 from varl_robot_env.paths import config_file, config_folder, resolve
 
+from varl_bringup.gazebo import gazebo_nodes
 from varl_bringup.installed import is_installed
 from varl_bringup.launch_arguments import (
     CALIBRATE_ARGUMENTS,
@@ -23,30 +24,13 @@ from varl_bringup.launch_arguments import (
     TELEOP_ARGUMENTS,
     training_arguments,
 )
+from varl_bringup.node import Node, ParameterValue
 from varl_bringup.parameter_files import ParameterFiles
 from varl_bringup.recorded import read_launch
 
 _TIME = "%Y%m%d-%H%M%S"
 # Who publishes a joystick's sensor_msgs/Joy: package and executable.
 _JOYSTICKS = {"gamepad": ("joy", "game_controller_node"), "spacemouse": ("spacenav", "spacenav_node")}
-
-ParameterValue = bool | int | float | str
-
-
-@dataclass(frozen=True)
-class Node:
-    """A process of the graph. Its name is also the section of its parameters in the YAML files."""
-
-    package: str
-    executable: str
-    parameter_files: tuple[Path, ...] = ()
-    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
-    arguments: tuple[str, ...] = ()
-    essential: bool = True  # the run ends when it does
-
-    @property
-    def name(self) -> str:
-        return self.executable
 
 
 @dataclass(frozen=True)
@@ -184,17 +168,14 @@ def _robot(program: str, values: Mapping[str, str], files: ParameterFiles) -> li
     robot_file = _existing("robot", config_file("robots", values["robot"]))
     task_file = _existing("task", config_file("tasks", values["task"]))
     backend = values["backend"]
-    if backend == "gazebo":
-        raise VarlError("backend:=gazebo needs a Gazebo world, which VARL does not have yet; use backend:=mujoco")
     if program == "train_sim" and backend == "real":
         raise VarlError("train_sim trains in a simulator; for backend:=real use train_real")
     nodes = []
+    lock_step = program == "train_sim"  # a simulator under train_real runs by the wall clock, as an arm does
+    if backend == "gazebo":
+        nodes += gazebo_nodes(robot_file, lock_step, values["namespace"], files)
     if backend == "mujoco":
-        # A simulator under train_real runs by the wall clock, as an arm does.
-        simulator: dict[str, ParameterValue] = {
-            "robot_file": str(robot_file),
-            "lock_step": program == "train_sim",
-        }
+        simulator: dict[str, ParameterValue] = {"robot_file": str(robot_file), "lock_step": lock_step}
         nodes.append(Node("varl_robot_env", "simulator", files.of("simulator"), simulator))
     env: dict[str, ParameterValue] = {"robot_file": str(robot_file), "task_file": str(task_file), "backend": backend}
     if "episode_steps" in values:
@@ -214,7 +195,7 @@ def _watchers(values: Mapping[str, str], run_dir: Path, files: ParameterFiles) -
                 raise VarlError(f"rviz:=true needs the ROS 2 package {package}, which is not installed; leave rviz out")
         robot_file = config_file("robots", values["robot"]).absolute()
         nodes += [
-            *_robot_model(robot_file),
+            *(_robot_model(robot_file) if values["backend"] != "gazebo" else []),
             Node("varl_robot_env", "markers", files.of("markers"), {"robot_file": str(robot_file)}),
             Node("rviz2", "rviz2", arguments=("-d", str(config_folder() / "rviz/varl.rviz")), essential=False),
         ]

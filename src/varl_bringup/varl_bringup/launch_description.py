@@ -18,7 +18,8 @@ from launch_ros.actions import Node as LaunchNode
 from launch_ros.parameter_descriptions import ParameterValue
 
 from varl_bringup.commands import log_level
-from varl_bringup.graph import PROGRAMS, Graph, Node, Program
+from varl_bringup.graph import PROGRAMS, Graph, Program
+from varl_bringup.node import Node
 from varl_bringup.recorded import write_launch
 
 

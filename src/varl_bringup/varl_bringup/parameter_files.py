@@ -12,7 +12,7 @@ from varl_robot_env.paths import config_folder
 # The sections that a user's file may have: the nodes of the project.
 SECTIONS = (
     *("simulator", "env", "learner", "advisor", "evaluate", "teleop"),
-    *("calibrate", "realsense", "recorder", "markers"),
+    *("calibrate", "realsense", "gazebo", "recorder", "markers"),
 )
 
 

@@ -77,7 +77,7 @@ class EnvNode(LifecycleNode):
         longer = {"max_episode_steps": parameters.max_episode_steps} if parameters.max_episode_steps else {}
         task = load_task(parameters.task_file, **longer)
         self._driver: DriverArm | None = None
-        if parameters.backend == "mujoco":
+        if parameters.backend != "real":
             self._arm: RosArm | DriverArm = RosArm(self, robot, self._arm_group, task.sees_block)
         else:
             robot = with_description(self, robot)
