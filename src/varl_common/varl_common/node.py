@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.executors import ExternalShutdownException
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 
 from varl_common.config import Config, did_you_mean
@@ -21,6 +22,7 @@ from varl_common.errors import VarlError
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 NodeT = TypeVar("NodeT", bound=Node)
+RCLError = rclpy_implementation.RCLError
 
 # A node that takes longer to let go of its middleware and threads, s, says where it hangs and ends with status 1.
 _TEAR_DOWN = 8.0
@@ -59,7 +61,10 @@ def run_node(make: Callable[[], NodeT], spin: Callable[[NodeT], None] = rclpy.sp
 
     Exits with status 0 after an orderly end, 2 with one line on stderr after a :class:`VarlError`.
     """
-    rclpy.init(args=sys.argv)
+    try:
+        rclpy.init(args=sys.argv)
+    except RCLError as error:  # a parameter file that ROS cannot read; what follows is where in its sources
+        sys.exit(f"error: {str(error).partition(', at ')[0]}")
     node, status = None, 0
     try:
         node = make()

@@ -155,8 +155,13 @@ def spin_hot(node: HotNode) -> None:
 
 
 def _spin_quietly(executor: RestExecutor) -> None:
-    with contextlib.suppress(ExternalShutdownException, ShutdownException):
+    try:
         executor.spin()
+    except (ExternalShutdownException, ShutdownException):
+        pass
+    except rclpy_implementation.RCLError:  # shut down between two steps of rclpy's
+        if executor.context.ok():
+            raise
 
 
 def _take_message(subscription: Any) -> None:

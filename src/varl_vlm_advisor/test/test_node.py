@@ -153,6 +153,16 @@ def test_it_publishes_nothing_that_could_move_an_arm(start: Callable[..., subpro
     assert topics == {"/diagnostics", "/rosout", "/parameter_events"}
 
 
+def test_a_file_that_ros_cannot_read_is_one_line(domain: int, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("/**/advisor:\n  ros__parameters: {openai: {base_url: http://host:80}}\n")
+    command = [sys.executable, "-c", NODE, "--ros-args", "--params-file", str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert f"--params-file {path}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("parameter", "remedy"),
     [

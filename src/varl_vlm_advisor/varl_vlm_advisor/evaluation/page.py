@@ -22,6 +22,7 @@ _ADVISED, _EXPERT = (200, 0, 200), (0, 160, 0)  # magenta and green, in OpenCV's
 _ARROW = 0.12  # m that an action of length 1 is drawn long
 _COLUMNS = 4
 _THUMBNAIL = 320  # px
+_WIDTH = 2 * _THUMBNAIL
 
 HEADER = ("task", "who", "ok", "cosine", "signs", "gripper", "progress", "consistency", "mirrored", "per axis")
 
@@ -87,11 +88,15 @@ def picture(env: EnvDescription, situation: Situation, opinion: Opinion, number:
     frame = situation.moment.frames[0]
     image = decode(frame.jpeg)
     projection = Projection(image.shape[1], image.shape[0], frame.k, frame.camera_pose)
+    if image.shape[1] < _WIDTH:  # thin arrows want pixels
+        height = round(_WIDTH * image.shape[0] / image.shape[1])
+        image = np.asarray(cv2.resize(image, (_WIDTH, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+        projection = projection.scaled(_WIDTH, height)
     tool = env.position(TOOL, situation.moment.state)
     advised = opinion.actions[number]
     if tool is not None and projection.calibrated:
         start = projection.pixel(tool)
-        for action, colour, weight in ((situation.expert, _EXPERT, 3), (advised, _ADVISED, 1)):
+        for action, colour, weight in ((situation.expert, _EXPERT, 4), (advised, _ADVISED, 1)):
             if start is None:
                 continue
             if not np.isfinite(action).all():
