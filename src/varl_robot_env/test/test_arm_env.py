@@ -1,5 +1,8 @@
 """The environment in process: checkers, episodes, experts."""
 
+import subprocess
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
@@ -136,3 +139,12 @@ def test_it_is_a_gymnasium_environment() -> None:
     for _ in range(50):
         *_, info = env.step(np.zeros(3, np.float32))
     assert info["episode"]["l"] == 50
+
+
+def test_an_environment_that_nobody_closes_ends_quietly() -> None:
+    script = (
+        "from varl_robot_env.arm_env import ArmEnv; env = ArmEnv('reach'); env.capture = True; "
+        "print(len(env.reset(seed=0)[1]['frames']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -74,6 +75,7 @@ class Camera:
         self._model, self._size = model, (height, width)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"render-{name}")
         self._renderer: Any = None
+        self._freed: weakref.finalize[[], Camera] | None = None
         camera = model.camera(name)
         focal = height / 2 / np.tan(np.radians(camera.fovy[0]) / 2)
         self.k = np.array([focal, 0, width / 2, 0, focal, height / 2, 0, 0, 1])
@@ -98,14 +100,15 @@ class Camera:
 
     def close(self) -> None:
         """Free the renderer."""
-        if self._renderer is not None:
-            self._thread.submit(self._renderer.close).result()
-            self._renderer = None
+        if self._freed is not None and self._freed.alive:
+            self._thread.submit(self._freed).result()
         self._thread.shutdown()
 
     def _look_at(self, data: Any) -> Any:
         if self._renderer is None:
             self._renderer = mujoco.Renderer(self._model, *self._size)
+            # Of a camera that nobody closes, before the interpreter's end takes OpenGL away from under it.
+            self._freed = weakref.finalize(self, self._renderer.close)
         self._renderer.update_scene(data, self.name)
         return self._renderer
 
