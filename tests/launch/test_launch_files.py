@@ -1,5 +1,6 @@
 """What a user meets on `ros2 launch`: described arguments, refusals in one line, an honest status."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,10 +15,13 @@ if shutil.which("ros2") is None:
 from varl_bringup.graph import PROGRAMS
 
 
-def ros2_launch(name: str, *words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+QUICK = Path(__file__).parents[1] / "quick.yaml"
+
+
+def ros2_launch(name: str, *words: str, folder: Path, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
     command = ["ros2", "launch", "varl_bringup", f"{name}.launch.py", *words]
     environment = os.environ | {"ROS_LOG_DIR": str(folder / "log")}
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, env=environment)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout, env=environment)
 
 
 @pytest.mark.parametrize("name", list(PROGRAMS))
@@ -58,3 +62,13 @@ def test_a_node_that_fails_fails_the_launch_with_its_name(tmp_path: Path) -> Non
     assert result.returncode == 1
     assert "unknown parameter 'no_such_parameter'" in result.stderr + result.stdout
     assert "env ended (status 2)" in result.stderr + result.stdout
+
+
+def test_a_run_is_trained_by_the_clock_and_evaluated(domain: int, tmp_path: Path) -> None:
+    words = ("backend:=mujoco", "steps:=80", "run_dir:=run", f"params_file:={QUICK}")
+    trained = ros2_launch("train_real", *words, folder=tmp_path, timeout=120)
+    assert trained.returncode == 0, trained.stdout[-3000:]
+    assert json.loads((tmp_path / "run/summary.json").read_text())["steps"] == 80
+    evaluated = ros2_launch("evaluate", "run:=run", "episodes:=2", folder=tmp_path, timeout=120)
+    assert evaluated.returncode == 0, evaluated.stdout[-3000:]
+    assert json.loads((tmp_path / "run/evaluation.json").read_text())["episodes"] == 2
