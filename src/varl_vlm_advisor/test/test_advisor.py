@@ -191,6 +191,12 @@ def test_the_file_in_config_is_the_default(tmp_path: Any) -> None:
     assert from_file == config_model()().model_dump()
 
 
+@pytest.mark.parametrize(("setting", "remedy"), [({"votes": 0}, "votes"), ({"template": "v99"}, "known: v1")])
+def test_a_wrong_setting_is_told(advisor: Make, setting: dict[str, Any], remedy: str) -> None:
+    with pytest.raises(VarlError, match=remedy):
+        advisor(**setting)
+
+
 def test_off_needs_no_quotes(tmp_path: Path) -> None:
     path = tmp_path / "advisor.yaml"
     path.write_text("/**/advisor: {ros__parameters: {cache: {mode: off}}}\n")

@@ -168,8 +168,6 @@ def test_a_file_that_ros_cannot_read_is_one_line(domain: int, tmp_path: Path) ->
     [
         ("backend:=script", "unknown advisor backend 'script'; did you mean 'scripted'?"),
         ("votess:=3", "unknown parameter 'votess'; did you mean 'votes'?"),
-        ("votes:=0", "parameter 'votes'"),
-        ("template:=v99", "known: v1"),
         ("scripted.error_rate:=2.0", "parameter 'scripted.error_rate'"),
     ],
 )

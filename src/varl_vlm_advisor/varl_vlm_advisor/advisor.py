@@ -58,10 +58,14 @@ class Advisor:
         """Who answers."""
         return self._backend.label
 
-    def ask(self, env: EnvDescription, states: list[State], deadline: float) -> Future[Answers]:
-        """Begin to answer; the future is done ``deadline`` seconds from now, at the latest."""
+    def ask(self, env: EnvDescription, states: list[State], deadline: float, votes: int = 0) -> Future[Answers]:
+        """Begin to answer; the future is done ``deadline`` seconds from now, at the latest.
+
+        ``votes``: samples of each question; 0: as configured.
+        """
         until = self._loop.time() + deadline
-        return asyncio.run_coroutine_threadsafe(self._answers(env, states, until), self._loop)
+        job = self._answers(env, states, until, votes or self._config.votes)
+        return asyncio.run_coroutine_threadsafe(job, self._loop)
 
     def close(self) -> None:
         """Give up what is being asked, and stop the thread."""
@@ -78,7 +82,7 @@ class Advisor:
             await asyncio.wait(tasks, timeout=_GRACE)
         await self._backend.close()
 
-    async def _answers(self, env: EnvDescription, states: list[State], until: float) -> Answers:
+    async def _answers(self, env: EnvDescription, states: list[State], until: float, votes: int) -> Answers:
         self.statistics.requests += 1
         ids = Counter(state.id for state in states)
         problem = request_problem(env, states, until)
@@ -94,9 +98,10 @@ class Advisor:
         if sound:
             asked = list(sound.values())
             if self._config.strategy == "plan":
-                advice, plan = await self._by_plan(env, asked, until)
+                advice, plan = await self._by_plan(env, asked, until, votes)
             else:
-                results = await self._by(until, [self._sampler.advice(env, state, until) for state in asked])
+                jobs = [self._sampler.advice(env, state, until, votes) for state in asked]
+                results = await self._by(until, jobs)
                 advice = [
                     _none(s, r) if isinstance(r, BackendError) else r for s, r in zip(asked, results, strict=True)
                 ]
@@ -107,11 +112,11 @@ class Advisor:
         return Answers(answers, plan, self.label)
 
     async def _by_plan(
-        self, env: EnvDescription, states: list[State], until: float
+        self, env: EnvDescription, states: list[State], until: float, samples: int
     ) -> tuple[list[Advice], Plan | None]:
         """Ask once, about the first state that has a picture; the plans speak for all states, and vote on each."""
         shown = next((state for state in states if state.frames), states[0])
-        (plans,) = await self._by(until, [self._sampler.plans(env, shown, until)])
+        (plans,) = await self._by(until, [self._sampler.plans(env, shown, until, samples)])
         if isinstance(plans, BackendError):
             return [_none(state, plans) for state in states], None
         moments = np.stack([state.state for state in states])
@@ -120,7 +125,7 @@ class Advisor:
         middle = np.stack([action for action, _ in votes])
         nearest = plans[int(np.abs(actions - middle).sum(axis=(1, 2)).argmin())]
         advice = [
-            Advice(state.id, Status.OK, action, self._sampler.confidence(agreement, len(plans)), nearest.reason)
+            Advice(state.id, Status.OK, action, agreement * len(plans) / samples, nearest.reason)
             for state, (action, agreement) in zip(states, votes, strict=True)
         ]
         return advice, nearest

@@ -34,8 +34,8 @@ class Sampler:
         """Make no further picture."""
         self._workshop.shutdown(wait=False, cancel_futures=True)
 
-    async def advice(self, env: EnvDescription, state: State, until: float) -> Advice:
-        """The samples' vote on ``state``.
+    async def advice(self, env: EnvDescription, state: State, until: float, votes: int) -> Advice:
+        """The vote of so many samples on ``state``. One that could not be used agrees with none.
 
         Raises:
             BackendError: no sample can be used; the first one's reason.
@@ -44,11 +44,11 @@ class Sampler:
         def use(question: Question, answer: Answer) -> tuple[np.ndarray, str]:
             return to_action(question, answer, self._config.surface_height), answer.reason
 
-        usable = await self._samples(env, state, until, use)
+        usable = await self._samples(env, state, until, votes, use)
         action, agreement = vote([action for action, _ in usable])
-        return Advice(state.id, Status.OK, action, self.confidence(agreement, len(usable)), usable[0][1])
+        return Advice(state.id, Status.OK, action, agreement * len(usable) / votes, usable[0][1])
 
-    async def plans(self, env: EnvDescription, state: State, until: float) -> list[Plan]:
+    async def plans(self, env: EnvDescription, state: State, until: float, votes: int) -> list[Plan]:
         """The samples' plans for the scene of ``state``.
 
         Raises:
@@ -63,20 +63,16 @@ class Sampler:
                 raise BackendError(Status.INVALID, f"answer not usable: {error}") from None
             return plan
 
-        return await self._samples(env, state, until, use)
+        return await self._samples(env, state, until, votes, use)
 
-    def confidence(self, agreement: float, usable: int) -> float:
-        """Share of all samples asked for that agree: one that could not be used agrees with none."""
-        return agreement * usable / self._config.votes
-
-    async def _samples(self, env: EnvDescription, state: State, until: float, use: Any) -> list[Any]:
+    async def _samples(self, env: EnvDescription, state: State, until: float, votes: int, use: Any) -> list[Any]:
         loop = asyncio.get_running_loop()
         question = await loop.run_in_executor(self._workshop, self._prompter.question, env, state)
 
         async def sample(number: int) -> Any:
             return use(question, await self._asker.answer(question, number, until))
 
-        results = await asyncio.gather(*map(sample, range(self._config.votes)), return_exceptions=True)
+        results = await asyncio.gather(*map(sample, range(votes)), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, BackendError):
                 raise result

@@ -55,7 +55,7 @@ def baselines(env: EnvDescription, situations: list[Situation], error_rate: floa
 def consult(config: AdvisorConfig, env: EnvDescription, situations: list[Situation], deadline: float) -> list[Opinion]:
     """The configured advisor's opinion, and the same without the picture.
 
-    Each state is asked about five times: as configured, mirrored, without the picture, and twice to compare.
+    Each state is asked about as configured, mirrored and without the picture, and twice to compare.
     """
     states = [situation.moment for situation in situations]
     flipped = [replace(state, frames=tuple(mirror(frame) for frame in state.frames)) for state in states]
@@ -65,13 +65,10 @@ def consult(config: AdvisorConfig, env: EnvDescription, situations: list[Situati
         told = _ask(advisor, env, states, deadline)
         in_mirror = _actions(env, _ask(advisor, env, flipped, deadline))
         unseeing = _ask(advisor, env, blind, deadline)
+        twice = _ask(advisor, env, states, deadline, votes=2)
     finally:
         advisor.close()
-    twice = Advisor(config.model_copy(update={"votes": 2}))
-    try:
-        sure = [advice.confidence for advice in _ask(twice, env, states, deadline) if advice.status == Status.OK]
-    finally:
-        twice.close()
+    sure = [advice.confidence for advice in twice if advice.status == Status.OK]
     actions = _actions(env, told)
     consistency = float(np.mean(sure)) if sure else float("nan")
     mirrored = agreement(env, in_mirror, actions)
@@ -81,8 +78,8 @@ def consult(config: AdvisorConfig, env: EnvDescription, situations: list[Situati
     ]
 
 
-def _ask(advisor: Advisor, env: EnvDescription, states: list[State], deadline: float) -> list[Advice]:
-    return advisor.ask(env, states, deadline).result().advice
+def _ask(advisor: Advisor, env: EnvDescription, states: list[State], deadline: float, votes: int = 0) -> list[Advice]:
+    return advisor.ask(env, states, deadline, votes).result().advice
 
 
 def _actions(env: EnvDescription, advice: list[Advice]) -> Actions:
