@@ -12,6 +12,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np  # noqa: E402
 import rclpy  # noqa: E402
 from ament_index_python.packages import get_package_prefix  # noqa: E402
+from varl_agent.fleet import Fleet  # noqa: E402
 from varl_agent.parallel_env import ParallelEnv  # noqa: E402
 from varl_common.domain import free_domain, one_host  # noqa: E402
 from varl_robot_env.ros_env import RosEnv  # noqa: E402
@@ -39,7 +41,7 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=5, help="of one arm and of two (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "benchmarks" / "results" / "fleet.json")
     arguments = parser.parse_args()
-    load = os.getloadavg()[0]
+    free = free_cores()
     with free_domain() as domain, tempfile.TemporaryDirectory() as folder:
         os.environ |= one_host(CONFIG / "dds/one_host.xml", os.environ.get("ROS_DISTRO")) | {
             "ROS_DOMAIN_ID": str(domain)
@@ -51,7 +53,8 @@ def main() -> None:
             rclpy.init()
             node = rclpy.create_node("fleet_benchmark")
             robots: list[Any] = [RosEnv(node, env_name=f"{arm}/env") for arm in ARMS]
-            one, two = ParallelEnv(robots[:1], seed=0), ParallelEnv(robots, seed=0)
+            one = ParallelEnv(robots[:1], seed=0)
+            two = Fleet(robots, lambda index: robots[index], seed=0, lock_step=True, patience=60.0, say=print)
             rates: dict[int, list[float]] = {1: [], 2: []}
             pids = [os.getpid(), *(process.pid for process in processes)]
             spent = dict.fromkeys(pids, 0.0)
@@ -74,7 +77,7 @@ def main() -> None:
         "windows": rates,
         "physics_step_s": FINE,
         "cores": os.cpu_count(),
-        "load_before": round(load, 2),
+        "free_cores": round(free, 2),  # of two: with fewer, two simulators cannot run side by side
     }
     print(json.dumps(result, indent=2))
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +95,16 @@ def start(arm: str, finer: Path) -> list[subprocess.Popen[bytes]]:
         subprocess.Popen([str(folder / name), "--ros-args", "-r", f"__ns:=/{arm}", *robot, *words])
         for name, words in (("simulator", simulator), ("env", env))
     ]
+
+
+def free_cores() -> float:
+    """How much of two cores two busy processes are given now, beside whatever else runs."""
+    began, before = time.perf_counter(), os.times()
+    busy = "import time\nend = time.time() + 2\nwhile time.time() < end: pass"
+    for process in [subprocess.Popen([sys.executable, "-S", "-c", busy]) for _ in range(2)]:
+        process.wait()
+    after = os.times()
+    return (after.children_user - before.children_user) / (time.perf_counter() - began)
 
 
 def cpu_seconds(pid: int) -> float:
