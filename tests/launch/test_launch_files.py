@@ -14,7 +14,6 @@ if shutil.which("ros2") is None:
 
 from varl_bringup.graph import PROGRAMS
 
-
 QUICK = Path(__file__).parents[1] / "quick.yaml"
 
 

@@ -92,7 +92,7 @@ class EnvNode(LifecycleNode):
         self.create_subscription(Bool, "~/estop", self._on_estop, LATCHED, callback_group=self._arm_group)
         self._joystick = Joystick(parameters.joystick, self._core.safety.size) if parameters.joystick else None
         if parameters.joystick:
-            self.create_subscription(Joy, parameters.joystick.topic, self._on_joy, 10, callback_group=self._arm_group)
+            self.create_subscription(Joy, parameters.joystick.topic, self._on_joy, 100, callback_group=self._arm_group)
         self._active = False
         self._missing: str | None = "the robot's state has not been asked for yet"
         self.create_service(Step, "~/step", self._step, callback_group=self._agent_group)
@@ -177,9 +177,7 @@ class EnvNode(LifecycleNode):
         if self._core.person_judges:
             self._core.praise()
         else:
-            response.message = (
-                "geometry judges this task; for a person to, write judge: person in its file"
-            )
+            response.message = "geometry judges this task; for a person to, write judge: person in its file"
         return response
 
     def _stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -15,9 +15,7 @@ class JoystickConfig(Config):
     """config/joystick/*.yaml: which axis and button means what. Buttons are numbered from 0; -1 is none."""
 
     topic: str = Field(description="sensor_msgs/Joy")
-    axes: list[int] = Field(
-        description="numbers of those for x, y, z", min_length=3, max_length=3
-    )
+    axes: list[int] = Field(description="numbers of those for x, y, z", min_length=3, max_length=3)
     gains: list[float] = Field(description="share of full speed at an axis's end", min_length=3, max_length=3)
     deadzone: float = Field(description="share of an axis's way that counts as none", ge=0, lt=1)
     deadman: int = Field(description="button: held, the person acts", ge=0)
