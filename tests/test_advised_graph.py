@@ -50,7 +50,7 @@ def test_a_served_model_advises_and_its_answers_are_replayed(processes: Any, tmp
     assert all(call.pictures == 1 for call in server.calls)
     assert json.loads((tmp_path / "run" / "advisor_spending.json").read_text())["calls"] == len(server.calls)
     first.signal(signal.SIGINT)
-    assert first.wait(10) == 0
+    assert first.wait(30) == 0
 
     calls = len(server.calls)
     (folder,) = (tmp_path / "cache").iterdir()

@@ -106,6 +106,15 @@ def test_each_misbehaviour_ends_in_a_status_by_the_deadline(
     assert server.calls[0].authorization == f"Bearer {KEY}"
 
 
+def test_a_key_may_come_from_a_file(
+    client: Any, server: Server, env: EnvDescription, moment: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "key"
+    path.write_text("sk-of-the-file\n")
+    ask(client(openai={"api_key_file": str(path)}), env, [moment()])
+    assert server.calls[0].authorization == "Bearer sk-of-the-file"
+
+
 def test_one_picture_and_the_schema_go_along(client: Any, server: Server, env: EnvDescription, moment: Any) -> None:
     ask(client(), env, [moment()])
     (call,) = server.calls
