@@ -98,6 +98,33 @@ def test_without_advice_it_is_stable_baselines3s_sac_bit_for_bit():
     assert varl.log_ent_coef.item() == sac.log_ent_coef.item()
 
 
+@pytest.mark.parametrize("right", [0, 1])
+def test_experience_chooses_among_plans(tmp_path, right):
+    def phase(ok):
+        return Phase("target") if ok else Phase("target", (0.0, 0.0, -1.0))
+
+    answers = [Plan((phase(right == i),), str(i)) for i in range(2)]
+
+    class Changing(Scripted):
+        def ask(self, query):
+            self.plan = answers[len(self.queries)]
+            return super().ask(query)
+
+    model = make(Changing(), gate="none", cutoff_step=2_000, buffer_size=3_000, learning_rate=3e-3)
+    model.learn(60)
+    assert model.guidance.trusted is None  # nothing has succeeded yet
+    model.learn(1_500, reset_num_timesteps=False)
+    assert model.successes.episodes > 5
+    assert model.guidance.trusted == right
+    states = np.random.default_rng(0).uniform(-0.5, 0.5, (50, 6)).astype(np.float32)
+    scene = model.scene
+    np.testing.assert_array_equal(
+        model.guidance.label(states, scene), answers[right].actions(states, scene).clip(-0.8, 0.8)
+    )
+    model.save(tmp_path / "model")
+    assert VARL.load(tmp_path / "model", env=PointEnv()).guidance.trusted == right
+
+
 @pytest.mark.parametrize("policy_kwargs", [{}, {"layer_norm": False}])
 def test_save_and_load_in_the_middle_of_guidance_continues_exactly(tmp_path, policy_kwargs):
     model = make(Scripted(), trigger=[30, 60], policy_kwargs=policy_kwargs, success_fraction=0.5).learn(50)

@@ -26,6 +26,7 @@ class GuidanceBuffer:
         advisor: (n,) index into ``advisors``.
         advisors: names of those who answered.
         plans: (step, index into ``advisors``, plan), oldest first.
+        trusted: index of the plan that experience speaks for (:meth:`trust`); None: all of them together.
         asked, queries: states shown and requests made so far, answered or not.
     """
 
@@ -39,6 +40,7 @@ class GuidanceBuffer:
         self.advisor = np.empty((0,), np.int64)
         self.advisors: list[str] = []
         self.plans: list[tuple[int, int, Plan]] = []
+        self.trusted: int | None = None
         self.asked = 0
         self.queries = 0
         self._usable = np.empty((0,), np.int64)
@@ -77,9 +79,20 @@ class GuidanceBuffer:
         return take(self.observations, rows), self.actions[rows]
 
     def label(self, states: np.ndarray, scene: Scene) -> np.ndarray:
-        """What the plans together advise in ``states`` (n, obs_dim): (n, act_dim) inside +-``ADVICE_LIMIT``."""
-        actions = vote([plan.actions(states, scene) for _, _, plan in self.plans])
+        """What the plans advise in ``states`` (n, obs_dim), the trusted one or else all by vote: (n, act_dim) inside
+        +-``ADVICE_LIMIT``."""
+        plans = self.plans if self.trusted is None else [self.plans[self.trusted]]
+        actions = vote([plan.actions(states, scene) for _, _, plan in plans])
         return np.clip(actions, -ADVICE_LIMIT, ADVICE_LIMIT)
+
+    def trust(self, states: np.ndarray, actions: np.ndarray, scene: Scene) -> None:
+        """Go by the one plan that comes nearest to ``actions`` (n, act_dim), which led to success from ``states``.
+
+        Plans that are right in different ways can be wrong together: one that is in its first phase where another is in
+        its second outvotes neither. So the vote is for as long as nothing is known about them.
+        """
+        errors = [np.abs(plan.actions(states, scene) - actions).mean() for _, _, plan in self.plans]
+        self.trusted = int(np.argmin(errors))
 
     def age(self, step: int) -> float:
         """Mean of the environment steps since the advice in use was asked for."""
@@ -89,7 +102,8 @@ class GuidanceBuffer:
     def state_dict(self) -> dict[str, Any]:
         """All of it as tensors, so that it loads without unpickling code."""
         plans = [(step, who, plan.as_dict()) for step, who, plan in self.plans]
-        words = {"advisors": self.advisors, "plans": plans, "asked": self.asked, "queries": self.queries}
+        words = {"advisors": self.advisors, "plans": plans, "trusted": self.trusted}
+        words |= {"asked": self.asked, "queries": self.queries}
         observations = self.observations if isinstance(self.observations, dict) else {"": self.observations}
         arrays = {name: getattr(self, name) for name in ("actions", "status", "confidence", "step", "advisor")}
         return {
@@ -103,6 +117,7 @@ class GuidanceBuffer:
         """Inverse of :meth:`state_dict`; sampling goes on where it was (``strict`` is for torch's signature)."""
         words = json.loads(state["words"].cpu().numpy().tobytes())
         self.advisors, self.asked, self.queries = words["advisors"], words["asked"], words["queries"]
+        self.trusted = words["trusted"]
         self.plans = [(step, who, Plan.from_dict(plan)) for step, who, plan in words["plans"]]
         observations = tree_map(state["observations"], to_array)
         self.observations = observations.get("", observations)
