@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from pydantic import Field, NonNegativeInt, PositiveInt
 from rclpy.node import Node
 from varl_common.config import Config
@@ -78,4 +81,9 @@ def _say(words: str) -> None:
 
 def main() -> None:
     """Run the node."""
-    run_node(TeleopNode, teleoperate)
+    try:
+        run_node(TeleopNode, teleoperate)
+    except SystemExit as end:
+        # All is saved, and Python's own end takes seconds beside busy processes.
+        sys.stdout.flush()
+        os._exit(end.code if isinstance(end.code, int) else 0)

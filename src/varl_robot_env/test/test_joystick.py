@@ -76,12 +76,12 @@ def test_the_gripper_keeps_what_it_was_told_until_a_button_says_otherwise() -> N
 def test_silence_while_held_is_noticed_once_and_lets_go() -> None:
     joystick = Joystick(CONFIG, 3)
     joystick.hear(sticks(ahead=1.0), pressed(), 0.0)
-    assert not joystick.silent(99.0), "nobody held it"
+    assert not joystick.lost(99.0), "nobody held it"
     joystick.hear(sticks(ahead=1.0), pressed(CONFIG.deadman), 100.0)
-    assert not joystick.silent(100.0 + CONFIG.stale_after)
-    assert joystick.silent(100.1 + CONFIG.stale_after)
+    assert not joystick.lost(100.0 + CONFIG.stale_after)
+    assert joystick.lost(100.1 + CONFIG.stale_after)
     assert joystick.action(POLICY[:3]) == POLICY[:3]
-    assert not joystick.silent(200.0)
+    assert not joystick.lost(200.0)
 
 
 def test_a_button_that_a_message_leaves_out_stays_as_it_was() -> None:

@@ -85,6 +85,7 @@ class EnvNode(LifecycleNode):
             self._arm = self._driver = DriverArm(self, robot, group, self._trip, self._stopped, needs, task.grasps)
         self.hot_groups = (self._agent_group, *self._arm.groups)
         self.hot_loop = HotLoop(self, self._agent_group, self._arm_group)
+        self._arm_loop = HotLoop(self, self._arm_group)
         self._core = EnvCore(task, robot, self._arm, parameters.backend, parameters.reward == "dense")
         self._counts: Counter[str] = Counter()
         self._estop = False
@@ -157,7 +158,9 @@ class EnvNode(LifecycleNode):
         joystick = self._joystick
         if joystick is None:
             return asked, False
-        if joystick.silent(time.monotonic()):
+        if joystick.late(time.monotonic()):
+            self._arm_loop.spin_once(0.0)  # where this process was starved, what came meanwhile waits to be heard
+        if joystick.lost(time.monotonic()):
             self._trip("the joystick fell silent while a person held the arm; look what became of it")
         return joystick.action(asked), joystick.held
 

@@ -67,9 +67,13 @@ class Joystick:
             self._gripper = 1.0 if self._down(config.close) else -1.0 if self._down(config.open) else self._gripper
         return self._down(config.success) and not before
 
-    def silent(self, now: float) -> bool:
-        """Whether a person held the arm when the joystick was lost. It counts as let go from then on."""
-        lost = self.held and now - self._heard_at > self._config.stale_after
+    def late(self, now: float) -> bool:
+        """Whether a person held the arm when the joystick was heard last, and that is too long ago."""
+        return self.held and now - self._heard_at > self._config.stale_after
+
+    def lost(self, now: float) -> bool:
+        """Whether it is late: it counts as let go from then on."""
+        lost = self.late(now)
         if lost:
             self.held, self._buttons = False, {}
         return lost
