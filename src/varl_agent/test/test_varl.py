@@ -13,6 +13,7 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.callbacks import EveryNTimesteps, StopTrainingOnMaxEpisodes
 from stable_baselines3.common.env_util import make_vec_env
 from varl_agent.advice import ADVICE_LIMIT, AdviceAnswer, AdviceStatus, finished
+from varl_agent.guidance import GuidanceBuffer
 from varl_agent.policies import ScaledExtractor
 from varl_agent.varl import VARL
 from varl_common.errors import VarlError
@@ -98,31 +99,36 @@ def test_without_advice_it_is_stable_baselines3s_sac_bit_for_bit():
     assert varl.log_ent_coef.item() == sac.log_ent_coef.item()
 
 
-@pytest.mark.parametrize("right", [0, 1])
-def test_experience_chooses_among_plans(tmp_path, right):
-    def phase(ok):
-        return Phase("target") if ok else Phase("target", (0.0, 0.0, -1.0))
-
-    answers = [Plan((phase(right == i),), str(i)) for i in range(2)]
+def test_a_plan_that_contradicts_what_succeeds_is_left_out(tmp_path):
+    right, wrong = Plan((Phase("target"),)), Plan((Phase("target", (-1.0, -1.0, -1.0)),))
 
     class Changing(Scripted):
         def ask(self, query):
-            self.plan = answers[len(self.queries)]
+            self.plan = wrong if self.queries else right
             return super().ask(query)
 
-    model = make(Changing(), gate="none", cutoff_step=2_000, buffer_size=3_000, learning_rate=3e-3)
-    model.learn(60)
-    assert model.guidance.trusted is None  # nothing has succeeded yet
-    model.learn(1_500, reset_num_timesteps=False)
-    assert model.successes.episodes > 5
-    assert model.guidance.trusted == right
+    model = make(Changing(), trigger=[30, 1_000], gate="none", cutoff_step=9_000, buffer_size=3_000, learning_rate=3e-3)
+    model.learn(990)
+    assert model.guidance.trusted is None  # there is one plan
+    model.learn(600, reset_num_timesteps=False)
+    assert len(model.guidance.plans) == 2
+    assert model.guidance.trusted == [0]
     states = np.random.default_rng(0).uniform(-0.5, 0.5, (50, 6)).astype(np.float32)
-    scene = model.scene
-    np.testing.assert_array_equal(
-        model.guidance.label(states, scene), answers[right].actions(states, scene).clip(-0.8, 0.8)
-    )
+    advice = model.guidance.label(states, model.scene)
+    np.testing.assert_array_equal(advice, right.actions(states, model.scene).clip(-0.8, 0.8))
     model.save(tmp_path / "model")
-    assert VARL.load(tmp_path / "model", env=PointEnv()).guidance.trusted == right
+    assert VARL.load(tmp_path / "model", env=PointEnv()).guidance.trusted == [0]
+
+
+def test_plans_that_differ_by_small_errors_go_on_voting():
+    guidance, scene = GuidanceBuffer(3), PointEnv().description
+    near = [Plan((Phase("target", (0.0, shift, 0.0)),)) for shift in (0.04, 0.0, -0.01)]
+    for plan in near:
+        guidance.add(np.zeros((0, 6), np.float32), AdviceAnswer.of(np.zeros((0, 3), np.float32), "scripted", plan), 0)
+    rng = np.random.default_rng(0)
+    states = rng.uniform(-0.5, 0.5, (200, 6)).astype(np.float32)
+    guidance.trust(states, near[0].actions(states, scene) + rng.normal(0, 0.3, (200, 3)), scene)
+    assert guidance.trusted == [0, 1, 2]
 
 
 @pytest.mark.parametrize("policy_kwargs", [{}, {"layer_norm": False}])

@@ -24,8 +24,9 @@ from varl_agent.triggers import Schedule, Trigger
 Batch = ReplayBufferSamples | DictReplayBufferSamples
 SPREAD_WINDOW = 1_000  # moments: many episodes, and so many goals
 RECENT_EPISODES = 20  # over which the adaptive cutoff looks at the success rate
-# Plans are compared with this many steps of successful episodes, once there are so many of these, every so many steps.
-TRUST_ROWS, TRUST_EPISODES, TRUST_EVERY = 512, 5, 500
+# While at least this share of the recent episodes succeeds, plans are held against so many steps of successful
+# episodes, every so many steps. With less success these would only speak for whichever plan was followed.
+TRUST_RATE, TRUST_ROWS, TRUST_EVERY = 0.5, 512, 500
 # What a checkpoint must hold beyond SAC's networks and optimisers; each has state_dict and load_state_dict.
 STATEFUL = ("guidance", "successes", "cutoff", "moments", "consultation")
 
@@ -156,12 +157,12 @@ class AdvisedSAC(SAC):
         rate = float(np.mean(recent)) if len(recent) == RECENT_EPISODES else 0.0
         self.cutoff.update(self.num_timesteps, self.successes.episodes, rate)
         self.consult()
-        if len(self.guidance.plans) > 1 and self.guided and self.num_timesteps % TRUST_EVERY < self.n_envs:
+        if rate >= TRUST_RATE and self.num_timesteps % TRUST_EVERY < self.n_envs:
             self._trust()
 
     def _trust(self) -> None:
-        """Let experience choose among the plans, once there is some."""
-        if self.successes.episodes >= TRUST_EPISODES and self.scene is not None:
+        """Let experience speak against plans."""
+        if len(self.guidance.plans) > 1 and self.guided and self.scene is not None:
             assert self.replay_buffer is not None
             won = gather(self.replay_buffer, *self.successes.sample(TRUST_ROWS), self._vec_normalize_env)
             self.guidance.trust(self._states(won.observations), won.actions.cpu().numpy(), self.scene)

@@ -12,6 +12,8 @@ from varl_common.plan import Plan, Scene, vote
 
 from varl_agent.advice import ADVICE_LIMIT, AdviceAnswer, AdviceStatus
 
+CONTRADICTS = 1.5
+
 Observations = np.ndarray | dict[str, np.ndarray]
 
 
@@ -26,7 +28,7 @@ class GuidanceBuffer:
         advisor: (n,) index into ``advisors``.
         advisors: names of those who answered.
         plans: (step, index into ``advisors``, plan), oldest first.
-        trusted: index of the plan that experience speaks for (:meth:`trust`); None: all of them together.
+        trusted: (k,) indices of the plans that experience does not speak against (:meth:`trust`); None: all.
         asked, queries: states shown and requests made so far, answered or not.
     """
 
@@ -40,7 +42,7 @@ class GuidanceBuffer:
         self.advisor = np.empty((0,), np.int64)
         self.advisors: list[str] = []
         self.plans: list[tuple[int, int, Plan]] = []
-        self.trusted: int | None = None
+        self.trusted: list[int] | None = None
         self.asked = 0
         self.queries = 0
         self._usable = np.empty((0,), np.int64)
@@ -79,20 +81,21 @@ class GuidanceBuffer:
         return take(self.observations, rows), self.actions[rows]
 
     def label(self, states: np.ndarray, scene: Scene) -> np.ndarray:
-        """What the plans advise in ``states`` (n, obs_dim), the trusted one or else all by vote: (n, act_dim) inside
-        +-``ADVICE_LIMIT``."""
-        plans = self.plans if self.trusted is None else [self.plans[self.trusted]]
+        """What the trusted plans together advise in ``states`` (n, obs_dim): (n, act_dim) inside +-``ADVICE_LIMIT``."""
+        plans = self.plans if self.trusted is None else [self.plans[i] for i in self.trusted]
         actions = vote([plan.actions(states, scene) for _, _, plan in plans])
         return np.clip(actions, -ADVICE_LIMIT, ADVICE_LIMIT)
 
     def trust(self, states: np.ndarray, actions: np.ndarray, scene: Scene) -> None:
-        """Go by the one plan that comes nearest to ``actions`` (n, act_dim), which led to success from ``states``.
+        """Leave out the plans that contradict ``actions`` (n, act_dim), which led to success from ``states``.
 
-        Plans that are right in different ways can be wrong together: one that is in its first phase where another is in
-        its second outvotes neither. So the vote is for as long as nothing is known about them.
+        A vote of plans that agree but for small errors is better than any of them. But plans that are right in ways of
+        their own can be wrong together, as one may be in its first phase where another is in its second: on
+        coffee-button two that succeed and one that does not made a vote that never did. So those go that are further
+        from what succeeded than ``CONTRADICTS`` times the nearest.
         """
-        errors = [np.abs(plan.actions(states, scene) - actions).mean() for _, _, plan in self.plans]
-        self.trusted = int(np.argmin(errors))
+        errors = np.array([np.abs(plan.actions(states, scene) - actions).mean() for _, _, plan in self.plans])
+        self.trusted = np.flatnonzero(errors <= CONTRADICTS * errors.min()).tolist()
 
     def age(self, step: int) -> float:
         """Mean of the environment steps since the advice in use was asked for."""
