@@ -13,6 +13,8 @@ import yaml
 
 pytest.importorskip("rclpy")
 
+from varl_agent.replay_store import ReplayStore
+
 from varl_agent import checkpoint
 
 
@@ -25,6 +27,11 @@ def wait_until(condition: Callable[[], object], seconds: float = 90.0) -> None:
 
 def checkpoints(run: Path) -> list[Path]:
     return checkpoint.list_checkpoints(run / "checkpoints")
+
+
+def stored(run: Path) -> int:
+    """Transitions in the run's replay."""
+    return ReplayStore(run / "replay", writable=False).count if (run / "replay/header").exists() else 0
 
 
 def final_state(run: Path) -> dict[str, Any]:
@@ -77,11 +84,11 @@ def test_ctrl_c_saves_and_ends_even_while_a_step_waits(processes: Any, tmp_path:
     assert learner.wait(5) == 130
     assert time.monotonic() - began < 5
     assert "resume:=true" in learner.output
-    saved = checkpoints(run)[-1]
+    saved, before = checkpoints(run)[-1], stored(run)
 
     learner = processes.learner(run, 100_000, resume=True, checkpoint_every=50_000)  # none but at the end
     wait_until(lambda: "continues from" in learner.output)
-    time.sleep(2)  # some steps
+    wait_until(lambda: stored(run) > before)
     env.signal(signal.SIGSTOP)
     time.sleep(0.5)
     learner.signal(signal.SIGINT)
@@ -95,7 +102,7 @@ def test_a_dead_env_ends_the_run_by_name_with_a_checkpoint(processes: Any, tmp_p
     run = tmp_path / "run"
     learner = processes.learner(run, 100_000, checkpoint_every=50_000)
     wait_until(lambda: "learns reach" in learner.output)
-    time.sleep(2)
+    wait_until(lambda: stored(run) > 0)
     env.signal(signal.SIGKILL)
     assert learner.wait(10) == 2
     assert "/env/step gave no answer" in learner.output

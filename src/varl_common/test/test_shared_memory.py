@@ -1,12 +1,13 @@
 """Memory of the dead is freed, that of the living is not."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from varl_common.shared_memory import clean_shared_memory
+
+from varl_common import shared_memory
 
 NODE = "import rclpy, time; rclpy.init(); n = rclpy.create_node('n'); print('up', flush=True); time.sleep(60)"
 
@@ -21,7 +22,6 @@ def started() -> tuple[subprocess.Popen[bytes], set[Path]]:
     return process, {Path(segment) for segment in segments if "port" not in segment}
 
 
-@pytest.mark.skipif(not shutil.which("fastdds"), reason="this ROS 2 has no fastdds tool")
 def test_segments_of_the_killed_are_freed(domain: int) -> None:
     alive, before = started()
     doomed, after = started()
@@ -40,6 +40,12 @@ def test_segments_of_the_killed_are_freed(domain: int) -> None:
         doomed.kill()
 
 
-def test_without_the_tool_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
+def test_only_fast_dds_own_files_are_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_memory, "_FOLDER", tmp_path)
+    segment, port = "fastdds_0123456789abcdef", "fastrtps_port7000"
+    dead = [segment, f"{segment}_el", port, f"{port}_el", f"sem.{port}_mutex"]
+    others = ["fastdds_mine_el", "fastest_el", "sem.other", "fastrtps_port7002"]
+    for name in dead + others:
+        (tmp_path / name).touch()
     clean_shared_memory()
+    assert {path.name for path in tmp_path.iterdir()} == set(others)
