@@ -40,7 +40,13 @@ COMMON: dict[str, Any] = {
 }
 # Why these: benchmarks/results/advice/README.md.
 LABELS: dict[str, Any] = {"gate": "axis", "cutoff": "hard", "cutoff_step": 20_000}
-PLAN: dict[str, Any] = {"gate": "log-prob", "cutoff": "adaptive", "cutoff_step": 60_000, "success_fraction": 0.5}
+PLAN: dict[str, Any] = {
+    "gate": "log-prob",
+    "cutoff": "adaptive",
+    "cutoff_step": 60_000,
+    "cutoff_decay": 10_000,
+    "success_fraction": 0.5,
+}
 
 METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "sac": (VARL, {}),
