@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import Manager, get_context
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 from tqdm import tqdm
@@ -58,7 +59,7 @@ def _train_all(groups: list[list[Setting]], evals: Path, options: argparse.Names
                     waiting.remove(future)
                 try:
                     bar.update(ticks.get(timeout=1.0))
-                except Exception:
+                except Empty:
                     continue
 
 
