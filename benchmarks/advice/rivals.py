@@ -10,7 +10,7 @@ import torch as th
 import torch.nn.functional as F
 from stable_baselines3.common.buffers import ReplayBuffer
 from torch import nn
-from varl_agent.advised import Batch, joined
+from varl_agent.batches import Batch, joined, split
 from varl_agent.varl import VARL
 
 from benchmarks.advice.advisors import Labels
@@ -33,9 +33,10 @@ class Demonstrated(VARL):
             self.demonstrations.add(observation, following, action, np.array([reward]), ended, [info])
             observation = env.reset()[0] if ended[0] else following
 
-    def sample_batch(self, batch_size: int) -> Batch:
+    def draw_batches(self, n: int, batch_size: int) -> list[Batch]:
         half = batch_size // 2
-        return joined(super().sample_batch(batch_size - half), self.demonstrations.sample(half))
+        shown = split(self.demonstrations.sample(n * half), n)
+        return [joined(*both) for both in zip(super().draw_batches(n, batch_size - half), shown, strict=True)]
 
 
 class Executing(VARL):
@@ -109,8 +110,10 @@ class Preferring(VARL):
         with th.no_grad():
             return self.actor.features_extractor(th.as_tensor(observations))
 
-    def sample_batch(self, batch_size: int) -> Batch:
-        batch = super().sample_batch(batch_size)
+    def draw_batches(self, n: int, batch_size: int) -> list[Batch]:
+        return [self._rewarded(batch) for batch in super().draw_batches(n, batch_size)]
+
+    def _rewarded(self, batch: Batch) -> Batch:
         with th.no_grad():
             learned = self.reward_model(self._scaled(batch.next_observations)) - 1.0
         return batch._replace(rewards=batch.rewards + learned)

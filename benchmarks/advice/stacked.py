@@ -93,7 +93,7 @@ class StackedVARL:
     def train(self, batch_size: int) -> None:
         """One update of every run, in the order of ``VARL.train``."""
         first = self.models[0]
-        batches: list[Any] = [model.sample_batch(batch_size) for model in self.models]
+        batches: list[Any] = [model.draw_batches(1, batch_size)[0] for model in self.models]
         observations = self._scaled(th.stack([b.observations for b in batches]))
         next_observations = self._scaled(th.stack([b.next_observations for b in batches]))
         actions = th.stack([b.actions for b in batches])

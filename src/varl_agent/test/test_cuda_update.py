@@ -50,11 +50,12 @@ def advised(env: Any, gate: str = "axis", **settings: Any) -> VARL:
 @pytest.mark.parametrize("gate", GATE_NAMES)
 def test_an_update_can_be_captured(point_reach: Any, gate: str) -> None:
     """It looks at no number, and does the same operations on the same shapes whatever the data."""
-    update = CudaUpdate(advised(point_reach(), gate), graph=False)
+    model = advised(point_reach(), gate)
+    update = CudaUpdate(model, graph=False)
     recorded = []
     with th.inference_mode():
-        for _ in range(2):
-            inputs = update._load(*update._sample(16))
+        for batch in model.batches(2, 16):
+            inputs = update._load(batch, model.guidance_batch(batch.observations))
             with Operations() as operations:
                 update._step(inputs)
             recorded.append(operations.seen)

@@ -95,6 +95,6 @@ def test_a_training_starts_with_them_and_draws_on_their_success(tmp_path: Path) 
     assert (model.replay_buffer.store.take(np.arange(4))["tag"] == Tag.DEMONSTRATION).all()
     assert model.successes.episodes == 2
     assert sorted(set(model.successes.sample(200)[0])) == [0, 1, 2, 3]
-    assert model.sample_batch(8).rewards.max() == 1.0
+    assert model.draw_batches(1, 8)[0].rewards.max() == 1.0
     with pytest.raises(VarlError, match="not a Minari dataset"):
         mix_in(model, tmp_path)

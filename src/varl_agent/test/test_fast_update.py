@@ -207,7 +207,7 @@ def guided(model: SAC, shared: bool, gate: str, weight: float = 10.0, advised: i
         return SimpleNamespace(observations=states, actions=actions, weight=weight)
 
     attributes = {
-        "sample_batch": lambda n: model.replay_buffer.sample(n),  # type: ignore[union-attr]
+        "batches": lambda n, rows: [model.replay_buffer.sample(rows) for _ in range(n)],  # type: ignore[union-attr]
         "guidance_batch": guidance_batch,
         "gate": make_gate(gate),
         "advantage": lambda guidance, mean: th.zeros(len(mean), 1),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch as th
+from gymnasium import spaces
 from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import ReplayBuffer
-from stable_baselines3.common.type_aliases import DictReplayBufferSamples, GymEnv, ReplayBufferSamples
+from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import obs_as_tensor
 from varl_common.plan import Scene
 
 from varl_agent.advice import Advisor
+from varl_agent.batches import AT_ONCE, Batch, in_turn, joined, split
 from varl_agent.consultation import Consultation
 from varl_agent.cutoff import Cutoff
 from varl_agent.guidance import GuidanceBuffer, Observations, take
@@ -21,7 +24,6 @@ from varl_agent.random_state import RandomState
 from varl_agent.successes import SuccessIndex, gather
 from varl_agent.triggers import Schedule, Trigger
 
-Batch = ReplayBufferSamples | DictReplayBufferSamples
 SPREAD_WINDOW = 1_000  # moments: many episodes, and so many goals
 RECENT_EPISODES = 20  # over which the adaptive cutoff looks at the success rate
 # While at least this share of the recent episodes succeeds, plans are held against so many steps of successful
@@ -202,14 +204,20 @@ class AdvisedSAC(SAC):
 
     # --- batches ------------------------------------------------------------------------------------------------------
 
-    def sample_batch(self, batch_size: int) -> Batch:
-        """A batch of the replay, ``success_fraction`` of it from successful episodes once there are any."""
+    def batches(self, count: int, batch_size: int) -> Iterator[Batch]:
+        """For ``count`` updates a batch each; of images one at a time, as many would fill the memory."""
+        at_once = 1 if isinstance(self.observation_space, spaces.Dict) else AT_ONCE
+        return in_turn(lambda n: self.draw_batches(n, batch_size), count, at_once)
+
+    def draw_batches(self, n: int, batch_size: int) -> list[Batch]:
+        """n batches of the replay, ``success_fraction`` of each from successful episodes once there are any."""
         assert self.replay_buffer is not None
-        n = round(self.success_fraction * batch_size) if len(self.successes) else 0
-        if n == 0:
-            return self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
-        won = gather(self.replay_buffer, *self.successes.sample(n), self._vec_normalize_env)
-        return joined(self.replay_buffer.sample(batch_size - n, env=self._vec_normalize_env), won)
+        won = round(self.success_fraction * batch_size) if len(self.successes) else 0
+        drawn = split(self.replay_buffer.sample(n * (batch_size - won), env=self._vec_normalize_env), n)
+        if won == 0:
+            return drawn
+        successes = gather(self.replay_buffer, *self.successes.sample(n * won), self._vec_normalize_env)
+        return [joined(*both) for both in zip(drawn, split(successes, n), strict=True)]
 
     def _states(self, observations: Any) -> np.ndarray:
         """(n, obs_dim) of a batch of observations as the policy takes them, in the environment's own units."""
@@ -248,14 +256,3 @@ class AdvisedSAC(SAC):
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         state_dicts, variables = super()._get_torch_save_params()
         return [*state_dicts, *STATEFUL, "random_state"], variables
-
-
-def joined(first: Batch, second: Batch) -> Batch:
-    """Two batches as one."""
-
-    def both(a: Any, b: Any) -> Any:
-        if a is None:
-            return None
-        return {key: th.cat([a[key], b[key]]) for key in a} if isinstance(a, dict) else th.cat([a, b])
-
-    return type(first)(*(both(a, b) for a, b in zip(first, second, strict=True)))

@@ -37,7 +37,7 @@ For a GPU there is :mod:`varl_agent.cuda_update`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -45,14 +45,13 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3 import SAC
 from stable_baselines3.common.torch_layers import FlattenExtractor
-from stable_baselines3.common.type_aliases import DictReplayBufferSamples, ReplayBufferSamples
 from torch import nn
 from varl_common.errors import VarlError
 
+from varl_agent.batches import Batch, in_turn, split
 from varl_agent.flat_adam import Affine, Block, FlatAdam, FlatParameters
 from varl_agent.gates import log_prob_per_axis
 
-Batch = ReplayBufferSamples | DictReplayBufferSamples
 Layers = list[list[th.Tensor]]  # as hidden_layers has it
 Networks = list[list[list[Block]]]  # each its layers, each the blocks of these
 LOSSES = ("actor_loss", "critic_loss", "ent_coef", "ent_coef_loss")
@@ -127,8 +126,8 @@ class FastUpdate:
         self.adopt()
         with th.inference_mode():
             total: Any = 0.0
-            for step in range(gradient_steps):
-                total = total + self._one(*self._sample(batch_size))
+            for step, batch in enumerate(self._batches(gradient_steps, batch_size)):
+                total = total + self._one(batch)
                 if step % model.target_update_interval == 0:
                     self._target.value.lerp_(self._critic.value, model.tau)
         model._n_updates += gradient_steps
@@ -140,13 +139,12 @@ class FastUpdate:
             if flat is not None:
                 flat.adopt()
 
-    def _sample(self, batch_size: int) -> tuple[Batch, Any]:
-        """A batch of the replay, and the guidance batch beside it (None: plain SAC)."""
+    def _batches(self, count: int, batch_size: int) -> Iterator[Batch]:
         model = self.model
-        if not hasattr(model, "guidance_batch"):
-            return model.replay_buffer.sample(batch_size, env=model._vec_normalize_env), None
-        batch = model.sample_batch(batch_size)
-        return batch, model.guidance_batch(batch.observations)
+        if hasattr(model, "batches"):
+            return model.batches(count, batch_size)
+        replay, normalize = model.replay_buffer, model._vec_normalize_env
+        return in_turn(lambda n: split(replay.sample(n * batch_size, env=normalize), n), count)
 
     def _record(self, total: Any, updates: int) -> None:
         """Log the mean losses of so many updates, given their sum."""
@@ -161,12 +159,14 @@ class FastUpdate:
         for name, value in losses.items():
             model.logger.record(f"train/{name}", value)
 
-    def _one(self, batch: Batch, guidance: Any) -> Any:
+    def _one(self, batch: Batch) -> Any:
         """One update but for the targets; its losses, in the order of ``LOSSES``."""
+        advised = hasattr(self.model, "guidance_batch")  # else: plain SAC
+        guidance = self.model.guidance_batch(batch.observations) if advised else None
         inputs = self._load(batch, guidance)
-        losses, *advised = self._update(inputs, guidance)
+        losses, *policy = self._update(inputs, guidance)
         if guidance is not None and self.model.metrics_due():
-            mean, std, opened = advised
+            mean, std, opened = policy
             bc_loss = -(opened * log_prob_per_axis(mean, std, guidance.actions)).sum(dim=1).mean()
             self.model.note_guidance(guidance, mean, opened, bc_loss.item())
         return losses

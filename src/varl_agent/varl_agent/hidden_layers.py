@@ -14,16 +14,23 @@ Layers = list[list[th.Tensor]]
 class HiddenLayers:
     """h_l = relu(norm_l(h_{l-1} W_l + b_l)) for batches of ``rows`` rows, h_0 being the network's input x.
 
-    ``gradients`` are like ``layers``, or empty for a network that is not trained.
+    ``gradients`` are like ``layers``, or empty for a network that is not trained. ``beside`` is a network of this shape
+    whose outputs (untrained), or gradients of outputs (trained), are at rest whenever these are made: in the same
+    memory, which the cache then holds already.
     """
 
-    def __init__(self, layers: Layers, gradients: Layers, rows: int) -> None:
+    def __init__(self, layers: Layers, gradients: Layers, rows: int, beside: HiddenLayers | None = None) -> None:
         self._layers = [[tensor.numpy() for tensor in layer] for layer in layers]
         self._gradients = [[tensor.numpy() for tensor in layer] for layer in gradients]
         widths = [layer[0].shape[1] for layer in self._layers]
         self._h, self._z, self._down = ([np.zeros((rows, width), np.float32) for width in widths] for _ in range(3))
         self._moments = [np.zeros((rows, 2), np.float32) for _ in widths]
         self._unused = [[np.zeros(width, np.float32) for _ in range(3)] for width in widths]
+        if beside is not None:
+            if gradients:
+                self._down = beside._down
+            else:
+                self._h, self._z, self._moments = beside._h, beside._z, beside._moments
         self._rows = np.arange(rows)
         self.output, self.top = self._h[-1], self._down[-1]  # h of the last layer; room for its gradient
 

@@ -74,6 +74,7 @@ class PersistentReplayBuffer(ReplayBuffer):
         names = {"actions": "action", "rewards": "reward", "dones": "done", "timeouts": "timeout"}
         for name, field in names.items():
             setattr(self, name, _Column(self, field))
+        self.observation_keys = (*self._numbers, *self._images)  # of a single observation that is the whole: ""
         self._on_cpu = self.device.type == "cpu"
         self._follow()
 
@@ -141,20 +142,15 @@ class PersistentReplayBuffer(ReplayBuffer):
         )
 
     def _observations(self, rows: np.ndarray, which: str, env: VecNormalize | None) -> Any:
-        parts = {key: self.part(rows, key, which) for key in self.observation_keys}
-        values = self._normalize_obs(parts if self._dict else parts[""], env)
-        if isinstance(values, dict):
-            return {key: self._tensor(value) for key, value in values.items()}
-        return self._tensor(values)
+        parts: Any = {key: self.part(rows, key, which) for key in self.observation_keys}
+        if not self._dict:
+            (parts,) = parts.values()
+        values: Any = parts if env is None else self._normalize_obs(parts, env)
+        return {k: self._tensor(v) for k, v in values.items()} if self._dict else self._tensor(values)
 
     def _tensor(self, array: np.ndarray) -> th.Tensor:
         """Without a copy where the device allows it; ``array`` is nobody else's."""
         return th.from_numpy(array) if self._on_cpu else th.from_numpy(array).to(self.device)
-
-    @property
-    def observation_keys(self) -> tuple[str, ...]:
-        """The parts of an observation; a single one that is the whole has the name ""."""
-        return (*self._numbers, *self._images)
 
     def part_shape(self, key: str) -> tuple[int, ...]:
         """The shape of a part of one observation."""
@@ -165,7 +161,8 @@ class PersistentReplayBuffer(ReplayBuffer):
         if key in self._images:
             return self.store.frames(key, rows[f"{which}frame/{key}"])
         columns, shape = self._numbers[key]
-        return rows[f"{which}observation"][:, columns].reshape(len(rows), *shape)
+        numbers = rows[f"{which}observation"]
+        return numbers if numbers.shape[1:] == shape else numbers[:, columns].reshape(len(rows), *shape)
 
     def _follow(self) -> None:
         # In this order: another thread may sample in between.

@@ -141,7 +141,10 @@ class ReplayStore:
 
     def take(self, times: np.ndarray, envs: np.ndarray | int = 0) -> np.ndarray:
         """Copies of the transitions of these time rows (not checked against ``oldest``) and environments, (n,)."""
-        return self.rows.take((times % self.layout.ring) * self.layout.n_envs + envs, mode="clip")
+        places = times % self.layout.ring
+        if self.layout.n_envs > 1:
+            places = places * self.layout.n_envs + envs
+        return self.rows.take(places, mode="clip")
 
     def frames(self, camera: str, numbers: np.ndarray) -> np.ndarray:
         """Copies of the frames of these numbers, as rows hold them: (n, height, width, channels) uint8."""

@@ -64,8 +64,8 @@ class VARL(AdvisedSAC):
         bf16: the fast update on a GPU computes its matrix products in bfloat16.
 
     The fast update is ``FastUpdate(model)`` or ``CudaUpdate(model)``, which raise VarlError where the setting is not
-    theirs, with ``train(gradient_steps, batch_size)`` in place of the loop below. Each of its steps calls
-    ``sample_batch``, then ``guidance_batch`` (None: plain SAC), then ``gate`` on its own forward pass of the guidance
+    theirs, with ``train(gradient_steps, batch_size)`` in place of the loop below. Each of its steps takes one of
+    ``batches``, then calls ``guidance_batch`` (None: plain SAC), then ``gate`` on its own forward pass of the guidance
     batch, and ``note_guidance`` where ``metrics_due``; it ends with ``record_training``.
     """
 
@@ -133,8 +133,7 @@ class VARL(AdvisedSAC):
         self._update_learning_rate(optimizers)
         losses: dict[str, list[float]] = {"actor_loss": [], "critic_loss": [], "ent_coef": [], "ent_coef_loss": []}
 
-        for gradient_step in range(gradient_steps):
-            batch = self.sample_batch(batch_size)
+        for gradient_step, batch in enumerate(self.batches(gradient_steps, batch_size)):
             discount = self.gamma if batch.discounts is None else batch.discounts
             if self.use_sde:
                 self.actor.reset_noise()

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class Critic:
     """Q(s, a) of ``rows`` rows: hidden layers, and a head (width + 1, 1) that ends with its bias."""
 
-    def __init__(self, layers: Layers, gradients: Layers, rows: int) -> None:
-        self.hidden = HiddenLayers(layers[:-1], gradients[:-1], rows)
+    def __init__(self, layers: Layers, gradients: Layers, rows: int, beside: Critic | None = None) -> None:
+        neighbour = None if beside is None else beside.hidden
+        self.hidden: HiddenLayers = HiddenLayers(layers[:-1], gradients[:-1], rows, neighbour)
         self.head = layers[-1][0].numpy()
         self.head_gradient = gradients[-1][0].numpy() if gradients else None
 
@@ -41,9 +42,10 @@ class Workspace:
         n = len(inputs.actor)
         self.stem = HiddenLayers(update._stem[:-1], update._stem_gradient[:-1], n)
         self.head, self.head_gradient = (part[-1][0].numpy() for part in (update._stem, update._stem_gradient))
-        pairs = zip(update._twins, update._twin_gradients, strict=True)
-        self.critics = [Critic(layers, gradients, self.rows) for layers, gradients in pairs]
-        self.targets = [Critic(layers, [], self.rows) for layers in update._targets]
+        self.critics: list[Critic] = []
+        for layers, gradients in zip(update._twins, update._twin_gradients, strict=True):
+            self.critics.append(Critic(layers, gradients, self.rows, *self.critics[:1]))
+        self.targets = [Critic(layers, [], self.rows, self.critics[0]) for layers in update._targets]
         self.out, self.d = (np.zeros((n, 2 * self.axes), np.float32) for _ in range(2))
         self.mean, self.log_std, self.std, self.free = (np.zeros((n, self.axes), np.float32) for _ in range(4))
         self.action, self.log_pi = np.zeros((2 * self.rows, self.axes), np.float32), np.zeros(2 * self.rows, np.float32)
