@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import PositiveFloat, model_validator
+from pydantic import NonNegativeFloat, PositiveFloat, model_validator
 from varl_common.config import Config
 
 ArmInterface = Literal["joint_trajectory", "forward_position", "servo_twist", "cartesian_pose"]
@@ -84,6 +84,9 @@ class DriverConfig(Config):
     arm_interface: ArmInterface = "joint_trajectory"
     arm_command: str = ""
     """Topic of the command; empty: the interface's usual name below ``arm_controller``."""
+    thinking_time: NonNegativeFloat = 0.0
+    """Seconds before the end of each period at which the agent is shown the state, so that its next command can go out
+    on the beat. With joint_trajectory only: the other interfaces are streamed to until the end of a period."""
     faults: tuple[FaultConfig, ...] = ()
     wrench: WrenchConfig | None = None
     deadman: DeadmanConfig | None = None

@@ -98,8 +98,9 @@ class DriverArm:
         self._entities: dict[str, Pose] = {}
         self._stamp_ns = 0
         self._commanded: Array | None = None  # None: nothing is being carried out
-        self._deadline: float | None = None
-        self.overruns = 0
+        streamed = robot.driver.arm_interface != "joint_trajectory"
+        self._ahead = 0.0 if streamed else robot.driver.thinking_time
+        self._deadline: float | None = None  # of the period that is under way: when the next one begins
 
         safety = robot.safety
         self.monitor.watch("joint states", safety.stale_after, "check the driver")
@@ -184,18 +185,27 @@ class DriverArm:
             Stopped: something tripped the stop meanwhile.
         """
         assert self._commanded is not None
-        period, now = self._robot.control_period, time.monotonic()
-        if self._deadline is None or now > self._deadline + period:  # the agent was late: a new beat begins
-            self.overruns += self._deadline is not None
-            self._deadline = now
-        begin, self._deadline = self._deadline, self._deadline + period
+        # Of an agent that is late the beat begins anew: two commands closer than a period would ask for too much speed.
+        begin = max(self._deadline or 0.0, time.monotonic())
+        self._wait(begin)
+        period = self._robot.control_period
+        self._deadline = begin + period
         self._command.start(self._commanded, goal)
-        while (left := self._deadline - time.monotonic()) > 0:
-            self._command.tick((time.monotonic() - begin) / period)
+        self._wait(self._deadline - self._ahead, lambda now: self._command.tick((now - begin) / period))
+        if not self._ahead:
+            self._command.tick(1.0)
+        self._commanded = np.array(goal)
+
+    def _wait(self, until: float, tick: Callable[[float], None] = lambda now: None) -> None:
+        """Let the time pass, calling ``tick`` with it on the way.
+
+        Raises:
+            Stopped: something tripped the stop meanwhile.
+        """
+        while (left := until - (now := time.monotonic())) > 0:
+            tick(now)
             self._loop.spin_until(lambda: False, min(left, _SLICE))
             self._check()
-        self._command.tick(1.0)
-        self._commanded = np.array(goal)
 
     def _check(self) -> None:
         for _ in range(_QUEUE):  # where this process was starved, what came meanwhile still waits to be heard
