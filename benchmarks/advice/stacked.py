@@ -102,7 +102,10 @@ class StackedVARL:
         mean, std = self._policy(observations)
         actions_pi, log_prob = _sample(mean, std)
         alpha = self._log_alpha.detach().exp().view(-1, 1, 1)
+        guidance = [m.guidance_batch(b.observations) for m, b in zip(self.models, batches, strict=True)]
         entropy_gap = (log_prob + float(first.target_entropy)).detach().mean(dim=(1, 2))
+        most = th.tensor([float("inf") if given is None else 0.0 for given in guidance])
+        entropy_gap = th.minimum(entropy_gap, most)
         _step(self._alpha_adam, -(self._log_alpha * entropy_gap).sum())
 
         with th.no_grad():
@@ -114,7 +117,6 @@ class StackedVARL:
 
         frozen = [p.detach() for p in self._critic.parameters]
         actor_loss = (alpha * log_prob - self._q(observations, actions_pi, frozen).amin(0)).mean(dim=(1, 2)).sum()
-        guidance = [m.guidance_batch(b.observations) for m, b in zip(self.models, batches, strict=True)]
         if any(g is not None for g in guidance):
             actor_loss = actor_loss + self._guidance_loss(guidance)
         _step(self._actor_adam, actor_loss)

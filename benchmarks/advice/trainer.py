@@ -122,11 +122,11 @@ def _row(setting: Setting, model: VARL, rate: float | None, found: int, wall: fl
     ]
 
 
-def append(out: Path, rows: Sequence[Sequence[object]]) -> None:
+def append(out: Path, rows: Sequence[Sequence[object]], columns: Sequence[str] = COLUMNS) -> None:
     """Add rows to ``out`` in one write, under a lock: several processes share the file."""
     with out.open("a+", newline="") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if file.tell() == 0:
-            csv.writer(file).writerow(COLUMNS)
+            csv.writer(file).writerow(columns)
         csv.writer(file).writerows(rows)
         file.flush()

@@ -117,7 +117,7 @@ class CudaUpdate(FastUpdate):
         else:
             log_alpha, surplus = self._temperature.value[0].clone(), mean_log_pi + self.model.target_entropy
             alpha, alpha_loss = log_alpha.exp(), -log_alpha * surplus
-            self._temperature.gradient[0] = -surplus
+            self._temperature.gradient[0] = (-surplus).clamp(min=0.0) if len(x.advice) else -surplus
             self._temperature.step(self._max_norm)
 
         x.next[:, -axes:] = action[:rows]

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 from rclpy.node import Node
 from varl_common.config import Config, load_yaml
+from varl_common.diagnostics import Diagnostics, Health
 from varl_common.errors import VarlError
 from varl_common.node import declare_parameters, run_node
 from varl_robot_env.ros_env import RosEnv
@@ -19,6 +20,7 @@ from varl_agent.episodes import EVALUATION_STREAM, Played, play
 from varl_agent.parallel_env import ParallelEnv, episode_seed
 from varl_agent.run_folder import RunFolder, write_json
 from varl_agent.settings import LearnerSettings, make_model
+from varl_agent.spinning import spinning
 from varl_agent.training import describe
 from varl_agent.varl import VARL
 
@@ -41,6 +43,12 @@ class EvaluateNode(Node):
     def __init__(self) -> None:
         super().__init__("evaluate")
         self.settings = declare_parameters(self, EvaluateSettings)
+        self.played: list[Played] = []
+        Diagnostics(self, "evaluation", self._health)
+
+    def _health(self) -> Health:
+        figures = {"of": self.settings.episodes, "success rate": _mean(self.played, "success") if self.played else 0.0}
+        return Health(f"{len(self.played)} episodes played", figures=figures)
 
 
 def trained_settings(folder: RunFolder) -> LearnerSettings:
@@ -78,7 +86,7 @@ def evaluate(node: EvaluateNode) -> None:
     settings, folder = node.settings, RunFolder(node.settings.run_dir)
     trained_settings(folder)  # before waiting for anything
     control = Control()
-    with Interrupts(control):
+    with Interrupts(control), spinning(node):
         try:
             robot = RosEnv(node, env_name=settings.envs[0], timeout=settings.patience)
             env = ParallelEnv([robot], settings.seed)
@@ -88,9 +96,10 @@ def evaluate(node: EvaluateNode) -> None:
                 flush=True,
             )
             began = time.monotonic()
-            played = _play(model, robot, settings, control)
+            _play(model, robot, node, control)
         except KeyboardInterrupt:
             raise SystemExit(130) from None
+    played = node.played
     values = {
         "task": robot.description.task,
         "success_rate": round(_mean(played, "success"), 4),
@@ -105,15 +114,14 @@ def evaluate(node: EvaluateNode) -> None:
     print(f"success in {values['success_rate']:.0%} of {len(played)} episodes; {folder.evaluation}", flush=True)
 
 
-def _play(model: VARL, robot: RosEnv, settings: EvaluateSettings, control: Control) -> list[Played]:
-    played: list[Played] = []
+def _play(model: VARL, robot: RosEnv, node: EvaluateNode, control: Control) -> None:
+    settings, played = node.settings, node.played
     for episode in range(settings.episodes):
         if control.stopping.is_set():
             raise KeyboardInterrupt
         played.append(play(model, robot, episode_seed(settings.seed, EVALUATION_STREAM, episode)))
         if len(played) % REPORT_EVERY == 0:
             print(f"{len(played)}/{settings.episodes} episodes, {_mean(played, 'success'):.0%} succeeded", flush=True)
-    return played
 
 
 def _mean(played: list[Played], field: Any) -> float:

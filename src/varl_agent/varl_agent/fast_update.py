@@ -6,7 +6,7 @@ appendix C)
 
     log pi(a|s) = sum_j [ -n_j^2/2 - log sigma_j - log sqrt(2 pi) - log(1 - a_j^2 + e) ].
 
-**Temperature**, J = -log(alpha) mean(log pi + H):  dJ/d log(alpha) = -(mean log pi + H).
+**Temperature**, J = -log(alpha) mean(log pi + H):  dJ/d log(alpha) = -(mean log pi + H); with guidance never below 0.
 
 **Critics**, J = 1/2 sum_i mean_B (Q_i - y)^2 with y = r + gamma (1 - done) (min_i Q'_i(s', a') - alpha log pi(a'|s')):
 dJ/dQ_i = (Q_i - y) / B. With Q_i = h w + b on the last hidden layer h: dJ/dw = h^T dQ, dJ/db = sum dQ, dJ/dh = dQ w^T.
@@ -247,7 +247,7 @@ class FastUpdate:
         if self._temperature is not None and log_alpha is not None:
             surplus = log_pi + self.model.target_entropy
             alpha_loss = -log_alpha * surplus
-            self._temperature.gradient[0] = -surplus
+            self._temperature.gradient[0] = -surplus if guidance is None else max(-surplus, 0.0)
             self._temperature.step(self._max_norm)
         advised: tuple[th.Tensor, ...] = ()
         if guidance is not None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-import threading
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, cast
 
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 from varl_common.errors import VarlError
@@ -31,6 +28,7 @@ from varl_agent.record import Phase
 from varl_agent.ros_advisor import RosAdvisor
 from varl_agent.run_folder import RunFolder
 from varl_agent.settings import LearnerSettings, make_learning, make_model
+from varl_agent.spinning import spinning
 from varl_agent.status import StatusTopic
 from varl_agent.training import Schedule, Stopped, Training, describe
 from varl_agent.waiting import wait_for
@@ -85,11 +83,7 @@ def train(node: LearnerNode) -> None:
         VarlError: a node is missing or died, or a parameter or checkpoint does not fit.
         SystemExit: 130 after Ctrl-C.
     """
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    spinning = threading.Thread(target=_spin, args=[executor], name="spin", daemon=True)
-    with Interrupts(node.control) as interrupts:
-        spinning.start()
+    with Interrupts(node.control) as interrupts, spinning(node):
         try:
             _train(node)
         except (KeyboardInterrupt, Stopped):
@@ -104,13 +98,6 @@ def train(node: LearnerNode) -> None:
             raise
         finally:
             node.display.close()
-            executor.shutdown()
-            spinning.join(1.0)  # a thread that is still in ROS when Python ends would abort the process
-
-
-def _spin(executor: SingleThreadedExecutor) -> None:
-    with contextlib.suppress(ExternalShutdownException, RuntimeError):
-        executor.spin()
 
 
 def _train(node: LearnerNode) -> None:

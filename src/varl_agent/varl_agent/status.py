@@ -1,9 +1,10 @@
-"""TrainingStatus on ``~/status``: how a training stands, about once a second by the wall clock."""
+"""How a training stands, about once a second by the wall clock: TrainingStatus on ``~/status``, and /diagnostics."""
 
 from __future__ import annotations
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from varl_common.diagnostics import Diagnostics, Health
 from varl_common.qos import LATCHED
 
 from varl_agent.figures import Figures
@@ -24,6 +25,7 @@ class StatusTopic:
         self._publisher = node.create_publisher(TrainingStatus, "~/status", LATCHED)
         # By the wall clock: simulated time may stand still.
         node.create_timer(PERIOD, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        Diagnostics(node, "training", self._health, run)
 
     def show(self, figures: Figures) -> None:
         """What to publish from now on."""
@@ -33,6 +35,15 @@ class StatusTopic:
         """The last message."""
         self._record.phase, self._record.message = phase, words
         self.publish()
+
+    def _health(self) -> Health:
+        record, figures = self._record, self._figures
+        shown = {name: round(getattr(figures, name), 4) for name in _DIAGNOSED} if figures else {}
+        return Health(
+            record.phase.name.lower(),
+            problem=record.message or "failed" if record.phase == Phase.FAILED else "",
+            figures={"step": record.step, "updates": record.updates, "success rate": record.success_rate, **shown},
+        )
 
     def publish(self) -> None:
         """Publish now."""
@@ -71,3 +82,4 @@ _COPIED = (
     "replay_size",
     "time_left",
 )
+_DIAGNOSED = ("updates_per_second", "utd", "action_latency_p99", "replay_size")

@@ -8,6 +8,7 @@ import sys
 from pydantic import Field, NonNegativeInt, PositiveInt
 from rclpy.node import Node
 from varl_common.config import Config
+from varl_common.diagnostics import Diagnostics, Health
 from varl_common.errors import VarlError
 from varl_common.node import declare_parameters, run_node
 from varl_robot_env.ros_env import RosEnv
@@ -17,6 +18,7 @@ from varl_agent.demonstrations import record
 from varl_agent.export import export_minari
 from varl_agent.replay_buffer import PersistentReplayBuffer
 from varl_agent.run_folder import RunFolder
+from varl_agent.spinning import spinning
 
 _CAPACITY = 100_000  # transitions: more than an hour at 20 Hz
 
@@ -37,6 +39,13 @@ class TeleopNode(Node):
     def __init__(self) -> None:
         super().__init__("teleop")
         self.settings = declare_parameters(self, TeleopSettings)
+        self._words = "waits for the env node"
+        Diagnostics(self, "recording", lambda: Health(self._words))
+
+    def say(self, words: str) -> None:
+        """To the terminal and the diagnostics."""
+        self._words = words
+        print(words, flush=True)
 
 
 def teleoperate(node: TeleopNode) -> None:
@@ -50,16 +59,16 @@ def teleoperate(node: TeleopNode) -> None:
     dataset = folder.path / "dataset"
     if dataset.exists():
         raise VarlError(f"{dataset} exists already; name another run_dir")
-    with Interrupts(control) as interrupts:
+    with Interrupts(control) as interrupts, spinning(node):
         try:
             env = RosEnv(node, env_name=settings.envs[0], timeout=settings.patience)
         except KeyboardInterrupt:
             raise SystemExit(130) from None
         spaces = env.observation_space, env.action_space
         buffer = PersistentReplayBuffer(_CAPACITY, *spaces, device="cpu", folder=folder.replay)
-        _say(f"hold the joystick's deadman button and show it: {env.description.instruction}")
+        node.say(f"hold the joystick's deadman button and show it: {env.description.instruction}")
         try:
-            record(env, buffer, settings.episodes, settings.seed, _say, control.stopping.is_set)
+            record(env, buffer, settings.episodes, settings.seed, node.say, control.stopping.is_set)
         except KeyboardInterrupt:
             control.interrupted = True
         except VarlError:
@@ -69,14 +78,10 @@ def teleoperate(node: TeleopNode) -> None:
             interrupts.calm()
             if buffer.size():
                 name = f"varl/{env.description.task}-{env.description.robot}-v0"
-                _say(f"{export_minari(buffer, dataset, name)} episodes; train with demonstrations:={dataset}")
+                node.say(f"{export_minari(buffer, dataset, name)} episodes; train with demonstrations:={dataset}")
             buffer.store.close()
     if control.interrupted:
         raise SystemExit(130)
-
-
-def _say(words: str) -> None:
-    print(words, flush=True)
 
 
 def main() -> None:

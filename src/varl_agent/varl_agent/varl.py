@@ -140,12 +140,15 @@ class VARL(AdvisedSAC):
             actions_pi, log_prob = self.actor.action_log_prob(batch.observations)
             log_prob = log_prob.reshape(-1, 1)
 
-            # Temperature.
+            # Temperature. Where advice narrows the policy it does not rise: a bonus for entropy could not widen it again
+            # before guidance ends, and would then be worth more than success.
+            guidance = self.guidance_batch(batch.observations)
             if self.ent_coef_optimizer is not None and self.log_ent_coef is not None:
                 alpha = th.exp(self.log_ent_coef.detach())
-                alpha_loss = -(self.log_ent_coef * (log_prob + float(self.target_entropy)).detach()).mean()
-                self._step(self.ent_coef_optimizer, alpha_loss)
-                losses["ent_coef_loss"].append(alpha_loss.item())
+                surplus = (log_prob + float(self.target_entropy)).detach().mean()
+                losses["ent_coef_loss"].append(-(alpha.log() * surplus).item())
+                wanted = surplus if guidance is None else surplus.clamp(max=0.0)
+                self._step(self.ent_coef_optimizer, -(self.log_ent_coef * wanted).mean())
             else:
                 alpha = self.ent_coef_tensor
             losses["ent_coef"].append(alpha.item())
@@ -165,7 +168,6 @@ class VARL(AdvisedSAC):
             q_pi = th.cat(self.critic(batch.observations, actions_pi), dim=1).amin(1, keepdim=True)
             actor_loss = (alpha * log_prob - q_pi).mean()
             losses["actor_loss"].append(actor_loss.item())
-            guidance = self.guidance_batch(batch.observations)
             if guidance is not None:
                 actor_loss = actor_loss + self._guidance_loss(guidance)
             self._step(self.actor.optimizer, actor_loss)

@@ -18,6 +18,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_srvs.srv import Trigger
 from varl_common.config import Config
+from varl_common.diagnostics import Diagnostics, Health
 from varl_common.errors import VarlError
 from varl_common.node import declare_parameters, run_node
 
@@ -72,6 +73,7 @@ class CalibrateNode(Node):
         self.create_subscription(JointState, "joint_states", self._on_joints, quality)
         self.create_subscription(Image, camera.image_topic, self._on_image, quality)
         self.create_subscription(CameraInfo, camera.info_topic, self._on_info, quality)
+        Diagnostics(self, "samples", lambda: Health(f"{len(self._tools)} samples taken"), camera.name)
         self.create_service(Trigger, "~/sample", self._sample)
         self.create_service(Trigger, "~/solve", self._solve)
         self.get_logger().info("bring the arm to a pose and call ~/sample; after 10 to 15 of them call ~/solve")

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from geometry_msgs.msg import Point
@@ -17,6 +17,8 @@ from sensor_msgs.msg import Joy
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from varl_common.config import Config
+from varl_common.diagnostics import Diagnostics, Health
+from varl_common.latency import serve_first
 from varl_common.node import declare_parameters, run_node
 from varl_common.qos import LATCHED
 
@@ -102,9 +104,15 @@ class EnvNode(LifecycleNode):
         self.create_service(Trigger, "~/stop", self._stop, callback_group=self._arm_group)
         self.create_service(Trigger, "~/rearm", self._rearm, callback_group=self._arm_group)
         self.create_service(Trigger, "~/success", self._success, callback_group=self._arm_group)
+        Diagnostics(self, "safety", self._health, robot.name)
         if parameters.autostart:
             self.trigger_configure()
             self.trigger_activate()
+
+    @property
+    def drives(self) -> bool:
+        """Whether a real arm obeys: time does not wait for this node."""
+        return self._driver is not None
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._active = True
@@ -243,6 +251,12 @@ class EnvNode(LifecycleNode):
             status.intervened = intervened
         self._status.publish(status)
 
+    def _health(self) -> Health:
+        stop = self._core.safety.stopped
+        waits = "" if self._active else "not active"
+        counts = self._counts + (self._driver.monitor.counts if self._driver else Counter())
+        return Health("armed", waits or self._missing or "", f"stopped: {stop}" if stop else "", counts)
+
     def _not_ready(self) -> str:
         """What keeps the arm from moving, or nothing."""
         if self._missing:
@@ -272,4 +286,10 @@ def _point(position: np.ndarray) -> Point:
 
 def main() -> None:
     """Entry point of the ``env`` executable."""
-    run_node(EnvNode, lambda node: spin_hot(cast(EnvNode, node)))
+
+    def spin(node: EnvNode) -> None:
+        if node.drives and not serve_first():
+            node.get_logger().warning("Linux does not serve this node first: commands may come late (docs/hardware.md)")
+        spin_hot(node)
+
+    run_node(EnvNode, spin)

@@ -21,6 +21,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from varl_common.config import Config
+from varl_common.diagnostics import Diagnostics, Health
 from varl_common.errors import VarlError
 from varl_common.node import declare_parameters, run_node
 from varl_common.qos import COMMAND, SENSOR_OUT
@@ -101,6 +102,10 @@ class GazeboNode(Node):
         self._entities_out = self.create_publisher(Entities, "entities", SENSOR_OUT)
         self._newest: JointState | None = None
         self._heard_at = 0.0
+        Diagnostics(self, "simulation", self._health, robot.name)
+
+    def _health(self) -> Health:
+        return Health("simulates", self._missing() or "", figures={"simulated time (s)": self.time_ns / 1e9})
 
     def connect(self) -> None:
         """Wait for all that must be there, let the world stand still, and offer the services.

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from rclpy.node import Node
 from varl_common.config import Config
+from varl_common.diagnostics import Diagnostics, Health
 from varl_common.node import declare_parameters, run_node
 from varl_common.qos import LATCHED, SENSOR_OUT
 from visualization_msgs.msg import MarkerArray
@@ -38,7 +39,9 @@ class MarkersNode(Node):
         self.create_subscription(EnvStatus, "env/status", self._on_env, LATCHED)
         self.create_subscription(TrainingStatus, "learner/status", self._on_training, LATCHED)
         self.create_subscription(Advised, "learner/advice", self._on_advice, LATCHED)
+        self._pictures = 0
         self.create_timer(1.0 / config.rate, self._draw)
+        Diagnostics(self, "pictures", self._health)
 
     def _on_env(self, message: EnvStatus) -> None:
         self._env = message
@@ -53,6 +56,12 @@ class MarkersNode(Node):
         if self._env is not None:
             self._publisher.publish(self._markers.draw(self._env, self._training, self._advice))
             self._env = None  # a status is drawn once
+            self._pictures += 1
+
+    def _health(self) -> Health:
+        return Health(
+            "draws", "" if self._pictures else "no status of an env yet", figures={"pictures": self._pictures}
+        )
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from varl_common.config import Config
+from varl_common.diagnostics import Diagnostics, Health
 from varl_common.errors import VarlError
 from varl_common.node import declare_parameters, run_node
 from varl_common.qos import SENSOR_OUT
@@ -71,6 +72,8 @@ class PerceptionNode(Node):
         self._info: CameraInfo | None = None
         self._depth: Image | None = None
         self._said: dict[str, float] = {}
+        self._pictures = 0
+        self._seen: list[str] = []
         self._publisher = self.create_publisher(Entities, "entities", SENSOR_OUT)
         quality = qos_profile_sensor_data
         self.create_subscription(Image, camera.image_topic, self._on_image, quality)
@@ -78,6 +81,7 @@ class PerceptionNode(Node):
         self.create_subscription(JointState, "joint_states", self._on_joints, quality)
         if self._config.depth_topic:
             self.create_subscription(Image, self._config.depth_topic, self._on_depth, quality)
+        Diagnostics(self, "things", self._health, camera.name)
 
     def _on_info(self, message: CameraInfo) -> None:
         self._info = message
@@ -108,9 +112,15 @@ class PerceptionNode(Node):
                 Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(**dict(zip("xyzw", turn, strict=True))))
             )
         self._publisher.publish(entities)
+        self._pictures, self._seen = self._pictures + 1, list(found)
         for thing in self._config.things:
             if thing.name not in found:
                 self._say(f"{thing.name} is not in sight; check light, focus and its settings in the perception file")
+
+    def _health(self) -> Health:
+        unseen = [thing.name for thing in self._config.things if thing.name not in self._seen]
+        warning = f"not in sight: {', '.join(unseen)}" if self._pictures else "no picture yet"
+        return Health("all in sight", warning if unseen else "", figures={"pictures": self._pictures})
 
     def _camera(self) -> Array | None:
         """(4, 4) the optical frame in the base frame, or None before the arm's joints are known."""

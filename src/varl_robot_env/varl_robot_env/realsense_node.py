@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from numpy.typing import NDArray
 from pydantic import Field
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
+from varl_common.diagnostics import Diagnostics, Health
 from varl_common.node import declare_parameters, run_node
 
 from varl_robot_env.image_messages import to_image
@@ -43,9 +43,8 @@ class RealSenseNode(Node):
             )
             for stream in ("color", "aligned_depth_to_color")
         }
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._error = ""
-        self.create_timer(1.0, self._report)
+        Diagnostics(self, "camera", self._health, config.serial)
 
     def step(self) -> None:
         """Publish the next frame, where one comes soon; log what changed."""
@@ -70,18 +69,10 @@ class RealSenseNode(Node):
             image.publish(to_image(pixels, encoding, header))
             info_publisher.publish(info)
 
-    def _report(self) -> None:
+    def _health(self) -> Health:
         health = self.camera.health
-        status = DiagnosticStatus(
-            level=DiagnosticStatus.ERROR if health.error else DiagnosticStatus.OK,
-            name=f"{self.get_fully_qualified_name()}: camera",
-            message=health.error or "streaming",
-            hardware_id=self.camera.config.serial,
-            values=[KeyValue(key=key, value=str(getattr(health, key))) for key in ("frames", "drops", "reconnects")],
-        )
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(array)
+        figures = {name: getattr(health, name) for name in ("frames", "drops", "reconnects")}
+        return Health("streaming", problem=health.error, figures=figures)
 
 
 def camera_info(intrinsics: Intrinsics, header: Header) -> CameraInfo:

@@ -16,6 +16,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory
+from varl_common.diagnostics import Diagnostics, Health
 from varl_common.errors import VarlError
 from varl_common.node import declare_parameters, run_node
 from varl_common.qos import COMMAND, SENSOR_OUT
@@ -89,6 +90,7 @@ class SimulatorNode(Node):
         self.create_service(Advance, "~/advance", self._advance, callback_group=self._service_group)
         self.create_service(SetScene, "~/set_scene", self._set_scene, callback_group=self._service_group)
 
+        Diagnostics(self, "simulation", self._health, self._robot.name)
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
         if self._config.lock_step:
@@ -168,6 +170,11 @@ class SimulatorNode(Node):
 
     def _arrived(self, stamp: int, controllers: list[str]) -> bool:
         return stamp == 0 or all(self._commands.get(controller) == stamp for controller in controllers)
+
+    def _health(self) -> Health:
+        warning = self._simulation.camera.error if self._robot.cameras else None
+        figures = {"simulated time (s)": self._simulation.time_ns / 1e9}
+        return Health("lock-step" if self._config.lock_step else "real time", warning or "", figures=figures)
 
     def _idle(self) -> None:
         with self._lock:

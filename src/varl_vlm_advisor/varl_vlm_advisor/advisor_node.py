@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from concurrent.futures import Future as Pending
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.task import Future
+from varl_common.diagnostics import Diagnostics, Health
 from varl_common.node import declare_parameters, run_node
 
 from varl_interfaces.srv import GetAdvice
@@ -17,7 +17,6 @@ from varl_vlm_advisor.config import config_model
 from varl_vlm_advisor.convert import from_env, from_state, to_response
 from varl_vlm_advisor.types import Answers
 
-_DIAGNOSTICS_PERIOD = 1.0  # s, the usual rate of diagnostic_updater
 _TURN = 0.0005  # s
 
 
@@ -30,8 +29,7 @@ class AdvisorNode(Node):
         # A group of its own: a callback that waits holds up the others of its group.
         group = ReentrantCallbackGroup()
         self.create_service(GetAdvice, "~/get_advice", self._get_advice, callback_group=group)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(_DIAGNOSTICS_PERIOD, self._publish_diagnostics)
+        Diagnostics(self, "advice", self._health, self._advisor.label)
         self.get_logger().info(f"advice comes from: {self._advisor.label}")
 
     async def _get_advice(self, request: GetAdvice.Request, response: GetAdvice.Response) -> GetAdvice.Response:
@@ -60,15 +58,10 @@ class AdvisorNode(Node):
         pending.add_done_callback(pass_on)
         return future
 
-    def _publish_diagnostics(self) -> None:
+    def _health(self) -> Health:
         statistics, asker = self._advisor.statistics, self._advisor.asker
-        status = DiagnosticStatus(name=f"{self.get_fully_qualified_name()}: advice", hardware_id=self._advisor.label)
-        status.level, status.message = DiagnosticStatus.OK, "ready"
-        if asker.breaker.open:
-            status.level, status.message = DiagnosticStatus.ERROR, f"left alone: {statistics.last_problem}"
-        elif statistics.states and not statistics.states["OK"]:
-            status.level, status.message = DiagnosticStatus.WARN, f"no answer was usable: {statistics.last_problem}"
-        values = {
+        useless = statistics.states and not statistics.states["OK"]
+        figures = {
             "requests": statistics.requests,
             **{f"states {name}": count for name, count in sorted(statistics.states.items())},
             **dict(sorted(statistics.events.items())),
@@ -80,10 +73,12 @@ class AdvisorNode(Node):
             "latency p50 (s)": f"{statistics.latency(50):.3f}",
             "latency p99 (s)": f"{statistics.latency(99):.3f}",
         }
-        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+        return Health(
+            "ready",
+            f"no answer was usable: {statistics.last_problem}" if useless else "",
+            f"left alone: {statistics.last_problem}" if asker.breaker.open else "",
+            figures,
+        )
 
     def destroy_node(self) -> None:
         """Give up what is being asked, too."""

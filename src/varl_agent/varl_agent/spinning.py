@@ -1,0 +1,29 @@
+"""A node's callbacks in a thread beside its work."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+
+
+@contextlib.contextmanager
+def spinning(node: Node) -> Iterator[None]:
+    """Inside of the block another thread executes the node's callbacks (but what a HotLoop of its own has)."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=_spin, args=[executor], name="spin", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        executor.shutdown()
+        thread.join(1.0)  # a thread that is still in ROS when Python ends would abort the process
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    with contextlib.suppress(ExternalShutdownException, RuntimeError):
+        executor.spin()
