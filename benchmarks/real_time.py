@@ -41,6 +41,7 @@ RESULTS = ROOT / "benchmarks/results/real_time.json"
 PASSING = ("late_commands", "lost_commands")  # they stop nothing; the leash and the next command cope
 FAULTS = ("protective_stop", "program_stopped", "speed_zero", "silent", "contact", "estop", *PASSING)
 PASSING_FOR = 3.0  # s
+EPISODES = 50  # of the final evaluation
 STOP_LIMIT, LOOK = 3.0, 1.0  # s: given to a stop to happen; looked at the arm that stands
 
 
@@ -191,7 +192,7 @@ def measure(wire: Wire, minutes: float, fault_every: float) -> dict[str, Any]:
         elif fault_every:
             quiet.append((since, time.monotonic()))
             faults.append(one_fault(wire, next(names)))
-            print(faults[-1], flush=True)
+            print(f"{(time.monotonic() - begin) / 60:.1f} min", faults[-1], flush=True)
             since = time.monotonic()
     quiet.append((since, time.monotonic()))
     period = wire.robot.control_period
@@ -226,6 +227,12 @@ def measure(wire: Wire, minutes: float, fault_every: float) -> dict[str, Any]:
     }
 
 
+def evaluated(run: Path) -> dict[str, Any]:
+    """How often the trained policy succeeds, with no faults any more."""
+    subprocess.run(["varl", "evaluate", f"run:={run}", f"episodes:={EPISODES}"], check=True)
+    return dict(json.loads((run / "evaluation.json").read_text(encoding="utf-8")))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0)
@@ -246,11 +253,17 @@ def main() -> None:
     training = subprocess.Popen(words, stdout=(folder / "log").open("w"), stderr=subprocess.STDOUT)
     rclpy.init()
     try:
-        result = measure(Wire(), arguments.minutes, arguments.fault_every)
+        wire = Wire()
+        result = measure(wire, arguments.minutes, arguments.fault_every)
+        wire.clear()
+        training.send_signal(signal.SIGINT)
+        training.wait(60)
+        result["evaluated"] = evaluated(folder / "run")
     finally:
         for process in (training, driver):
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                process.wait(60)
         rclpy.try_shutdown()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -140,7 +140,7 @@ class VARL(AdvisedSAC):
             actions_pi, log_prob = self.actor.action_log_prob(batch.observations)
             log_prob = log_prob.reshape(-1, 1)
 
-            # Temperature. Where advice narrows the policy it does not rise: a bonus for entropy could not widen it again
+            # Temperature. Where advice narrows the policy it does not rise: the bonus for entropy could not widen that
             # before guidance ends, and would then be worth more than success.
             guidance = self.guidance_batch(batch.observations)
             if self.ent_coef_optimizer is not None and self.log_ent_coef is not None:
