@@ -1,13 +1,16 @@
 """The advice bench: stacked training is VARL's, its advisors err as stated, its statistics are right."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
 import torch as th
+import yaml
 from varl_agent.advice import AdviceQuery
 from varl_agent.varl import VARL
 from varl_common.errors import VarlError
+from varl_vlm_advisor.testing.server import KEY, Server
 
 advisors = pytest.importorskip("benchmarks.advice.advisors", reason="run from the repository's root")
 
@@ -142,3 +145,20 @@ def test_an_unknown_task_or_method_is_refused_in_a_sentence():
     pytest.importorskip("metaworld")
     with pytest.raises(VarlError, match="did you mean 'coffee-button-v3'"):
         make_env("coffee-buton-v3", 0)
+
+
+def test_a_backend_is_asked_as_a_vlm_is_with_pictures_of_the_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_KEY", KEY)
+    with Server("good") as server:
+        backend = {"backend": "openai", "strategy": "direction", "votes": 1, "cache": {"mode": "off"}}
+        backend["openai"] = {"base_url": server.url, "model": "m", "api_key_env": "BENCH_KEY"}
+        file = tmp_path / "advisor.yaml"
+        file.write_text(yaml.safe_dump({"/**/advisor": {"ros__parameters": backend}}))
+        short = {"learning_starts": 10, "trigger": (12,), "states_per_query": 4, "window": 6, "selection": "recent"}
+        setting = Setting("coffee-button-v3", "varl-vlm", 0, 20, 0.0, net=16, altered=tuple(short.items()))
+        model = make_model(dataclasses.replace(setting, advisor_file=str(file)))
+        model.learn(20)
+    assert model.guidance.asked == 4
+    assert model.guidance.used == 4
+    assert [call.pictures for call in server.calls] == [1] * 4
+    assert "coffee machine" in server.calls[0].text

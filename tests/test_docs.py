@@ -111,3 +111,14 @@ def test_topics_and_services_in_the_table_exist(graph: None, ros: int, tmp_path:
 
 def absolute(name: str) -> str:
     return name if name.startswith("/") else f"/{name}"
+
+
+def test_every_node_is_on_diagnostics() -> None:
+    """But the stand-ins, which speak the topics of a vendor's driver and no others."""
+    nodes = [
+        path for path in (ROOT / "src").glob("*/*/*.py") if re.search(r"^class \w+\(\w*Node\):", path.read_text(), re.M)
+    ]
+    assert len(nodes) > 9
+    for path in nodes:
+        text = path.read_text(encoding="utf-8")
+        assert "Diagnostics(self," in text or "StatusTopic(self," in text, path

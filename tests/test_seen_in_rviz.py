@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from varl_common.qos import LATCHED
 from varl_robot_env.paths import config_file
 from visualization_msgs.msg import MarkerArray
@@ -13,7 +14,9 @@ from visualization_msgs.msg import MarkerArray
 from varl_interfaces.msg import Advised
 
 
-def test_advice_is_drawn_while_the_arm_goes_on(processes: Any, ros: int, tmp_path: Path) -> None:
+def test_advice_is_drawn_while_the_arm_goes_on_and_every_node_says_how_it_is(
+    processes: Any, ros: int, tmp_path: Path
+) -> None:
     processes.robot()
     processes.advisor()
     processes.node("varl_robot_env", "markers", robot_file=config_file("robots", "varl_arm"))
@@ -23,6 +26,10 @@ def test_advice_is_drawn_while_the_arm_goes_on(processes: Any, ros: int, tmp_pat
     pictures: list[MarkerArray] = []
     node.create_subscription(Advised, "/learner/advice", advice.append, LATCHED)
     node.create_subscription(MarkerArray, "/markers", pictures.append, 10)
+    health: dict[str, DiagnosticStatus] = {}
+    node.create_subscription(
+        DiagnosticArray, "/diagnostics", lambda array: health.update({s.name: s for s in array.status}), 10
+    )
 
     def drawn() -> set[str]:
         return {marker.ns for marker in pictures[-1].markers} if pictures else set()
@@ -38,3 +45,10 @@ def test_advice_is_drawn_while_the_arm_goes_on(processes: Any, ros: int, tmp_pat
     assert 0 < len(shown.tools) == len(shown.advised) == len(shown.executed) <= 16
     lengths = [np.abs([motion.x, motion.y, motion.z]).max() for motion in shown.advised]
     assert 0.0 < max(lengths) <= 0.0125 + 1e-9, "metres of one control period"
+    nodes = {"/simulator": "simulation", "/env": "safety", "/advisor": "advice", "/learner": "training"}
+    expected = {f"{name}: {what}" for name, what in {**nodes, "/markers": "pictures"}.items()}
+    while not (set(health) >= expected and {health[name].level for name in expected} == {DiagnosticStatus.OK}):
+        assert time.monotonic() < deadline, {name: status.message for name, status in health.items()}
+        rclpy.spin_once(node, timeout_sec=0.1)
+    training = {value.key: value.value for value in health["/learner: training"].values}
+    assert int(training["step"]) > 0

@@ -37,6 +37,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=100_000, help="environment steps of a run")
     parser.add_argument("--error-rate", type=float, default=0.1, help="of the advice: wrong axes, faulty plans")
     parser.add_argument("--misplaced", type=float, default=0.02, help="m, standard deviation of what a plan sees")
+    parser.add_argument("--advisor-file", default="config/advisor.yaml", help="of varl-vlm: backend, strategy, ...")
     parser.add_argument("--net", type=int, default=64, help="units in each of two hidden layers")
     parser.add_argument("--update-every", type=int, default=2, help="environment steps to an update")
     parser.add_argument(

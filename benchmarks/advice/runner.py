@@ -26,7 +26,10 @@ def run(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     evals = options.out / "evals.csv"
     altered = tuple((name, _value(value)) for name, value in (item.split("=", 1) for item in options.set))
-    common = {name: getattr(options, name) for name in ("steps", "error_rate", "misplaced", "net", "update_every")}
+    common = {
+        name: getattr(options, name)
+        for name in ("steps", "error_rate", "misplaced", "net", "update_every", "advisor_file")
+    }
     wanted = [
         Setting(task, method, seed, altered=altered, **common)
         for task in options.tasks

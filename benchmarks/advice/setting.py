@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,16 @@ import torch as th
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
+from varl_agent.advice import Advisor
 from varl_agent.varl import VARL
 from varl_common.config import did_you_mean
 from varl_common.errors import VarlError
 
-from benchmarks.advice.advisors import Labels, Plans, Random, Scripted, expert_of, plan_of
+from benchmarks.advice.advisors import Labels, Plans, Random, expert_of, plan_of
 from benchmarks.advice.environments import make_env
 from benchmarks.advice.progress import Progress, progress_of
 from benchmarks.advice.rivals import Demonstrated, Executing, Preferring
+from benchmarks.advice.vlm import Filmed, Vlm, world_of
 
 REWARD_SCALE = 10.0  # for every method: with a sparse reward of 1, the bonus for entropy outweighs success at first
 DEMONSTRATION_SEED, EVALUATION_SEED = 500_000, 900_000
@@ -53,6 +56,7 @@ METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "varl": (VARL, LABELS),
     "varl-plan": (VARL, PLAN),
     "varl-random": (VARL, LABELS),
+    "varl-vlm": (VARL, PLAN),  # a real advisor: --advisor-file
     "rlpd": (Demonstrated, {}),
     "preferences": (Preferring, {}),
     "execute": (Executing, {}),
@@ -72,6 +76,7 @@ class Setting:
     net: int = 64
     update_every: int = 2
     altered: tuple[tuple[str, Any], ...] = field(default_factory=tuple)
+    advisor_file: str = "config/advisor.yaml"
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -104,12 +109,15 @@ def make_model(setting: Setting) -> VARL:
     fresh = bool(arguments.pop("fresh", False))
     env = make_env(setting.task, setting.seed)
     needs_teacher = kind is Preferring
+    advisor = _advisor(setting, env, error_rate, fresh)
+    if getattr(advisor, "wants_frames", False):
+        env = Filmed(env, world_of(setting.task, env))
     wrapped = Rewarded(env, progress_of(setting.task, env) if needs_teacher else None)
     venv = DummyVecEnv([lambda: Monitor(wrapped)])
     model = kind(
         "MlpPolicy",
         venv,
-        advisor=_advisor(setting, env, error_rate, fresh),
+        advisor=advisor,
         policy_kwargs={"net_arch": [setting.net, setting.net]},
         buffer_size=setting.steps,
         train_freq=setting.update_every,
@@ -132,7 +140,7 @@ def make_model(setting: Setting) -> VARL:
     return model
 
 
-def _advisor(setting: Setting, env: Any, error_rate: float, fresh: bool) -> Scripted | None:
+def _advisor(setting: Setting, env: Any, error_rate: float, fresh: bool) -> Advisor | None:
     if setting.method == "varl":
         return Labels(expert_of(setting.task, env), error_rate, setting.seed, fresh)
     if setting.method == "varl-random":
@@ -142,4 +150,6 @@ def _advisor(setting: Setting, env: Any, error_rate: float, fresh: bool) -> Scri
         if plan is None:
             raise VarlError(f"there is no plan for {setting.task}: its way depends on the maze; leave varl-plan out")
         return Plans(plan, env.get_wrapper_attr("description"), error_rate, setting.seed, setting.misplaced)
+    if setting.method == "varl-vlm":
+        return Vlm(Path(setting.advisor_file), world_of(setting.task, env))
     return None

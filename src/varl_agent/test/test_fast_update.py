@@ -191,6 +191,7 @@ def test_guided_updates_equal_autograd(make_update: Any, gate: str) -> None:
         expected, got = train(reference, reference.train, seed), train(fast, update.train, seed)
         assert got == pytest.approx(expected, rel=1e-5, abs=1e-6)
         assert th.allclose(parameters(fast), parameters(reference), rtol=1e-3, atol=1e-4)
+        assert fast.log_ent_coef.item() == pytest.approx(reference.log_ent_coef.item(), abs=1e-6)  # type: ignore[union-attr]
     assert fast.guidance_metrics == pytest.approx(reference.guidance_metrics, rel=1e-4, abs=1e-6)
 
 

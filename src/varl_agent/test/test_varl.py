@@ -99,6 +99,19 @@ def test_without_advice_it_is_stable_baselines3s_sac_bit_for_bit():
     assert varl.log_ent_coef.item() == sac.log_ent_coef.item()
 
 
+@pytest.mark.parametrize("update", ["autograd", "fast"])
+def test_while_advice_narrows_the_policy_the_temperature_does_not_rise(update):
+    def temperature(advisor, target_entropy):
+        settings = {"trigger": [30], "cutoff_step": 9_000, "learning_starts": 40, "ent_coef": "auto_0.1"}
+        model = make(advisor, target_entropy=target_entropy, update=update, **settings)
+        return model.learn(150).log_ent_coef.exp().item()
+
+    wanting_more, wanting_less = 5.0, -20.0  # nats: more than three axes can have, less than they ever had
+    assert temperature(None, wanting_more) > 0.101
+    assert temperature(Scripted(), wanting_more) == pytest.approx(0.1)
+    assert temperature(Scripted(), wanting_less) < 0.099
+
+
 def test_a_plan_that_contradicts_what_succeeds_is_left_out(tmp_path):
     right, wrong = Plan((Phase("target"),)), Plan((Phase("target", (-1.0, -1.0, -1.0)),))
 

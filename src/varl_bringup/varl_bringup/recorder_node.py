@@ -14,6 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from varl_common.config import Config
+from varl_common.diagnostics import Diagnostics, Health
 from varl_common.errors import VarlError
 from varl_common.node import declare_parameters, run_node
 
@@ -43,6 +44,7 @@ class RecorderNode(Node):
         self._writer = Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
         self.create_timer(_LOOK_EVERY, self._look)
+        Diagnostics(self, "bag", lambda: Health("records", figures={"topics": len(self._seen)}), str(bag))
         self.get_logger().info(f"records into {bag}")
 
     def destroy_node(self) -> None:

@@ -254,7 +254,8 @@ class EnvNode(LifecycleNode):
     def _health(self) -> Health:
         stop = self._core.safety.stopped
         waits = "" if self._active else "not active"
-        counts = self._counts + (self._driver.monitor.counts if self._driver else Counter())
+        # Copies, each made in one go: the other thread counts on.
+        counts = {**self._counts, **(self._driver.monitor.counts if self._driver else {})}
         return Health("armed", waits or self._missing or "", f"stopped: {stop}" if stop else "", counts)
 
     def _not_ready(self) -> str:

@@ -58,6 +58,11 @@ class Advisor:
         """Who answers."""
         return self._backend.label
 
+    @property
+    def sees(self) -> bool:
+        """Whether it looks at words and pictures."""
+        return self._backend.sees
+
     def ask(self, env: EnvDescription, states: list[State], deadline: float, votes: int = 0) -> Future[Answers]:
         """Begin to answer; the future is done ``deadline`` seconds from now, at the latest.
 

@@ -56,10 +56,11 @@ def make_world(task: str) -> World:
 class ArmWorld:
     """One of the project's own tasks in process; the expert is its plan."""
 
-    def __init__(self, task: str) -> None:
+    def __init__(self, task: str, env: Any = None) -> None:
+        """``env``: an ArmEnv to look at; None: one of its own."""
         from varl_robot_env.arm_env import ArmEnv
 
-        self._env = ArmEnv(task, reward="dense")
+        self._env = env or ArmEnv(task, reward="dense")
         self.env = EnvDescription(**vars(self._env.description))
 
     def reset(self, seed: int) -> Vector:
@@ -95,7 +96,8 @@ class MetaWorld:
 
     _CAMERA = "corner2"
 
-    def __init__(self, task: str) -> None:
+    def __init__(self, task: str, env: Any = None) -> None:
+        """``env``: Meta-World's own to look at; None: a new one."""
         import mujoco
         from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE as TASKS
         from metaworld.policies import ENV_POLICY_MAP
@@ -106,7 +108,7 @@ class MetaWorld:
         self._mujoco = mujoco
         make: Any = TASKS[f"{task}-goal-observable"]
         policy: Any = ENV_POLICY_MAP[task]
-        self._env = make(seed=0)
+        self._env = env or make(seed=0)
         self._env._freeze_rand_vec, self._env.seeded_rand_vec = False, True
         self._policy = policy()
         self._renderer: Any = None
