@@ -27,7 +27,7 @@ def world_of(task: str, env: gym.Env[Any, Any]) -> World:
     if task in MAZES:
         raise VarlError(f"there are no pictures of {task}; leave varl-vlm out")
     if task in ARM_TASKS:
-        return ArmWorld(task, env.unwrapped)  # type: ignore[arg-type]
+        return ArmWorld(task, env.unwrapped)
     return MetaWorld(task, env.unwrapped._env)  # type: ignore[attr-defined]
 
 

@@ -1,7 +1,7 @@
 """Draws the pictures of docs/watching.md from a run that is under way, with what it publishes and nothing else.
 
-    varl train_real backend:=mujoco advisor:=scripted rviz:=false run_dir:=runs/watched
-    python docs/pictures/draw.py runs/watched
+    varl train_real backend:=mujoco run_dir:=runs/watched
+    python docs/pictures/draw.py runs/watched     # with the same ROS_DOMAIN_ID
 
 Stops the arm once, to show what that looks like, and rearms it.
 """
