@@ -155,7 +155,8 @@ def main() -> None:
     listener = Listener()
     wanted = {name for _, names in PANELS for name in names}
     listener.spin(300.0, lambda: wanted <= set(listener.markers()) and "image_raw" in listener.heard)
-    figure, grid = plt.subplots(2, 4, figsize=(13, 5.4), layout="constrained")
+    figure, grid = plt.subplots(2, 4, figsize=(13, 5.8), layout="constrained")
+    figure.get_layout_engine().set(rect=(0.0, 0.0, 1.0, 0.96))  # type: ignore[union-attr]
     for axes, (title, shown) in zip(grid.flat, PANELS, strict=False):
         panel(axes, listener, title, shown)
     words(grid.flat[5], listener.markers()["status"][0])
