@@ -110,8 +110,8 @@ def make_model(setting: Setting) -> VARL:
     env = make_env(setting.task, setting.seed)
     needs_teacher = kind is Preferring
     advisor = _advisor(setting, env, error_rate, fresh)
-    if getattr(advisor, "wants_frames", False):
-        env = Filmed(env, world_of(setting.task, env))
+    if isinstance(advisor, Vlm) and advisor.wants_frames:
+        env = Filmed(env, advisor.world)
     wrapped = Rewarded(env, progress_of(setting.task, env) if needs_teacher else None)
     venv = DummyVecEnv([lambda: Monitor(wrapped)])
     model = kind(

@@ -55,7 +55,7 @@ class Vlm:
 
     def __init__(self, file: Path, world: World) -> None:
         """Raises VarlError where the file is wrong or the backend is not there."""
-        self._advisor, self._world = Advisor(load_config(file)), world
+        self._advisor, self.world = Advisor(load_config(file)), world
         self.wants_frames = self._advisor.sees
         self.seconds = 0.0
 
@@ -74,7 +74,7 @@ class Vlm:
             self.seconds += time.monotonic() - began
             answer.set_result(_answer(pending.result(), query.actions.shape))
 
-        self._advisor.ask(self._world.env, states, DEADLINE).add_done_callback(done)
+        self._advisor.ask(self.world.env, states, DEADLINE).add_done_callback(done)
         return answer
 
 
