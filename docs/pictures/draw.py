@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import rclpy
@@ -24,6 +23,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from varl_vlm_advisor.projection import transform
 from visualization_msgs.msg import Marker, MarkerArray
 
 from varl_interfaces.msg import Entities
@@ -122,14 +122,16 @@ def words(axes: Any, marker: Marker) -> None:
 def projection(entities: Entities, info: CameraInfo) -> Callable[[Any], np.ndarray]:
     """From points (n, 3) m in the base frame to pixels (n, 2)."""
     pose = entities.poses[entities.names.index("camera")]
-    x, y, z, w = (getattr(pose.orientation, axis) for axis in "xyzw")
-    vector = 2 * np.arctan2(np.linalg.norm([x, y, z]), w) * np.array([x, y, z]) / np.linalg.norm([x, y, z])
-    rotation = cv2.Rodrigues(vector)[0].T
-    at = np.array([pose.position.x, pose.position.y, pose.position.z])
+    position, turn = pose.position, pose.orientation
+    optical = transform([position.x, position.y, position.z], [turn.x, turn.y, turn.z, turn.w])
     k = np.array(info.k).reshape(3, 3)
 
     def project(points: Any) -> np.ndarray:
-        seen = (np.array([(p.x, p.y, p.z) if hasattr(p, "x") else p for p in points]) - at) @ rotation.T @ k.T
+        seen = (
+            (np.array([(p.x, p.y, p.z) if hasattr(p, "x") else p for p in points]) - optical[:3, 3])
+            @ optical[:3, :3]
+            @ k.T
+        )
         return seen[:, :2] / seen[:, 2:]
 
     return project
