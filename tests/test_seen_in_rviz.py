@@ -47,8 +47,14 @@ def test_advice_is_drawn_while_the_arm_goes_on_and_every_node_says_how_it_is(
     assert 0.0 < max(lengths) <= 0.0125 + 1e-9, "metres of one control period"
     nodes = {"/simulator": "simulation", "/env": "safety", "/advisor": "advice", "/learner": "training"}
     expected = {f"{name}: {what}" for name, what in {**nodes, "/markers": "pictures"}.items()}
-    while not (set(health) >= expected and {health[name].level for name in expected} == {DiagnosticStatus.OK}):
+
+    def all_well() -> bool:
+        return set(health) >= expected and {health[name].level for name in expected} == {DiagnosticStatus.OK}
+
+    def steps_told() -> int:
+        """Of the learner's newest diagnostics: the first go out before its first step."""
+        return int({value.key: value.value for value in health["/learner: training"].values}["step"])
+
+    while not (all_well() and steps_told() > 0):
         assert time.monotonic() < deadline, {name: status.message for name, status in health.items()}
         rclpy.spin_once(node, timeout_sec=0.1)
-    training = {value.key: value.value for value in health["/learner: training"].values}
-    assert int(training["step"]) > 0
