@@ -1,4 +1,4 @@
-"""The advice bench: stacked training is VARL's, its advisors err as stated, its statistics are right."""
+"""The advice bench: every method trains, its advisors err as stated, its statistics are right."""
 
 import csv
 import dataclasses
@@ -8,7 +8,6 @@ import pytest
 import torch as th
 import yaml
 from varl_agent.advice import AdviceQuery
-from varl_agent.varl import VARL
 from varl_common.errors import VarlError
 from varl_vlm_advisor.testing.server import KEY, Server
 
@@ -19,7 +18,6 @@ from benchmarks.advice.environments import make_env  # noqa: E402
 from benchmarks.advice.report import write_report  # noqa: E402
 from benchmarks.advice.runner import _keep_finished, _key  # noqa: E402
 from benchmarks.advice.setting import METHODS, Setting, make_model  # noqa: E402
-from benchmarks.advice.stacked import StackedVARL  # noqa: E402
 
 
 def query(states, step=0):
@@ -27,39 +25,20 @@ def query(states, step=0):
     return AdviceQuery(step, states, nothing, states, np.zeros(len(states), np.float32))
 
 
-@pytest.mark.parametrize("method", ["sac", "varl", "varl-plan"])
-def test_a_stack_of_one_learns_as_varl_does(method):
-    """The same weights, batches and noise: the stacked update must give what VARL.train gives."""
-
-    def trained(stacked):
-        setting = Setting("reach", method, seed=4, steps=500, error_rate=0.1, net=16)
-        settings = {"learning_starts": 10, "trigger": (20,), "states_per_query": 8, "window": 20}
-        model = make_model(Setting(**{**vars(setting), "altered": tuple(settings.items())}))
-        assert model.env is not None
-        assert model.replay_buffer is not None
-        stack = StackedVARL([model]) if stacked else None
-        rng = np.random.default_rng(0)
-        for _ in range(40):
-            action = rng.uniform(-1, 1, (1, 3)).astype(np.float32)
-            observation, reward, done, info = model.env.step(action)
-            model.num_timesteps += 1
-            model._store_transition(model.replay_buffer, action, observation, reward, done, info)
-            model._on_step()
-        th.manual_seed(0)
-        np.random.seed(0)  # noqa: NPY002
-        for _ in range(30):
-            if stack:
-                stack.train(32)
-            else:
-                VARL.train(model, 1, 32)
-        return model
-
-    alone, stacked = trained(False), trained(True)
-    for name, value in alone.policy.state_dict().items():
-        assert th.allclose(value, stacked.policy.state_dict()[name], rtol=1e-3, atol=2e-5), name
-    assert alone.log_ent_coef.item() == pytest.approx(stacked.log_ent_coef.item(), rel=1e-4)
-    if method != "sac":
-        assert stacked.guidance.used == 8
+def test_the_bench_acts_by_the_models_own_policy():
+    model = make_model(Setting("reach", "sac", 0, 100, 0.0, net=16))
+    act, states = trainer.Acting(model), np.stack([model.observation_space.sample() for _ in range(20)])
+    for _ in range(2):
+        expected = model.predict(states, deterministic=True)[0]
+        assert np.allclose([act(state, deterministic=True) for state in states], expected, atol=1e-5)
+        with th.no_grad():
+            for parameter in model.actor.parameters():
+                parameter.mul_(1.5)  # an update
+    drawn = [act(states[0], deterministic=False) for _ in range(4_000)]
+    with th.no_grad():
+        mean, log_std, _ = model.actor.get_action_dist_params(th.as_tensor(states[:1]))
+    for z, share in ((-1.2816, 0.1), (0.0, 0.5), (1.2816, 0.9)):
+        assert np.allclose(np.quantile(drawn, share, axis=0), th.tanh(mean + z * log_std.exp()), atol=0.08)
 
 
 def test_labels_err_at_the_stated_rate_and_frozen_errors_repeat():
@@ -98,7 +77,8 @@ def test_plans_err_at_the_stated_rate_and_solve_the_arms_tasks():
 def test_every_method_trains_and_reports(tmp_path):
     altered = (("learning_starts", 20), ("trigger", (40,)), ("states_per_query", 8), ("batch_size", 16))
     settings = [Setting("reach", method, 0, 120, 0.1, net=16, altered=altered) for method in METHODS]
-    trainer.train(settings, tmp_path / "evals.csv", lambda steps: None)
+    for setting in settings:
+        trainer.train(setting, tmp_path / "evals.csv", lambda steps: None)
     with (tmp_path / "evals.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["method"].split("[")[0] for row in rows} == set(METHODS)

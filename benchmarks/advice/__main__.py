@@ -43,9 +43,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="NAME=VALUE", help="alter a setting of the methods: gate=none"
     )
-    parser.add_argument("--stack", type=int, default=12, help="runs that share a process; they must be alike in shape")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at a time")
-    parser.add_argument("--ray-address", help="spread the processes over this Ray cluster")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at a time")
+    parser.add_argument("--ray-address", help="spread the runs over this Ray cluster")
     parser.add_argument("--out", type=Path, required=True, help="folder of evals.csv and report.md")
     return parser.parse_args(arguments)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import Manager, get_context
 from pathlib import Path
@@ -38,23 +37,23 @@ def run(options: argparse.Namespace) -> None:
     ]
     done = _keep_finished(evals)
     missing = [setting for setting in wanted if _key(setting) not in done]
-    groups = _groups(missing, options.stack)
-    print(f"{len(wanted) - len(missing)} of {len(wanted)} runs are done; {len(missing)} to go in {len(groups)} stacks")
+    for task in {setting.task for setting in missing}:
+        make_env(task, 0).close()  # a name that is not known, or a package that is missing, is told at once
+    print(f"{len(wanted) - len(missing)} of {len(wanted)} runs are done; {len(missing)} to go")
     if missing:
-        _train_all(groups, evals, options)
+        _train_all(missing, evals, options)
     write_report(evals, options.out)
     print(f"report: {options.out / 'report.md'}")
 
 
-def _train_all(groups: list[list[Setting]], evals: Path, options: argparse.Namespace) -> None:
-    total = sum(len(group) for group in groups) * options.steps
-    with tqdm(total=total, unit="step", smoothing=0.05) as bar:
+def _train_all(missing: list[Setting], evals: Path, options: argparse.Namespace) -> None:
+    with tqdm(total=len(missing) * options.steps, unit="step", smoothing=0.05) as bar:
         if options.ray_address:
-            _train_on_ray(groups, evals, options.ray_address, bar)
+            _train_on_ray(missing, evals, options.ray_address, bar)
             return
         with Manager() as manager, ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
             ticks = manager.Queue()
-            waiting = {pool.submit(_train_group, group, evals, ticks.put) for group in groups}
+            waiting = {pool.submit(train, setting, evals, ticks.put) for setting in missing}
             while waiting:
                 ready = [future for future in waiting if future.done()]
                 for future in ready:
@@ -66,33 +65,20 @@ def _train_all(groups: list[list[Setting]], evals: Path, options: argparse.Names
                     continue
 
 
-def _train_on_ray(groups: list[list[Setting]], evals: Path, address: str, bar: tqdm) -> None:
+def _train_on_ray(missing: list[Setting], evals: Path, address: str, bar: tqdm) -> None:
     try:
         import ray
     except ImportError:
         raise VarlError("--ray-address needs Ray; pip install ray") from None
     ray.init(address=address)
-    remote = ray.remote(num_cpus=1)(_train_group)
-    for group, task in [(group, remote.remote(group, evals, None)) for group in groups]:
+    remote = ray.remote(num_cpus=1)(train)
+    for task in [remote.remote(setting, evals, _unheard) for setting in missing]:
         ray.get(task)
-        bar.update(len(group) * group[0].steps)
+        bar.update(missing[0].steps)
 
 
-def _train_group(group: list[Setting], evals: Path, tick: Callable[[int], None] | None) -> None:
-    train(group, evals, (lambda steps: tick(steps * len(group))) if tick else lambda steps: None)
-
-
-def _groups(settings: list[Setting], size: int) -> list[list[Setting]]:
-    """Runs of the same spaces together, at most ``size`` of them: they are stacked."""
-    shapes: dict[str, tuple[int, int]] = {}
-    for task in {setting.task for setting in settings}:
-        env = make_env(task, 0)
-        shapes[task] = (env.observation_space.shape[0], env.action_space.shape[0])  # type: ignore[index]
-        env.close()
-    by_shape: dict[tuple[int, int], list[Setting]] = {}
-    for setting in settings:
-        by_shape.setdefault(shapes[setting.task], []).append(setting)
-    return [same[i : i + size] for same in by_shape.values() for i in range(0, len(same), size)]
+def _unheard(steps: int) -> None:
+    """Progress within a run does not reach the bar from another machine."""
 
 
 def _key(setting: Setting) -> tuple[str, ...]:

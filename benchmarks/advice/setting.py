@@ -120,10 +120,8 @@ def make_model(setting: Setting) -> VARL:
         advisor=advisor,
         policy_kwargs={"net_arch": [setting.net, setting.net]},
         buffer_size=setting.steps,
-        train_freq=setting.update_every,
         seed=setting.seed,
         device="cpu",
-        update="autograd",
         **arguments,
     )
     if isinstance(model, Demonstrated):

@@ -21,9 +21,7 @@ def main(out: Path | None = None, steps: int = 5_000, seeds: int = 3) -> int:
     """Run it; 0 where VARL is above SAC with labels and with plans, else 1."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = out or Path(scratch)
-        command = (
-            f"--tasks reach --methods {' '.join(METHODS)} --seeds {seeds} --steps {steps} --stack 5 --out {folder}"
-        )
+        command = f"--tasks reach --methods {' '.join(METHODS)} --seeds {seeds} --steps {steps} --out {folder}"
         # reach has short episodes and is learned soon: discount as in config/agent.yaml, questions early.
         altered = ["gamma=0.95", "trigger=[500,1000,2000]"]
         bench([*command.split(), "--update-every", "1", "--set", *altered])

@@ -54,8 +54,8 @@ def test_an_update_can_be_captured(point_reach: Any, gate: str) -> None:
     update = CudaUpdate(model, graph=False)
     recorded = []
     with th.inference_mode():
-        for batch in model.batches(2, 16):
-            inputs = update._load(batch, model.guidance_batch(batch.observations))
+        for batch, guidance in model.batches(2, 16):
+            inputs = update._load(batch, guidance)
             with Operations() as operations:
                 update._step(inputs)
             recorded.append(operations.seen)

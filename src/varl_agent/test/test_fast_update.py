@@ -201,15 +201,19 @@ def guided(model: SAC, shared: bool, gate: str, weight: float = 10.0, advised: i
     states, actions = th.randn(advised, OBS, generator=rng), 1.9 * th.rand(advised, ACT, generator=rng) - 0.95
     noted: dict[str, Any] = {}
 
-    def guidance_batch(observations: th.Tensor) -> SimpleNamespace:
+    def guide(batch: Any) -> SimpleNamespace:
         if shared:
-            labels = (observations[:, :ACT] * 3).tanh() * 0.95
-            return SimpleNamespace(observations=observations, actions=labels, weight=weight)
+            labels = (batch.observations[:, :ACT] * 3).tanh() * 0.95
+            return SimpleNamespace(observations=batch.observations, actions=labels, weight=weight)
         return SimpleNamespace(observations=states, actions=actions, weight=weight)
 
+    def batches(n: int, rows: int) -> list[Any]:
+        drawn = [model.replay_buffer.sample(rows) for _ in range(n)]  # type: ignore[union-attr]
+        return [(batch, guide(batch)) for batch in drawn]
+
     attributes = {
-        "batches": lambda n, rows: [model.replay_buffer.sample(rows) for _ in range(n)],  # type: ignore[union-attr]
-        "guidance_batch": guidance_batch,
+        "batches": batches,
+        "guide": guide,
         "gate": make_gate(gate),
         "advantage": lambda guidance, mean: th.zeros(len(mean), 1),
         "metrics_due": lambda: True,
@@ -221,7 +225,7 @@ def guided(model: SAC, shared: bool, gate: str, weight: float = 10.0, advised: i
     return noted
 
 
-@pytest.mark.parametrize("gate", ["none", "axis", "log-prob"])
+@pytest.mark.parametrize("gate", ["none", "whole", "axis", "log-prob", "q-filter"])
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("make_update", [FastUpdate, eager])
 def test_guided_gradient_equals_autograd(
@@ -243,7 +247,7 @@ def test_guided_gradient_equals_autograd(
     batch = model.replay_buffer.sample(BATCH)  # type: ignore[union-attr]
     action, log_pi = model.actor.action_log_prob(batch.observations)
     q = th.cat(model.critic(batch.observations, action), dim=1).amin(1)
-    guidance = model.guidance_batch(batch.observations)  # type: ignore[attr-defined]
+    guidance = model.guide(batch)  # type: ignore[attr-defined]
     mean, log_std, _ = model.actor.get_action_dist_params(guidance.observations)
     opened = model.gate(mean, log_std.exp(), guidance.actions, None)  # type: ignore[attr-defined]
     bc = -(opened * log_prob_per_axis(mean, log_std.exp(), guidance.actions)).sum(1).mean()

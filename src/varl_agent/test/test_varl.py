@@ -210,8 +210,7 @@ def test_guidance_is_looked_at_once_a_call_of_train(update, monkeypatch):
 
 def test_a_plan_labels_the_replay_batch():
     model = make(Scripted(plan=Plan((Phase("target"),))), trigger=[30]).learn(60)
-    batch = model.draw_batches(1, 16)[0]
-    guidance = model.guidance_batch(batch.observations)
+    ((batch, guidance),) = model.batches(1, 16)
     assert guidance.observations is batch.observations
     expected = ((batch.observations[:, 3:] - batch.observations[:, :3]) / 0.1).clamp(-ADVICE_LIMIT, ADVICE_LIMIT)
     assert th.allclose(guidance.actions, expected, atol=1e-6)
@@ -233,7 +232,7 @@ def test_refused_rows_are_kept_for_the_record_and_never_used():
 def test_an_answer_that_cannot_be_used_leaves_plain_sac(spoil):
     model = make(Scripted(spoil), trigger=[30]).learn(60)
     assert (model.guidance.queries, model.guidance.used) == (1, 0)
-    assert model.guidance_batch(model.draw_batches(1, 4)[0].observations) is None
+    assert [guidance for _, guidance in model.batches(3, 4)] == [None] * 3
 
 
 def test_an_advisor_that_fails_or_is_late_does_not_stop_training():
@@ -257,7 +256,7 @@ def test_in_real_time_an_answer_is_taken_in_when_it_is_there_and_not_used_after_
     model.learn(5, reset_num_timesteps=False)
     assert model.guidance.used == 10
     assert not model.guided
-    assert model.guidance_batch(model.draw_batches(1, 4)[0].observations) is None
+    assert [guidance for _, guidance in model.batches(3, 4)] == [None] * 3
 
 
 def test_the_replay_holds_what_was_executed():

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch as th
-from gymnasium import spaces
 from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.type_aliases import GymEnv
@@ -15,7 +13,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from varl_common.plan import Scene
 
 from varl_agent.advice import Advisor
-from varl_agent.batches import AT_ONCE, Batch, in_turn, joined, split
+from varl_agent.batches import Batch, joined, split
 from varl_agent.consultation import Consultation
 from varl_agent.cutoff import Cutoff
 from varl_agent.guidance import GuidanceBuffer, Observations, take
@@ -203,11 +201,6 @@ class AdvisedSAC(SAC):
             self._frames[i] = shown.get("frames")
 
     # --- batches ------------------------------------------------------------------------------------------------------
-
-    def batches(self, count: int, batch_size: int) -> Iterator[Batch]:
-        """For ``count`` updates a batch each; of images one at a time, as many would fill the memory."""
-        at_once = 1 if isinstance(self.observation_space, spaces.Dict) else AT_ONCE
-        return in_turn(lambda n: self.draw_batches(n, batch_size), count, at_once)
 
     def draw_batches(self, n: int, batch_size: int) -> list[Batch]:
         """n batches of the replay, ``success_fraction`` of each from successful episodes once there are any."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import torch as th
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples, ReplayBufferSamples
 
 Batch = ReplayBufferSamples | DictReplayBufferSamples
+Item = TypeVar("Item")
 AT_ONCE = 20  # batches: a draw of as many rows costs little more than one of a single batch
 
 
-def in_turn(draw: Callable[[int], list[Batch]], count: int, at_once: int = AT_ONCE) -> Iterator[Batch]:
+def in_turn(draw: Callable[[int], list[Item]], count: int, at_once: int = AT_ONCE) -> Iterator[Item]:
     """``count`` batches one after another; ``draw(n)`` gives the next n of them."""
     for first in range(0, count, at_once):
         yield from draw(min(at_once, count - first))
@@ -22,15 +23,16 @@ def split(batch: Batch, n: int) -> list[Batch]:
     """The rows of a batch, in their order, as n batches of the same size."""
     if n == 1:
         return [batch]
-    parts = [[None] * n if part is None else _split(part, n) for part in batch]
-    return [type(batch)(*fields) for fields in zip(*parts, strict=True)]
+    fields = [[None] * n if field is None else parted(field, n) for field in batch]
+    return [type(batch)(*values) for values in zip(*fields, strict=True)]
 
 
-def _split(part: Any, n: int) -> list[Any]:
-    if not isinstance(part, dict):
-        return list(part.split(len(part) // n))
-    values = [_split(value, n) for value in part.values()]
-    return [dict(zip(part, some, strict=True)) for some in zip(*values, strict=True)]
+def parted(rows: Any, n: int) -> list[Any]:
+    """A tensor, or each of a dict's, in n parts of as many rows."""
+    if not isinstance(rows, dict):
+        return list(rows.split(len(rows) // n))
+    values = [parted(value, n) for value in rows.values()]
+    return [dict(zip(rows, some, strict=True)) for some in zip(*values, strict=True)]
 
 
 def joined(first: Batch, second: Batch) -> Batch:

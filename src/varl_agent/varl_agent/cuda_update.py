@@ -20,6 +20,7 @@ import torch as th
 from stable_baselines3 import SAC
 from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
 
+from varl_agent.batches import Batch
 from varl_agent.fast_update import FastUpdate, Inputs, Networks
 from varl_agent.flat_adam import Stacked
 from varl_agent.gates import EPS
@@ -53,6 +54,15 @@ class CudaUpdate(FastUpdate):
 
     def _zeros(self, *shape: int) -> th.Tensor:  # type: ignore[override]
         return th.zeros(shape, device=self.model.device)
+
+    def _place(self, batch: Batch, inputs: Inputs) -> None:
+        obs, array = slice(0, self._obs_dim), self._array
+        inputs.actor[: inputs.rows] = inputs.next[:, obs] = self._features(batch.next_observations)
+        features = self._features(batch.observations)
+        inputs.actor[inputs.rows : 2 * inputs.rows] = inputs.data[:, obs] = inputs.pi[:, obs] = features
+        inputs.data[:, self._obs_dim :] = array(batch.actions)
+        inputs.rewards[:] = array(batch.rewards)[:, 0]
+        inputs.discounts[:] = ((1 - array(batch.dones)) * self._discounts(batch))[:, 0]
 
     @staticmethod
     def _array(tensor: th.Tensor) -> th.Tensor:

@@ -51,6 +51,7 @@ from varl_common.errors import VarlError
 from varl_agent.batches import Batch, in_turn, split
 from varl_agent.flat_adam import Affine, Block, FlatAdam, FlatParameters
 from varl_agent.gates import log_prob_per_axis
+from varl_agent.policies import ScaledExtractor
 
 Layers = list[list[th.Tensor]]  # as hidden_layers has it
 Networks = list[list[list[Block]]]  # each its layers, each the blocks of these
@@ -110,13 +111,17 @@ class FastUpdate:
         self._twins, self._twin_gradients = (_like(v, twins) for v in (self._critic.views, self._critic.gradients))
         self._targets = _like(self._target.views, targets)
         self._obs_dim, self._act_dim = actor.features_dim, len(actor.mu.weight)
-        space = self.model.observation_space
-        self._plain = type(actor.features_extractor) is FlattenExtractor and (
+        space, extractor = model.observation_space, actor.features_extractor
+        self._plain = type(extractor) in (FlattenExtractor, ScaledExtractor) and (
             isinstance(space, spaces.Box) and space.dtype == np.float32 and len(space.shape) == 1
         )
         self._max_norm: float | None = getattr(model, "max_grad_norm", None)
         self._inputs: dict[tuple[int, int, bool], Inputs] = {}
         self._prepare()
+        scaled = self._plain and type(extractor) is ScaledExtractor
+        nothing = self._actor.value.new_zeros(self._obs_dim)
+        shift, scale = (extractor.shift, extractor.scale) if scaled else (nothing, nothing + 1)
+        self._shift, self._scale = self._array(shift), self._array(scale)
 
     def train(self, gradient_steps: int, batch_size: int) -> None:
         """As ``SAC.train``: ``gradient_steps`` updates, each on a batch of ``batch_size``."""
@@ -126,8 +131,8 @@ class FastUpdate:
         self.adopt()
         with th.inference_mode():
             total: Any = 0.0
-            for step, batch in enumerate(self._batches(gradient_steps, batch_size)):
-                total = total + self._one(batch)
+            for step, (batch, guidance) in enumerate(self._batches(gradient_steps, batch_size)):
+                total = total + self._one(batch, guidance)
                 if step % model.target_update_interval == 0:
                     self._target.value.lerp_(self._critic.value, model.tau)
         model._n_updates += gradient_steps
@@ -139,12 +144,13 @@ class FastUpdate:
             if flat is not None:
                 flat.adopt()
 
-    def _batches(self, count: int, batch_size: int) -> Iterator[Batch]:
+    def _batches(self, count: int, batch_size: int) -> Iterator[tuple[Batch, Any]]:
         model = self.model
         if hasattr(model, "batches"):
             return model.batches(count, batch_size)
-        replay, normalize = model.replay_buffer, model._vec_normalize_env
-        return in_turn(lambda n: split(replay.sample(n * batch_size, env=normalize), n), count)
+        replay, normalize = model.replay_buffer, model._vec_normalize_env  # plain SAC: nothing guides it
+        drawn = in_turn(lambda n: split(replay.sample(n * batch_size, env=normalize), n), count)
+        return ((batch, None) for batch in drawn)
 
     def _record(self, total: Any, updates: int) -> None:
         """Log the mean losses of so many updates, given their sum."""
@@ -159,10 +165,8 @@ class FastUpdate:
         for name, value in losses.items():
             model.logger.record(f"train/{name}", value)
 
-    def _one(self, batch: Batch) -> Any:
+    def _one(self, batch: Batch, guidance: Any) -> Any:
         """One update but for the targets; its losses, in the order of ``LOSSES``."""
-        advised = hasattr(self.model, "guidance_batch")  # else: plain SAC
-        guidance = self.model.guidance_batch(batch.observations) if advised else None
         inputs = self._load(batch, guidance)
         losses, *policy = self._update(inputs, guidance)
         if guidance is not None and self.model.metrics_due():
@@ -179,25 +183,27 @@ class FastUpdate:
         key = (rows, advised, shared)
         if key not in self._inputs:
             self._inputs[key] = Inputs(*key, self._obs_dim, self._act_dim, self._zeros)
-        inputs, obs, array = self._inputs[key], slice(0, self._obs_dim), self._array
-        inputs.actor[:rows] = inputs.next[:, obs] = self._features(batch.next_observations)
-        features = self._features(batch.observations)
-        inputs.actor[rows : 2 * rows] = inputs.data[:, obs] = inputs.pi[:, obs] = features
-        inputs.data[:, self._obs_dim :] = array(batch.actions)
-        inputs.rewards[:] = array(batch.rewards)[:, 0]
-        discounts = self.model.gamma if batch.discounts is None else array(batch.discounts)[:, 0]
-        inputs.discounts[:] = (1 - array(batch.dones)[:, 0]) * discounts
+        inputs = self._inputs[key]
+        self._place(batch, inputs)
         if guidance is not None:
             if not shared:
                 inputs.actor[inputs.advised] = self._features(guidance.observations)
-            inputs.advice[:] = array(guidance.actions)
+            inputs.advice[:] = self._array(guidance.actions)
             inputs.pull[...] = guidance.weight / advised
         return inputs
 
     def _features(self, observations: Any) -> Any:
-        if self._plain:
-            return self._array(observations)
-        return self._array(self.model.actor.extract_features(observations, self.model.actor.features_extractor))
+        return (self._unscaled(observations) - self._shift) * self._scale
+
+    def _unscaled(self, observations: Any) -> Any:
+        """The features, before what a ScaledExtractor does."""
+        actor = self.model.actor
+        plain = self._plain
+        return self._array(observations if plain else actor.extract_features(observations, actor.features_extractor))
+
+    def _discounts(self, batch: Batch) -> Any:
+        """(B, 1) or a number, as the transitions go on."""
+        return self.model.gamma if batch.discounts is None else self._array(batch.discounts)
 
     def _draw(self, inputs: Inputs) -> None:
         """Fill in the noise."""
@@ -208,6 +214,16 @@ class FastUpdate:
     # --- the update on a CPU ------------------------------------------------------------------------------------------
 
     _zeros = staticmethod(zeros)
+
+    def _place(self, batch: Batch, inputs: Inputs) -> None:
+        """Copy the batch of the replay to where the update reads it, in one pass."""
+        array, observations = self._array, self._unscaled(batch.observations)
+        discounts = np.full((inputs.rows, 1), self._discounts(batch), np.float32)
+        self._kernels.place(
+            self._unscaled(batch.next_observations), observations, self._shift, self._scale, array(batch.actions),
+            array(batch.rewards), array(batch.dones), discounts,
+            inputs.actor, inputs.next, inputs.data, inputs.pi, inputs.rewards, inputs.discounts,
+        )  # fmt: skip
 
     @staticmethod
     def _array(tensor: th.Tensor) -> Any:
@@ -220,17 +236,24 @@ class FastUpdate:
 
     def _gates(self, mean: th.Tensor, std: th.Tensor, inputs: Inputs, guidance: Any) -> th.Tensor:
         """The gates' weights (m, act_dim) for the policy's mean and deviation, (m, act_dim), in the advised states."""
-        return self.model.gate(mean, std, th.from_numpy(inputs.advice), lambda: self.model.advantage(guidance, mean))
+        gate, known = self.model.gate, self._kernels.GATES
+        if gate.name not in known:
+            return gate(mean, std, th.from_numpy(inputs.advice), lambda: self.model.advantage(guidance, mean))
+        opened = th.empty_like(mean)
+        policy = mean.numpy(), std.numpy()
+        self._kernels.gates(known.index(gate.name), gate.threshold, *policy, inputs.advice, opened.numpy())
+        return opened
 
     def _prepare(self) -> None:
         """Compile the kernels, or load them as compiled before, so that no update has to wait for that."""
         if self._actor.value.device.type != "cpu":
             raise VarlError("the fast update runs on the CPU; give device='cpu', or use update='autograd'")
         try:
+            from varl_agent import kernels
             from varl_agent.workspace import Workspace
         except ImportError:
             raise VarlError("the fast update needs numba; pip install numba, or use update='autograd'") from None
-        self._workspace = Workspace
+        self._kernels, self._workspace = kernels, Workspace
         work = Workspace(self, Inputs(2, 1, True, self._obs_dim, self._act_dim))
         work.critics_step(1.0)
         work.actor_step(1.0, np.zeros((1, self._act_dim), np.float32))

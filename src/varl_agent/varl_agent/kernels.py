@@ -24,6 +24,27 @@ NORM_EPS = 1e-5  # torch's LayerNorm
 LOG_STD_MIN, LOG_STD_MAX = F32(-20), F32(2)
 
 
+# A replay's fields may lie apart in memory; what is contiguous fits this signature too.
+@njit(
+    "void(f4[:,:], f4[:,:], f4[::1], f4[::1], f4[:,:], f4[:,:], f4[:,:], f4[:,:],"
+    " f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[::1])",
+    cache=True,
+)
+def place(
+    next_x: Any, x: Any, shift: Any, scale: Any, actions: Any, rewards: Any, dones: Any, discounts: Any,
+    actor: Any, successor: Any, data: Any, pi: Any, r: Any, discount: Any,
+) -> None:  # fmt: skip
+    """A batch, each of its fields (B, ...), to where an update reads it, the features scaled; see ``Inputs``."""
+    rows, features = x.shape
+    for n in range(rows):
+        for k in range(features):
+            actor[n, k] = successor[n, k] = (next_x[n, k] - shift[k]) * scale[k]
+            actor[rows + n, k] = data[n, k] = pi[n, k] = (x[n, k] - shift[k]) * scale[k]
+        for j in range(actions.shape[1]):
+            data[n, features + j] = actions[n, j]
+        r[n], discount[n] = rewards[n, 0], (F32(1) - dones[n, 0]) * discounts[n, 0]
+
+
 @compiled
 def relu(h: Any, bias: Any) -> None:
     """h <- max(h + bias, 0), in place."""
@@ -175,6 +196,29 @@ def policy_gradient(first: int, alpha: Any, std: Any, free: Any, noise: Any, act
             stretched = std[first + n, j] * noise[first + n, j]
             d[n, j] = d_mean
             d[n, axes + j] = (d_mean * stretched - alpha / F32(rows)) * free[first + n, j]
+
+
+GATES = ("none", "whole", "axis", "log-prob")
+
+
+@exact
+def gates(kind: int, threshold: float, mean: Any, std: Any, advice: Any, opened: Any) -> None:
+    """Gate ``GATES[kind]`` (:mod:`varl_agent.gates`) into ``opened`` (m, act_dim)."""
+    for m in range(len(opened)):
+        farthest = F32(0)
+        for j in range(opened.shape[1]):
+            if kind == 3:
+                z = (F32(math.atanh(advice[m, j])) - mean[m, j]) / std[m, j]
+                squashed = math.log(std[m, j]) + math.log(F32(1) - advice[m, j] * advice[m, j] + EPS)
+                opened[m, j] = F32(F32(-0.5) * z * z - squashed - F32(LOG_SQRT_2PI) < threshold)
+            elif kind > 0:
+                apart = abs(advice[m, j] - F32(math.tanh(mean[m, j])))
+                farthest = max(farthest, apart)
+                opened[m, j] = F32(apart > threshold)
+            else:
+                opened[m, j] = F32(1)
+        if kind == 1:
+            opened[m] = F32(farthest > threshold)
 
 
 @compiled

@@ -12,12 +12,14 @@ the reward is never touched. Where an answer is a plan, G is the replay batch it
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch as th
 import torch.nn.functional as F
+from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import obs_as_tensor, polyak_update
@@ -26,6 +28,7 @@ from varl_common.config import did_you_mean
 from varl_common.errors import VarlError
 
 from varl_agent.advised import AdvisedSAC
+from varl_agent.batches import AT_ONCE, Batch, in_turn, parted
 from varl_agent.gates import log_prob_per_axis, make_gate
 from varl_agent.policies import VARLCnnPolicy, VARLMultiInputPolicy, VARLPolicy
 
@@ -65,8 +68,8 @@ class VARL(AdvisedSAC):
 
     The fast update is ``FastUpdate(model)`` or ``CudaUpdate(model)``, which raise VarlError where the setting is not
     theirs, with ``train(gradient_steps, batch_size)`` in place of the loop below. Each of its steps takes one of
-    ``batches``, then calls ``guidance_batch`` (None: plain SAC), then ``gate`` on its own forward pass of the guidance
-    batch, and ``note_guidance`` where ``metrics_due``; it ends with ``record_training``.
+    ``batches``, then calls ``gate`` on its own forward pass of the guidance batch (None: plain SAC), and
+    ``note_guidance`` where ``metrics_due``; it ends with ``record_training``.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -133,7 +136,7 @@ class VARL(AdvisedSAC):
         self._update_learning_rate(optimizers)
         losses: dict[str, list[float]] = {"actor_loss": [], "critic_loss": [], "ent_coef": [], "ent_coef_loss": []}
 
-        for gradient_step, batch in enumerate(self.batches(gradient_steps, batch_size)):
+        for gradient_step, (batch, guidance) in enumerate(self.batches(gradient_steps, batch_size)):
             discount = self.gamma if batch.discounts is None else batch.discounts
             if self.use_sde:
                 self.actor.reset_noise()
@@ -142,7 +145,6 @@ class VARL(AdvisedSAC):
 
             # Temperature. Where advice narrows the policy it does not rise: the bonus for entropy could not widen that
             # before guidance ends, and would then be worth more than success.
-            guidance = self.guidance_batch(batch.observations)
             if self.ent_coef_optimizer is not None and self.log_ent_coef is not None:
                 alpha = th.exp(self.log_ent_coef.detach())
                 surplus = (log_prob + float(self.target_entropy)).detach().mean()
@@ -196,22 +198,36 @@ class VARL(AdvisedSAC):
             self.note_guidance(guidance, policy.mean.detach(), opened, bc_loss.item())
         return guidance.weight * bc_loss
 
-    def guidance_batch(self, observations: Tensors) -> GuidanceBatch | None:
-        """What to be guided by beside the replay batch with these ``observations``; None: nothing (any more)."""
-        weight = self.guidance_weight * self.cutoff.factor(self.num_timesteps)
+    def batches(self, count: int, batch_size: int) -> Iterator[tuple[Batch, GuidanceBatch | None]]:
+        """For ``count`` updates each a batch of the replay and what the actor is guided by beside it. Of images they
+        are drawn one at a time, as many would fill the memory."""
+        at_once = 1 if isinstance(self.observation_space, spaces.Dict) else AT_ONCE
+
+        def draw(n: int) -> list[tuple[Batch, GuidanceBatch | None]]:
+            drawn = self.draw_batches(n, batch_size)
+            return list(zip(drawn, self.guidance_batches(drawn), strict=True))
+
+        return in_turn(draw, count, at_once)
+
+    def guidance_batches(self, batches: list[Batch]) -> list[GuidanceBatch | None]:
+        """What to be guided by beside each of these batches of the replay; None: nothing (any more)."""
+        n, weight = len(batches), self.guidance_weight * self.cutoff.factor(self.num_timesteps)
         if weight == 0.0 or not (self.guidance.plans or self.guidance.used):
             self.guidance_metrics = {}  # what was seen last is no longer so
-            return None
+            return [None] * n
         if self.guidance.plans:
             scene = self.scene
             assert scene is not None  # plans are taken in only where there is one
-            actions = self.guidance.label(self._states(observations), scene)
+            observations = [batch.observations for batch in batches]
+            states = np.concatenate([self._states(part) for part in observations])
+            actions = self.guidance.label(states, scene)
         else:
-            drawn, actions = self.guidance.sample(self.guidance_batch_size)
+            drawn, actions = self.guidance.sample(n * self.guidance_batch_size)
             assert self.replay_buffer is not None
             drawn = self.replay_buffer._normalize_obs(drawn, self._vec_normalize_env)
-            observations = obs_as_tensor(drawn, self.device)
-        return GuidanceBatch(observations, th.as_tensor(actions, device=self.device), weight)
+            observations = parted(obs_as_tensor(drawn, self.device), n)
+        parts = zip(observations, th.as_tensor(actions, device=self.device).chunk(n), strict=True)
+        return [GuidanceBatch(*part, weight) for part in parts]
 
     def advantage(self, guidance: GuidanceBatch, mean: th.Tensor) -> th.Tensor:
         """(m, 1): min_i Q_i(s, a_adv) - min_i Q_i(s, tanh(mean)), for the policy's mean before the tanh."""
