@@ -225,7 +225,7 @@ def guided(model: SAC, shared: bool, gate: str, weight: float = 10.0, advised: i
     return noted
 
 
-@pytest.mark.parametrize("gate", ["none", "whole", "axis", "log-prob", "q-filter"])
+@pytest.mark.parametrize("gate", ["none", "whole", "axis", "log-prob"])
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("make_update", [FastUpdate, eager])
 def test_guided_gradient_equals_autograd(
