@@ -84,8 +84,9 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """Method, and what was altered: ``varl[gate=none]``."""
-        changes = ",".join(f"{name}={value}" for name, value in self.altered)
+        """Method, and what was altered: ``varl[gate=none]``, or who was asked: ``varl-vlm[advisor-file=qwen.yaml]``."""
+        asked = [("advisor-file", Path(self.advisor_file).name)] if self.method == "varl-vlm" else []
+        changes = ",".join(f"{name}={value}" for name, value in (*asked, *self.altered))
         return f"{self.method}[{changes}]" if changes else self.method
 
     def with_seed(self, seed: int) -> Setting:
