@@ -36,7 +36,8 @@ COLUMNS = (
     "wall_s",
 )
 POINTS = 20  # rows of a run: success over its last training episodes
-EXAMS = (25_000, 50_000, 100_000)  # steps at which, and at the end, the deterministic policy is examined
+# Steps at which, and at the end, the deterministic policy is examined; in a run that is shorter, at each row.
+EXAMS = (25_000, 50_000, 100_000)
 EPISODES = 10  # of an examination
 RECENT = 50  # training episodes behind train_success_rate
 # Made at a time: the simulator and the networks push each other out of the processor's caches, which in turns of one
@@ -59,7 +60,7 @@ def train(setting: Setting, out: Path, tick: Callable[[int], None]) -> None:
         if step > model.learning_starts and step % (UPDATES * setting.update_every) == 0:
             model.train(UPDATES, model.batch_size)
         if step % every == 0 or step == setting.steps:
-            due = step == setting.steps or any(step - every < at <= step for at in EXAMS)
+            due = step == setting.steps or any(step - every < at <= step for at in EXAMS) or setting.steps < EXAMS[0]
             rate = examine(act, exam) if due else None
             append(out, [_row(setting, model, rate, found, time.monotonic() - began)])
             tick(every)
