@@ -114,7 +114,8 @@ def examine(act: Acting, env: gym.Env[Any, Any]) -> float:
     """Success of the deterministic policy over ``EPISODES`` episodes."""
     won = 0
     for _ in range(EPISODES):
-        observation, ended, info = env.reset()[0], False, {}
+        observation, ended = env.reset()[0], False
+        info: dict[str, Any] = {}
         while not ended:
             observation, _, terminated, truncated, info = env.step(act(observation, deterministic=True))
             ended = terminated or truncated
