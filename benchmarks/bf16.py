@@ -50,7 +50,7 @@ def done(out: Path) -> set[tuple[str, str]]:
 def append_run(out: Path, products: str, seed: int, steps: int) -> None:
     """Train one and write its curve."""
     np.random.seed(seed)  # noqa: NPY002 (SB3 samples its replay by the global generator)
-    setting = Setting("reach", "varl-plan", seed, steps, 0.1, net=256, update_every=1, altered=ALTERED)
+    setting = Setting("reach", "varl", seed, steps, 0.1, net=256, update_every=1, altered=ALTERED)
     model = make_model(setting)
     model._fast_update = CudaUpdate(model, bf16=products == "bfloat16", graph=False)
     model.update = "fast"

@@ -84,7 +84,7 @@ def test_every_method_trains_and_reports(tmp_path):
     assert {row["method"].split("[")[0] for row in rows} == set(METHODS)
     assert all(row["success_rate"] for row in rows if row["step"] == "120")
     write_report(tmp_path / "evals.csv", tmp_path)
-    assert "varl-plan" in (tmp_path / "report.md").read_text()
+    assert "varl-labels" in (tmp_path / "report.md").read_text()
     assert (tmp_path / "curves.png").stat().st_size > 10_000
 
 

@@ -53,8 +53,8 @@ PLAN: dict[str, Any] = {
 
 METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "sac": (VARL, {}),
-    "varl": (VARL, LABELS),
-    "varl-plan": (VARL, PLAN),
+    "varl": (VARL, PLAN),  # in a maze, of which there is no plan, as varl-labels
+    "varl-labels": (VARL, LABELS),
     "varl-random": (VARL, LABELS),
     "varl-vlm": (VARL, PLAN),  # a real advisor: --advisor-file
     "rlpd": (Demonstrated, {}),
@@ -105,6 +105,8 @@ class Rewarded(Progress):
 def make_model(setting: Setting) -> VARL:
     """The run's model, its training environment in it, ready to train."""
     kind, own = METHODS[setting.method]
+    if setting.method == "varl" and plan_of(setting.task) is None:
+        own = LABELS
     arguments = {**COMMON, **own, **dict(setting.altered)}
     error_rate = float(arguments.pop("error_rate", setting.error_rate))
     fresh = bool(arguments.pop("fresh", False))
@@ -140,15 +142,13 @@ def make_model(setting: Setting) -> VARL:
 
 
 def _advisor(setting: Setting, env: Any, error_rate: float, fresh: bool) -> Advisor | None:
-    if setting.method == "varl":
+    plan = plan_of(setting.task) if setting.method == "varl" else None
+    if plan is not None:
+        return Plans(plan, env.get_wrapper_attr("description"), error_rate, setting.seed, setting.misplaced)
+    if setting.method in ("varl", "varl-labels"):
         return Labels(expert_of(setting.task, env), error_rate, setting.seed, fresh)
     if setting.method == "varl-random":
         return Random(int(np.prod(env.action_space.shape)), setting.seed)
-    if setting.method == "varl-plan":
-        plan = plan_of(setting.task)
-        if plan is None:
-            raise VarlError(f"there is no plan for {setting.task}: its way depends on the maze; leave varl-plan out")
-        return Plans(plan, env.get_wrapper_attr("description"), error_rate, setting.seed, setting.misplaced)
     if setting.method == "varl-vlm":
         return Vlm(Path(setting.advisor_file), world_of(setting.task, env))
     return None

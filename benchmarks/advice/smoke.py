@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.advice.__main__ import main as bench
 from benchmarks.advice.report import Curves
 
-METHODS = ("sac", "varl", "varl-plan")
+METHODS = ("sac", "varl-labels", "varl")
 MARGIN = 0.1  # of the area under the curve, by which each must be above SAC
 
 
