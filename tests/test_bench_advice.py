@@ -74,6 +74,17 @@ def test_plans_err_at_the_stated_rate_and_solve_the_arms_tasks():
         assert won >= least, task
 
 
+def test_a_maze_of_which_there_is_no_plan_is_advised_by_labels():
+    pytest.importorskip("gymnasium_robotics")
+    altered = (("learning_starts", 20), ("trigger", (40,)), ("states_per_query", 8), ("window", 40))
+    model = make_model(Setting("maze-umaze", "varl", 0, 60, 0.1, net=16, altered=altered))
+    act = trainer.Acting(model)
+    for _ in range(60):
+        trainer._advance(model, act)
+    assert (model.guidance.used, model.guidance.plans) == (8, [])
+    assert model.gate.name == "axis"
+
+
 def test_every_method_trains_and_reports(tmp_path):
     altered = (("learning_starts", 20), ("trigger", (40,)), ("states_per_query", 8), ("batch_size", 16))
     settings = [Setting("reach", method, 0, 120, 0.1, net=16, altered=altered) for method in METHODS]
