@@ -92,10 +92,15 @@ class GuidanceBuffer:
         A vote of plans that agree but for small errors is better than any of them. But plans that are right in ways of
         their own can be wrong together, as one may be in its first phase where another is in its second: on
         coffee-button two that succeed and one that does not made a vote that never did. So those go that are further
-        from what succeeded than ``CONTRADICTS`` times the nearest.
+        from what succeeded than ``CONTRADICTS`` times the nearest, if the vote of the others agrees with it better than
+        that of all. (On ``reach`` a plan that errs to the other side than the rest mends the vote, however far off it
+        is by itself.) Better is by the cosine: a vote that is torn gives small actions, and these are never far off.
         """
-        errors = np.array([np.abs(plan.actions(states, scene) - actions).mean() for _, _, plan in self.plans])
-        self.trusted = np.flatnonzero(errors <= CONTRADICTS * errors.min()).tolist()
+        advised = [plan.actions(states, scene) for _, _, plan in self.plans]
+        errors = np.array([np.abs(each - actions).mean() for each in advised])
+        near = np.flatnonzero(errors <= CONTRADICTS * errors.min()).tolist()
+        alone, together = vote([advised[i] for i in near]), vote(advised)
+        self.trusted = near if _cosine(alone, actions) > _cosine(together, actions) else None
 
     def age(self, step: int) -> float:
         """Mean of the environment steps since the advice in use was asked for."""
@@ -128,6 +133,10 @@ class GuidanceBuffer:
             setattr(self, name, to_array(state[name]))
         self._usable = np.flatnonzero(self.status == AdviceStatus.OK)
         self._rng.set_state(state["rng"].cpu())
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float((a * b).sum() / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-9))
 
 
 def tree_map(value: Any, change: Callable[[Any], Any]) -> Any:
