@@ -118,9 +118,9 @@ class FastUpdate:
         self._max_norm: float | None = getattr(model, "max_grad_norm", None)
         self._inputs: dict[tuple[int, int, bool], Inputs] = {}
         self._prepare()
-        scaled = self._plain and type(extractor) is ScaledExtractor
+        self._scaled = self._plain and type(extractor) is ScaledExtractor
         nothing = self._actor.value.new_zeros(self._obs_dim)
-        shift, scale = (extractor.shift, extractor.scale) if scaled else (nothing, nothing + 1)
+        shift, scale = (extractor.shift, extractor.scale) if self._scaled else (nothing, nothing + 1)
         self._shift, self._scale = self._array(shift), self._array(scale)
 
     def train(self, gradient_steps: int, batch_size: int) -> None:
@@ -193,7 +193,8 @@ class FastUpdate:
         return inputs
 
     def _features(self, observations: Any) -> Any:
-        return (self._unscaled(observations) - self._shift) * self._scale
+        features = self._unscaled(observations)
+        return (features - self._shift) * self._scale if self._scaled else features
 
     def _unscaled(self, observations: Any) -> Any:
         """The features, before what a ScaledExtractor does."""
