@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -152,7 +153,10 @@ def _base_of(method: str, methods: list[str]) -> str:
 def _plot(curves: Curves, out: Path) -> None:
     columns = min(3, len(curves.tasks))
     rows = -(-len(curves.tasks) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(4.5 * columns, 3.2 * rows), squeeze=False, sharey=True)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(4.5 * columns, 3.2 * rows + 0.8), squeeze=False, sharey=True, layout="constrained"
+    )
+    lines: dict[str, Any] = {}
     for axis in axes.flat[len(curves.tasks) :]:
         axis.set_axis_off()
     for axis, task in zip(axes.flat, curves.tasks, strict=False):
@@ -163,12 +167,11 @@ def _plot(curves: Curves, out: Path) -> None:
                 continue
             steps = [int(row["step"]) for row in runs[0][:length]]
             rates = np.array([[float(row["train_success_rate"]) for row in run[:length]] for run in runs])
-            axis.plot(steps, rates.mean(axis=0), color=f"C{i}", label=method)
+            lines[method] = axis.plot(steps, rates.mean(axis=0), color=f"C{i}")[0]
             axis.fill_between(steps, rates.min(axis=0), rates.max(axis=0), color=f"C{i}", alpha=0.12, linewidth=0)
         axis.set(title=task, xlabel="environment steps", ylim=(-0.02, 1.02))
     axes[0, 0].set_ylabel("success of last 50 episodes")
-    axes[0, 0].legend(fontsize=8)
-    figure.tight_layout()
+    figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=columns, fontsize=8)
     for suffix in ("png", "svg"):
         figure.savefig(out / f"curves.{suffix}", dpi=120)
     plt.close(figure)
