@@ -147,6 +147,27 @@ def test_plans_whose_vote_is_nearest_to_what_succeeds_go_on_voting(shifts):
     assert guidance.trusted is None
 
 
+def test_plans_that_do_not_bring_success_make_way_for_each_alone():
+    """Two wrong plans and a right one, whose vote is wrong: no success tells them apart until one guides alone."""
+    far = [Plan((Phase("target", (0.0, 0.0, shift)),)) for shift in (-2.0, -2.0, 0.0)]
+
+    class Torn(Scripted):
+        def ask(self, query):
+            self.plan = far[len(self.queries)]
+            return super().ask(query)
+
+    settings = {"gate": "none", "cutoff_step": 50_000, "buffer_size": 20_000, "learning_rate": 3e-3, "train_freq": 2}
+    model = make(Torn(), trigger=[30, 60, 90], **settings)
+    chosen = []
+    for _ in range(10):
+        model.learn(500, reset_num_timesteps=False)
+        if model.guidance.trusted not in chosen:
+            chosen.append(model.guidance.trusted)
+    assert chosen == [None, [0], [1], [2]]
+    assert np.mean(list(model.ep_success_buffer)[-20:]) > 0.5
+    assert model.guidance.trusted == [2]
+
+
 @pytest.mark.parametrize("policy_kwargs", [{}, {"layer_norm": False}])
 def test_save_and_load_in_the_middle_of_guidance_continues_exactly(tmp_path, policy_kwargs):
     model = make(Scripted(), trigger=[30, 60], policy_kwargs=policy_kwargs, success_fraction=0.5).learn(50)

@@ -27,6 +27,8 @@ RECENT_EPISODES = 20  # over which the adaptive cutoff looks at the success rate
 # While at least this share of the recent episodes succeeds, plans are held against so many steps of successful
 # episodes, every so many steps. With less success these would only speak for whichever plan was followed.
 TRUST_RATE, TRUST_ROWS, TRUST_EVERY = 0.5, 512, 500
+# Plans that have guided for so many episodes, the last of which succeed more rarely than that, make way for others.
+TRIAL_EPISODES, TRIAL_RATE = 50, 0.25
 # What a checkpoint must hold beyond SAC's networks and optimisers; each has state_dict and load_state_dict.
 STATEFUL = ("guidance", "successes", "cutoff", "moments", "consultation")
 
@@ -157,15 +159,22 @@ class AdvisedSAC(SAC):
         rate = float(np.mean(recent)) if len(recent) == RECENT_EPISODES else 0.0
         self.cutoff.update(self.num_timesteps, self.successes.episodes, rate)
         self.consult()
-        if rate >= TRUST_RATE and self.num_timesteps % TRUST_EVERY < self.n_envs:
-            self._trust()
+        if self.num_timesteps % TRUST_EVERY < self.n_envs:
+            self._judge_plans(rate)
 
-    def _trust(self) -> None:
-        """Let experience speak against plans."""
-        if len(self.guidance.plans) > 1 and self.guided and self.scene is not None:
+    def _judge_plans(self, rate: float) -> None:
+        """Let experience speak for and against plans."""
+        guidance, ended = self.guidance, self.successes.ended
+        if len(guidance.plans) < 2 or not self.guided or self.scene is None:
+            return
+        if rate >= TRUST_RATE:
             assert self.replay_buffer is not None
             won = gather(self.replay_buffer, *self.successes.sample(TRUST_ROWS), self._vec_normalize_env)
-            self.guidance.trust(self._states(won.observations), won.actions.cpu().numpy(), self.scene)
+            guidance.trust(self._states(won.observations), won.actions.cpu().numpy(), self.scene)
+        if rate >= TRUST_RATE or guidance.chosen_at is None:
+            guidance.chosen_at = ended
+        elif rate < TRIAL_RATE and ended - guidance.chosen_at >= TRIAL_EPISODES:
+            guidance.try_next(ended)
 
     def consult(self) -> None:
         """Take in an answer whose time has come; ask when a question is due and its answer could still be used."""

@@ -28,7 +28,8 @@ class GuidanceBuffer:
         advisor: (n,) index into ``advisors``.
         advisors: names of those who answered.
         plans: (step, index into ``advisors``, plan), oldest first.
-        trusted: (k,) indices of the plans that experience does not speak against (:meth:`trust`); None: all.
+        trusted: (k,) indices of the plans that guide (:meth:`trust`, :meth:`try_next`); None: all.
+        chosen_at: episodes that had ended when these were chosen, or last succeeded; None: since the newest plan came.
         asked, queries: states shown and requests made so far, answered or not.
     """
 
@@ -43,6 +44,7 @@ class GuidanceBuffer:
         self.advisors: list[str] = []
         self.plans: list[tuple[int, int, Plan]] = []
         self.trusted: list[int] | None = None
+        self.chosen_at: int | None = None
         self.asked = 0
         self.queries = 0
         self._usable = np.empty((0,), np.int64)
@@ -64,6 +66,7 @@ class GuidanceBuffer:
         self.asked += n
         if answer.plan is not None:
             self.plans.append((step, who, answer.plan))
+            self.trusted = self.chosen_at = None
         if n == 0:
             return
         first = len(self.status) == 0
@@ -102,6 +105,16 @@ class GuidanceBuffer:
         alone, together = vote([advised[i] for i in near]), vote(advised)
         self.trusted = near if _cosine(alone, actions) > _cosine(together, actions) else None
 
+    def try_next(self, ended: int) -> None:
+        """Let the next plan guide alone, and after the last one all together again; ``ended``: episodes so far.
+
+        For where those that guide do not bring success: plans that are right one by one may never be so together, and
+        then there is no success from which :meth:`trust` could tell.
+        """
+        last = -1 if self.trusted is None else self.trusted[-1]
+        self.trusted = [last + 1] if last + 1 < len(self.plans) else None
+        self.chosen_at = ended
+
     def age(self, step: int) -> float:
         """Mean of the environment steps since the advice in use was asked for."""
         asked = [s for s, _, _ in self.plans] if self.plans else self.step[self._usable]
@@ -110,7 +123,7 @@ class GuidanceBuffer:
     def state_dict(self) -> dict[str, Any]:
         """All of it as tensors, so that it loads without unpickling code."""
         plans = [(step, who, plan.as_dict()) for step, who, plan in self.plans]
-        words = {"advisors": self.advisors, "plans": plans, "trusted": self.trusted}
+        words = {"advisors": self.advisors, "plans": plans, "trusted": self.trusted, "chosen_at": self.chosen_at}
         words |= {"asked": self.asked, "queries": self.queries}
         observations = self.observations if isinstance(self.observations, dict) else {"": self.observations}
         arrays = {name: getattr(self, name) for name in ("actions", "status", "confidence", "step", "advisor")}
@@ -125,7 +138,7 @@ class GuidanceBuffer:
         """Inverse of :meth:`state_dict`; sampling goes on where it was (``strict`` is for torch's signature)."""
         words = json.loads(state["words"].cpu().numpy().tobytes())
         self.advisors, self.asked, self.queries = words["advisors"], words["asked"], words["queries"]
-        self.trusted = words["trusted"]
+        self.trusted, self.chosen_at = words["trusted"], words["chosen_at"]
         self.plans = [(step, who, Plan.from_dict(plan)) for step, who, plan in words["plans"]]
         observations = tree_map(state["observations"], to_array)
         self.observations = observations.get("", observations)

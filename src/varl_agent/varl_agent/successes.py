@@ -23,6 +23,7 @@ class SuccessIndex:
     def __init__(self, capacity: int, n_envs: int) -> None:
         self.capacity = capacity
         self.time = 0  # rows added to the replay so far
+        self.ended = 0  # episodes so far
         self.episodes = 0  # successful ones so far
         self._start = np.zeros(n_envs, np.int64)  # where each environment's running episode began
         self._won = np.zeros(n_envs, bool)
@@ -41,6 +42,7 @@ class SuccessIndex:
                 self._rows = np.concatenate([self._rows, np.stack([times, np.full_like(times, i)], axis=1)])
                 self.episodes += 1
             self._start[i], self._won[i] = self.time, False
+            self.ended += 1
         if len(self._rows) and self._rows[0, 0] < self.time - self.capacity:
             self._rows = self._rows[self._rows[:, 0] >= self.time - self.capacity]
 
@@ -56,13 +58,13 @@ class SuccessIndex:
 
     def state_dict(self) -> dict[str, th.Tensor]:
         """All of it as tensors."""
-        counts = np.array([self.capacity, self.time, self.episodes], np.int64)
+        counts = np.array([self.capacity, self.time, self.ended, self.episodes], np.int64)
         arrays = {"counts": counts, "start": self._start, "won": self._won, "rows": self._rows}
         return {name: th.from_numpy(value.copy()) for name, value in arrays.items()}
 
     def load_state_dict(self, state: dict[str, th.Tensor], strict: bool = True) -> None:
         """Inverse of :meth:`state_dict` (``strict`` is for torch's signature)."""
-        self.capacity, self.time, self.episodes = (int(value) for value in state["counts"])
+        self.capacity, self.time, self.ended, self.episodes = (int(value) for value in state["counts"])
         self._start, self._won = state["start"].cpu().numpy().copy(), state["won"].cpu().numpy().copy()
         self._rows = state["rows"].cpu().numpy().copy()
 
