@@ -226,7 +226,7 @@ class VARL(AdvisedSAC):
             assert self.replay_buffer is not None
             drawn = self.replay_buffer._normalize_obs(drawn, self._vec_normalize_env)
             observations = parted(obs_as_tensor(drawn, self.device), n)
-        parts = zip(observations, th.as_tensor(actions, device=self.device).chunk(n), strict=True)
+        parts = zip(observations, parted(th.as_tensor(actions, device=self.device), n), strict=True)
         return [GuidanceBatch(*part, weight) for part in parts]
 
     def advantage(self, guidance: GuidanceBatch, mean: th.Tensor) -> th.Tensor:
