@@ -23,6 +23,8 @@ from varl_agent.policies import VARLPolicy
 from varl_agent.varl import VARL
 from varl_common.errors import VarlError
 
+from varl_agent import workspace
+
 BATCH = 24
 OBS, ACT = 7, 3
 SMALL = {"policy_kwargs": {"net_arch": [32, 24]}}
@@ -74,6 +76,15 @@ def eager(model: SAC) -> CudaUpdate:
     return CudaUpdate(model, graph=False)
 
 
+class ApartUpdate(FastUpdate):
+    """As it works on large batches: with the rows of s' apart."""
+
+    def _update(self, *arguments: Any) -> tuple[Any, ...]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(workspace, "APART", 1)
+            return super()._update(*arguments)
+
+
 @pytest.mark.parametrize("make_update", [FastUpdate, eager])
 @pytest.mark.parametrize(
     "setting",
@@ -113,7 +124,7 @@ def same_weights(source: SAC, model: SAC) -> None:
         model.log_ent_coef.data.copy_(source.log_ent_coef.data)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("make_update", [FastUpdate, eager])
+@pytest.mark.parametrize("make_update", [FastUpdate, ApartUpdate, eager])
 def test_many_updates_a_call_equal_stable_baselines3(make_update: Any) -> None:
     reference, fast = make(), make()
     expected, got = train(reference, reference.train, 1, utd=20), train(fast, make_update(fast).train, 1, utd=20)
@@ -227,7 +238,7 @@ def guided(model: SAC, shared: bool, gate: str, weight: float = 10.0, advised: i
 
 @pytest.mark.parametrize("gate", ["none", "whole", "axis", "log-prob"])
 @pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("make_update", [FastUpdate, eager])
+@pytest.mark.parametrize("make_update", [FastUpdate, ApartUpdate, eager])
 def test_guided_gradient_equals_autograd(
     make_update: Any, shared: bool, gate: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

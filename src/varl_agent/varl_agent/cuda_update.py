@@ -110,7 +110,8 @@ class CudaUpdate(FastUpdate):
     def _step(self, x: Inputs) -> tuple[th.Tensor, ...]:
         """The losses; and the policy's mean and deviation on the advised states and the gates on these."""
         rows, axes = x.rows, self._act_dim
-        self._draw(x)
+        for part in (x.noise[rows:], x.noise[:rows]):  # SB3 draws that of s before that of s'
+            part.normal_()
         out, tape = self._policy.forward(x.actor[None])
         mean, raw = out[0].split(axes, 1)
         log_std = raw.clamp(LOG_STD_MIN, LOG_STD_MAX)

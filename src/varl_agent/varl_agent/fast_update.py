@@ -130,6 +130,7 @@ class FastUpdate:
         model._update_learning_rate([flat.optimizer for flat in trained])
         self.adopt()
         with th.inference_mode():
+            self._noise = in_turn(lambda n: self._noises(n, batch_size), gradient_steps)
             total: Any = 0.0
             for step, (batch, guidance) in enumerate(self._batches(gradient_steps, batch_size)):
                 total = total + self._one(batch, guidance)
@@ -206,12 +207,6 @@ class FastUpdate:
         """(B, 1) or a number, as the transitions go on."""
         return self.model.gamma if batch.discounts is None else self._array(batch.discounts)
 
-    def _draw(self, inputs: Inputs) -> None:
-        """Fill in the noise."""
-        noise = th.as_tensor(inputs.noise)
-        for part in (noise[inputs.rows :], noise[: inputs.rows]):  # SB3 draws that of s before that of s'
-            part.normal_()
-
     # --- the update on a CPU ------------------------------------------------------------------------------------------
 
     _zeros = staticmethod(zeros)
@@ -225,6 +220,14 @@ class FastUpdate:
             array(batch.rewards), array(batch.dones), discounts,
             inputs.actor, inputs.next, inputs.data, inputs.pi, inputs.rewards, inputs.discounts,
         )  # fmt: skip
+
+    def _noises(self, count: int, rows: int) -> list[np.ndarray]:
+        """The noise of ``count`` updates: one after the other, while the generator is in the cache."""
+        noise = th.empty(count, 2 * rows, self._act_dim)
+        for one in noise:
+            for part in (one[rows:], one[:rows]):  # SB3 draws that of s before that of s'
+                part.normal_()
+        return list(noise.numpy())
 
     @staticmethod
     def _array(tensor: th.Tensor) -> Any:
@@ -261,7 +264,7 @@ class FastUpdate:
 
     def _update(self, inputs: Inputs, guidance: Any) -> tuple[Any, ...]:
         """The losses; with guidance also the policy's mean and deviation and the gates on it, (m, act_dim) each."""
-        self._draw(inputs)
+        inputs.noise[:] = next(self._noise)
         work = inputs.work = inputs.work or self._workspace(self, inputs)
         log_alpha = None if self._temperature is None else self._temperature.value[0].item()
         alpha = self.model.ent_coef_tensor.item() if log_alpha is None else math.exp(log_alpha)

@@ -83,6 +83,17 @@ def relu_gradient(d: Any, h: Any, rows: Any, g_bias: Any) -> None:
 
 
 @compiled
+def head_relu_gradient(dq: Any, head: Any, h: Any, rows: Any, d: Any, g_bias: Any) -> None:
+    """As :func:`relu_gradient`, with d filled in from dJ/dQ, dq (n,), of Q = h w + b, w and b being ``head``."""
+    g_bias[:] = F32(0)
+    for n in range(len(dq)):
+        row, slope = rows[n], dq[n]
+        for k in range(d.shape[1]):
+            d[n, k] = slope * head[k, 0] if h[row, k] > 0 else F32(0)
+            g_bias[k] += d[n, k]
+
+
+@compiled
 def norm_relu_gradient(
     d: Any, h: Any, rows: Any, z: Any, moments: Any, scale: Any, g_bias: Any, g_scale: Any, g_shift: Any
 ) -> None:
@@ -139,15 +150,13 @@ def target_values(q: Any, rewards: Any, discounts: Any, alpha: Any, log_pi: Any)
 
 
 @compiled
-def critic_error(q: Any, target: Any, head: Any, d: Any) -> float:
-    """q <- dJ/dq and d <- dJ/dh for the critic whose head (width + 1, 1) gave q; returns J."""
+def critic_error(q: Any, target: Any) -> float:
+    """q <- dJ/dq of a critic's J, which is returned."""
     loss, rows = 0.0, F32(len(q))
     for n in range(len(q)):
         error = q[n] - target[n]
         loss += error * error
         q[n] = error / rows
-        for k in range(d.shape[1]):
-            d[n, k] = q[n] * head[k, 0]
     return 0.5 * loss / len(q)
 
 
