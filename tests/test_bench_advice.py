@@ -99,6 +99,20 @@ def test_every_method_trains_and_reports(tmp_path):
     assert (tmp_path / "curves.png").stat().st_size > 10_000
 
 
+def test_the_report_compares_methods_on_the_tasks_that_they_share(tmp_path):
+    evals = tmp_path / "evals.csv"
+    wins = {("reach", "varl"): 1.0, ("push", "varl"): 0.2, ("push", "rlpd"): 0.1, ("reach", "sac"): 0.5}
+    for (task, method), rate in wins.items():
+        for seed in range(3):
+            trainer.append(evals, [[task, method, 0.1, seed, 100, 100, rate, rate, 1, 0, 0, 0.0, 1.0]])
+    write_report(evals, tmp_path)
+    report = (tmp_path / "report.md").read_text()
+    assert "| varl | 0.1k | 2 | 0.60 [0.60, 0.60] | 0.60 | +0.50 [+0.50, +0.50] | 1.00 |" in report
+    assert "| rlpd | 0.1k | 1 | 0.10 [0.10, 0.10] | 0.10 |  |  |" in report
+    assert "| rlpd | 1 | +0.10 [+0.10, +0.10] | 1.00 |" in report
+    assert "| sac | 1 | +0.50 [+0.50, +0.50] | 1.00 |" in report
+
+
 def test_a_run_that_was_cut_off_is_repeated_and_a_finished_one_is_not(tmp_path):
     evals = tmp_path / "evals.csv"
     row = ["reach", "sac", 0.1, 0, 100, 0, "", 0.0, -1, 0, 0, 0.0, 1.0]

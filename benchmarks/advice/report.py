@@ -13,11 +13,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from benchmarks.advice.statistics import gap_interval, interval, iqm, probability_of_improvement
+from benchmarks.advice.statistics import Scores, gap_interval, interval, iqm, probability_of_improvement
 
 MARKS = (25_000, 50_000, 100_000)  # steps at which success is told
 GOOD = 0.9
 BASE = "sac"  # the rival of every method, altered as the method is where there is such a run
+OURS = "varl"  # the rival of every other one
 
 
 class Curves:
@@ -63,6 +64,7 @@ def write_report(evals: Path, out: Path) -> None:
     text = ["# Advice bench", "", _method_note(), ""]
     text += _table_of_tasks(curves, marks)
     text += _table_of_aggregates(curves, marks)
+    text += _table_of_rivals(curves, marks)
     text += ["## Learning curves", "", "![success against environment steps](curves.png)", ""]
     (out / "report.md").write_text("\n".join(text), encoding="utf-8")
     _plot(curves, out)
@@ -118,8 +120,8 @@ def _table_of_aggregates(curves: Curves, marks: list[int]) -> list[str]:
     lines = [
         "## Over the tasks",
         "",
-        f"| method | step | IQM | mean | mean gap over {BASE} | P(better than {BASE}) |",
-        "|---|---|---|---|---|---|",
+        f"| method | step | tasks | IQM | mean | mean gap over {BASE} | P(better than {BASE}) |",
+        "|---|---|---|---|---|---|---|",
     ]
     for mark in marks:
         for method in curves.methods:
@@ -132,16 +134,42 @@ def _table_of_aggregates(curves: Curves, marks: list[int]) -> list[str]:
             cells = [
                 method,
                 f"{mark / 1000:g}k",
+                str(len(scores)),
                 f"{iqm(everything):.2f} [{low:.2f}, {high:.2f}]",
                 f"{everything.mean():.2f}",
             ]
-            if base and not method.startswith(BASE) and set(base) & set(scores):
-                gap, low, high = gap_interval(scores, base)
-                cells += [f"{gap:+.2f} [{low:+.2f}, {high:+.2f}]", f"{probability_of_improvement(scores, base):.2f}"]
-            else:
-                cells += ["", ""]
+            cells += ["", ""] if method.startswith(BASE) else _compared(scores, base)
             lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
+
+
+def _table_of_rivals(curves: Curves, marks: list[int]) -> list[str]:
+    rivals = [method for method in curves.methods if method != OURS]
+    if OURS not in curves.methods or not rivals:
+        return []
+    heads = [cell for mark in marks for cell in (f"gap at {mark / 1000:g}k", "P")]
+    lines = [
+        f"## {OURS} over each of the others",
+        "",
+        f"Mean gap on the tasks that both have been run on, and P({OURS} better).",
+        "",
+        f"| over | tasks | {' | '.join(heads)} |",
+        "|---|---|" + "---|" * len(heads),
+    ]
+    for rival in rivals:
+        sides = [(curves.at(OURS, mark), curves.at(rival, mark)) for mark in marks]
+        cells = [cell for ours, theirs in sides for cell in _compared(ours, theirs)]
+        shared = set(sides[-1][0]) & set(sides[-1][1])
+        lines.append(f"| {rival} | {len(shared)} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _compared(scores: Scores, rival: Scores) -> list[str]:
+    """The gap with its interval, and the probability of being better; empty where no task is shared."""
+    if not set(scores) & set(rival):
+        return ["", ""]
+    gap, low, high = gap_interval(scores, rival)
+    return [f"{gap:+.2f} [{low:+.2f}, {high:+.2f}]", f"{probability_of_improvement(scores, rival):.2f}"]
 
 
 def _base_of(method: str, methods: list[str]) -> str:
