@@ -85,7 +85,9 @@ def test_a_maze_of_which_there_is_no_plan_is_advised_by_labels():
     assert model.gate.name == "axis"
 
 
-def test_every_method_trains_and_reports(tmp_path):
+def test_every_method_trains_and_reports(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "POINTS", 2)
+    monkeypatch.setattr(trainer, "EPISODES", 2)
     altered = (("learning_starts", 20), ("trigger", (40,)), ("states_per_query", 8), ("batch_size", 16))
     settings = [Setting("reach", method, 0, 120, 0.1, net=16, altered=altered) for method in METHODS]
     for setting in settings:
