@@ -34,15 +34,31 @@ class HiddenLayers:
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """x (rows, in) to the last hidden layer's (rows, out)."""
-        for i, (affine, *norm) in enumerate(self._layers):
-            if norm:
-                np.dot(x, affine[:-1], self._z[i])
-                kernels.norm_relu(self._z[i], affine[-1], norm[0], norm[1], self._h[i], self._moments[i])
-            else:
-                np.dot(x, affine[:-1], self._h[i])
-                kernels.relu(self._h[i], affine[-1])
-            x = self._h[i]
+        for i in range(len(self._layers)):
+            x = self._forward(i, x)
         return x
+
+    def values(self, x: np.ndarray, head: np.ndarray, out: np.ndarray) -> None:
+        """Fill in the values (rows,) that the ``head`` (width + 1, 1) gives to the last hidden layer."""
+        last = len(self._layers) - 1
+        for i in range(last):
+            x = self._forward(i, x)
+        if len(self._layers[last]) > 1:
+            kernels.values(self._forward(last, x), head, out)
+            return
+        affine = self._layers[last][0]
+        np.dot(x, affine[:-1], self.output)
+        kernels.relu_values(self.output, affine[-1], head, out)
+
+    def _forward(self, i: int, x: np.ndarray) -> np.ndarray:
+        affine, *norm = self._layers[i]
+        if norm:
+            np.dot(x, affine[:-1], self._z[i])
+            kernels.norm_relu(self._z[i], affine[-1], norm[0], norm[1], self._h[i], self._moments[i])
+        else:
+            np.dot(x, affine[:-1], self._h[i])
+            kernels.relu(self._h[i], affine[-1])
+        return self._h[i]
 
     def keep(self, x: np.ndarray, first: int, rows: np.ndarray) -> None:
         """Move these rows of the last forward pass, and of its input x, to ``first`` and the rows after it."""

@@ -123,11 +123,22 @@ def norm_relu_gradient(
 
 
 @compiled
-def q_values(h: Any, head: Any, out: Any) -> None:
+def values(h: Any, head: Any, out: Any) -> None:
     """Q = h w + b, w and b being ``head`` (width + 1, 1)."""
     for n in range(len(out)):
         total = head[-1, 0]
         for k in range(h.shape[1]):
+            total += h[n, k] * head[k, 0]
+        out[n] = total
+
+
+@compiled
+def relu_values(h: Any, bias: Any, head: Any, out: Any) -> None:
+    """:func:`relu` and :func:`values` in one pass."""
+    for n in range(len(out)):
+        total = head[-1, 0]
+        for k in range(h.shape[1]):
+            h[n, k] = max(h[n, k] + bias[k], F32(0))
             total += h[n, k] * head[k, 0]
         out[n] = total
 

@@ -13,8 +13,7 @@ from varl_agent.hidden_layers import HiddenLayers, Layers
 if TYPE_CHECKING:
     from varl_agent.fast_update import FastUpdate, Inputs
 
-
-APART = 128  # rows of a batch
+APART = 128  # rows of a batch from which on those of s' have memory of their own
 
 
 class Critic:
@@ -27,7 +26,7 @@ class Critic:
 
     def forward(self, x: np.ndarray, q: np.ndarray) -> None:
         """Fill in q (rows,)."""
-        kernels.q_values(self.hidden.forward(x), self.head, q)
+        self.hidden.values(x, self.head, q)
 
     def backward(self, dq: np.ndarray, x: np.ndarray) -> None:
         """Fill in the parameters' gradients, for dJ/dq (rows,)."""
