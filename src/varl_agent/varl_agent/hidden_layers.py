@@ -63,7 +63,8 @@ class HiddenLayers:
     def keep(self, x: np.ndarray, first: int, rows: np.ndarray) -> None:
         """Move these rows of the last forward pass, and of its input x, to ``first`` and the rows after it."""
         place = slice(first, first + len(rows))
-        for array in (x, *self._h, *(a for arrays in (self._z, self._moments) for a in arrays)):
+        normed = [i for i, layer in enumerate(self._layers) if len(layer) > 1]
+        for array in (x, *self._h, *(arrays[i] for arrays in (self._z, self._moments) for i in normed)):
             array[place] = array[rows]
 
     def backward(self, d: np.ndarray, x: np.ndarray, first: int = 0, head: np.ndarray | None = None) -> None:

@@ -120,7 +120,8 @@ class Workspace:
             into[pulled] = rows + np.arange(len(pulled))
             n += len(pulled)
             self.d[rows:n] = 0
-            self.stem.keep(self.x["actor"][self.apart :], first - self.apart, first - self.apart + pulled)
+            if len(pulled) < len(opened):
+                self.stem.keep(self.x["actor"][self.apart :], first - self.apart, first - self.apart + pulled)
         kernels.guidance_gradient(
             self.mean, self.std, self.free, self.x["advice"], opened, np.float32(self.inputs.pull), into, first,
             self.d,
