@@ -29,6 +29,8 @@ def split(batch: Batch, n: int) -> list[Batch]:
 
 def parted(rows: Any, n: int) -> list[Any]:
     """A tensor, or each of a dict's, in n parts of as many rows."""
+    if n == 1:
+        return [rows]
     if not isinstance(rows, dict):
         return list(rows.split(len(rows) // n))
     values = [parted(value, n) for value in rows.values()]

@@ -171,7 +171,7 @@ class FastUpdate:
         inputs = self._load(batch, guidance)
         losses, *policy = self._update(inputs, guidance)
         if guidance is not None and self.model.metrics_due():
-            mean, std, opened = policy
+            mean, std, opened = (th.as_tensor(part) for part in policy)
             bc_loss = -(opened * log_prob_per_axis(mean, std, guidance.actions)).sum(dim=1).mean()
             self.model.note_guidance(guidance, mean, opened, bc_loss.item())
         return losses
@@ -238,15 +238,16 @@ class FastUpdate:
         """The networks that are computed together, as they are to lie in memory."""
         return networks
 
-    def _gates(self, mean: th.Tensor, std: th.Tensor, inputs: Inputs, guidance: Any) -> th.Tensor:
+    def _gates(self, mean: np.ndarray, std: np.ndarray, inputs: Inputs, guidance: Any) -> np.ndarray:
         """The gates' weights (m, act_dim) for the policy's mean and deviation, (m, act_dim), in the advised states."""
         gate, known = self.model.gate, self._kernels.GATES
-        if gate.name not in known:
-            return gate(mean, std, th.from_numpy(inputs.advice), lambda: self.model.advantage(guidance, mean))
-        opened = th.empty_like(mean)
-        policy = mean.numpy(), std.numpy()
-        self._kernels.gates(known.index(gate.name), gate.threshold, *policy, inputs.advice, opened.numpy())
-        return opened
+        if gate.name in known:
+            opened = np.empty_like(mean)
+            self._kernels.gates(known.index(gate.name), gate.threshold, mean, std, inputs.advice, opened)
+            return opened
+        policy = th.from_numpy(mean), th.from_numpy(std)
+        weights = gate(*policy, th.from_numpy(inputs.advice), lambda: self.model.advantage(guidance, policy[0]))
+        return np.ascontiguousarray(weights.numpy())
 
     def _prepare(self) -> None:
         """Compile the kernels, or load them as compiled before, so that no update has to wait for that."""
@@ -276,11 +277,11 @@ class FastUpdate:
             alpha_loss = -log_alpha * surplus
             self._temperature.gradient[0] = -surplus if guidance is None else max(-surplus, 0.0)
             self._temperature.step(self._max_norm)
-        advised: tuple[th.Tensor, ...] = ()
+        advised: tuple[np.ndarray, ...] = ()
         if guidance is not None:
-            mean, std = (th.from_numpy(part[inputs.advised]) for part in (work.mean, work.std))
-            advised = (mean, std, self._gates(mean, std, inputs, guidance))
-        q = work.actor_step(alpha, np.ascontiguousarray(advised[2].numpy()) if advised else None)
+            policy = work.mean[inputs.advised], work.std[inputs.advised]
+            advised = (*policy, self._gates(*policy, inputs, guidance))
+        q = work.actor_step(alpha, advised[2] if advised else None)
         self._actor.step(self._max_norm)
         return (np.array([alpha * log_pi - q, critic_loss, alpha, alpha_loss]), *advised)
 
