@@ -280,8 +280,8 @@ def processor() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--windows", type=int, default=7, help="turns of each implementation (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=1.5, help="CPU seconds of a turn (default: %(default)s)")
+    parser.add_argument("--windows", type=int, default=21, help="turns of each implementation (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="CPU seconds of a turn (default: %(default)s)")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if not arguments.inside:
