@@ -68,6 +68,7 @@ def own_flops(batch: int) -> float:
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """All of it."""
     os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[-1]})  # one core, whatever an implementation would like
+    import varl_agent.openblas  # noqa: F401, I001 (before numpy)
     import numpy as np
     import torch
     from gpu import measure as measure_gpu

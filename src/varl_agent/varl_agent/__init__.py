@@ -1,1 +1,5 @@
 """VARL, Soft Actor-Critic with a vision-language model as action advisor, and the node that learns with it."""
+
+from varl_agent.openblas import choose_kernels
+
+choose_kernels()
