@@ -14,7 +14,7 @@ from pathlib import Path
 
 CORE_TYPE = "OPENBLAS_CORETYPE"
 CPUINFO = Path("/proc/cpuinfo")
-FAMILY, WANTED = 26, {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+FAMILY, WANTED = "26", {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 
 
 def choose_kernels(cpuinfo: Path = CPUINFO) -> None:
@@ -38,4 +38,4 @@ def misjudged(cpuinfo: Path) -> bool:
     lines = (line.partition(":") for line in cpuinfo.read_text().partition("\n\n")[0].splitlines())
     processor = {name.strip(): value.strip() for name, _, value in lines}
     family, flags = processor.get("cpu family", ""), set(processor.get("flags", "").split())
-    return processor.get("vendor_id") == "AuthenticAMD" and family == str(FAMILY) and flags >= WANTED
+    return processor.get("vendor_id") == "AuthenticAMD" and family == FAMILY and flags >= WANTED
