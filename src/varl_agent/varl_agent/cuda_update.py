@@ -21,9 +21,10 @@ from stable_baselines3 import SAC
 from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
 
 from varl_agent.batches import Batch
-from varl_agent.fast_update import FastUpdate, Inputs, Networks
+from varl_agent.fast_update import FastUpdate, Networks
 from varl_agent.flat_adam import Stacked
 from varl_agent.gates import EPS
+from varl_agent.inputs import Inputs
 from varl_agent.stacked_layers import StackedLayers
 
 LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
@@ -64,6 +65,15 @@ class CudaUpdate(FastUpdate):
         inputs.rewards[:] = array(batch.rewards)[:, 0]
         inputs.discounts[:] = ((1 - array(batch.dones)) * self._discounts(batch))[:, 0]
 
+    def _place_advice(self, guidance: Any, inputs: Inputs, shared: bool) -> None:
+        if not shared:
+            inputs.actor[inputs.advised] = self._features(guidance.observations)
+        inputs.advice[:] = self._array(guidance.actions)
+
+    def _features(self, observations: Any) -> Any:
+        features = self._unscaled(observations)
+        return (features - self._shift) * self._scale if self._scaled else features
+
     @staticmethod
     def _array(tensor: th.Tensor) -> th.Tensor:
         return tensor
@@ -91,7 +101,7 @@ class CudaUpdate(FastUpdate):
 
     def _capture(self, step: Callable[[], Any]) -> tuple[th.cuda.CUDAGraph, Any]:
         """``step`` as a graph, and where its results will be. Weights, moments and random numbers stay as they are."""
-        changed = [t for flat in (self._actor, self._critic, self._temperature) if flat for t in flat.tensors]
+        changed = [t for flat in self._trained for t in flat.tensors]
         kept, generator = [tensor.clone() for tensor in changed], th.cuda.get_rng_state(self.model.device)
         graph, stream = th.cuda.CUDAGraph(), th.cuda.Stream(self.model.device)
         stream.wait_stream(th.cuda.current_stream(self.model.device))
@@ -110,6 +120,7 @@ class CudaUpdate(FastUpdate):
     def _step(self, x: Inputs) -> tuple[th.Tensor, ...]:
         """The losses; and the policy's mean and deviation on the advised states and the gates on these."""
         rows, axes = x.rows, self._act_dim
+        self._steps.add_(1)
         for part in (x.noise[rows:], x.noise[:rows]):  # SB3 draws that of s before that of s'
             part.normal_()
         out, tape = self._policy.forward(x.actor[None])

@@ -37,7 +37,7 @@ For a GPU there is :mod:`varl_agent.cuda_update`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -49,37 +49,15 @@ from torch import nn
 from varl_common.errors import VarlError
 
 from varl_agent.batches import Batch, in_turn, split
-from varl_agent.flat_adam import Affine, Block, FlatAdam, FlatParameters
+from varl_agent.flat_adam import Affine, Block, FlatAdam, FlatParameters, counted_together
 from varl_agent.gates import log_prob_per_axis
+from varl_agent.inputs import Inputs, zeros
 from varl_agent.policies import ScaledExtractor
 
-Layers = list[list[th.Tensor]]  # as hidden_layers has it
+Layers = list[list[th.Tensor]]  # as networks has it
 Networks = list[list[list[Block]]]  # each its layers, each the blocks of these
 LOSSES = ("actor_loss", "critic_loss", "ent_coef", "ent_coef_loss")
 _HIDDEN = ([nn.Linear, nn.ReLU], [nn.Linear, nn.LayerNorm, nn.ReLU])
-
-
-def zeros(*shape: int) -> np.ndarray:
-    """Room for numbers."""
-    return np.zeros(shape, np.float32)
-
-
-class Inputs:
-    """Where an update reads its batch of B rows and m advised states; ``new`` makes room for numbers.
-
-    ``actor`` has the rows s' (B), s (B) and the advised states (m, unless these are s itself: ``shared``). ``next``,
-    ``data`` and ``pi`` are the critics' inputs (s', a'), (s, a of the replay) and (s, a drawn now).
-    """
-
-    def __init__(
-        self, rows: int, advised: int, shared: bool, obs_dim: int, act_dim: int, new: Callable[..., Any] = zeros
-    ) -> None:
-        self.rows, self.advised = rows, slice(rows, 2 * rows) if shared else slice(2 * rows, 2 * rows + advised)
-        self.actor = new(self.advised.stop, obs_dim)
-        self.next, self.data, self.pi = (new(rows, obs_dim + act_dim) for _ in range(3))
-        self.rewards, self.discounts, self.noise = new(rows), new(rows), new(2 * rows, act_dim)
-        self.advice, self.pull = new(advised, act_dim), new()
-        self.work: Any = None  # what the update works in
 
 
 class FastUpdate:
@@ -106,6 +84,8 @@ class FastUpdate:
         self._temperature: FlatAdam | None = None
         if model.ent_coef_optimizer is not None and model.log_ent_coef is not None:
             self._temperature = FlatAdam(model.ent_coef_optimizer, [Block(model.log_ent_coef)])
+        self._trained = [flat for flat in (self._actor, self._critic, self._temperature) if flat is not None]
+        self._steps = counted_together(self._trained)
 
         (self._stem,), (self._stem_gradient,) = (_like(v, stem) for v in (self._actor.views, self._actor.gradients))
         self._twins, self._twin_gradients = (_like(v, twins) for v in (self._critic.views, self._critic.gradients))
@@ -126,8 +106,7 @@ class FastUpdate:
     def train(self, gradient_steps: int, batch_size: int) -> None:
         """As ``SAC.train``: ``gradient_steps`` updates, each on a batch of ``batch_size``."""
         model = self.model
-        trained = [flat for flat in (self._actor, self._critic, self._temperature) if flat is not None]
-        model._update_learning_rate([flat.optimizer for flat in trained])
+        model._update_learning_rate([flat.optimizer for flat in self._trained])
         self.adopt()
         with th.inference_mode():
             self._noise = in_turn(lambda n: self._noises(n, batch_size), gradient_steps)
@@ -141,9 +120,8 @@ class FastUpdate:
 
     def adopt(self) -> None:
         """Let the model's parameters, and what its optimizers hold, lie in the flat buffers."""
-        for flat in (self._actor, self._critic, self._temperature, self._target):
-            if flat is not None:
-                flat.adopt()
+        for flat in (*self._trained, self._target):
+            flat.adopt()
 
     def _batches(self, count: int, batch_size: int) -> Iterator[tuple[Batch, Any]]:
         model = self.model
@@ -187,15 +165,9 @@ class FastUpdate:
         inputs = self._inputs[key]
         self._place(batch, inputs)
         if guidance is not None:
-            if not shared:
-                inputs.actor[inputs.advised] = self._features(guidance.observations)
-            inputs.advice[:] = self._array(guidance.actions)
+            self._place_advice(guidance, inputs, shared)
             inputs.pull[...] = guidance.weight / advised
         return inputs
-
-    def _features(self, observations: Any) -> Any:
-        features = self._unscaled(observations)
-        return (features - self._shift) * self._scale if self._scaled else features
 
     def _unscaled(self, observations: Any) -> Any:
         """The features, before what a ScaledExtractor does."""
@@ -221,6 +193,12 @@ class FastUpdate:
             inputs.actor, inputs.next, inputs.data, inputs.pi, inputs.rewards, inputs.discounts,
         )  # fmt: skip
 
+    def _place_advice(self, guidance: Any, inputs: Inputs, shared: bool) -> None:
+        """The same for advice, and its states where these are not the batch's own."""
+        states = self._unscaled(guidance.observations)[: 0 if shared else None]
+        into = inputs.actor[inputs.advised]
+        self._kernels.place_advice(states, self._shift, self._scale, guidance.actions.numpy(), into, inputs.advice)
+
     def _noises(self, count: int, rows: int) -> list[np.ndarray]:
         """The noise of ``count`` updates: one after the other, while the generator is in the cache."""
         noise = th.empty(count, 2 * rows, self._act_dim)
@@ -238,17 +216,6 @@ class FastUpdate:
         """The networks that are computed together, as they are to lie in memory."""
         return networks
 
-    def _gates(self, mean: np.ndarray, std: np.ndarray, inputs: Inputs, guidance: Any) -> np.ndarray:
-        """The gates' weights (m, act_dim) for the policy's mean and deviation, (m, act_dim), in the advised states."""
-        gate, known = self.model.gate, self._kernels.GATES
-        if gate.name in known:
-            opened = np.empty_like(mean)
-            self._kernels.gates(known.index(gate.name), gate.threshold, mean, std, inputs.advice, opened)
-            return opened
-        policy = th.from_numpy(mean), th.from_numpy(std)
-        weights = gate(*policy, th.from_numpy(inputs.advice), lambda: self.model.advantage(guidance, policy[0]))
-        return np.ascontiguousarray(weights.numpy())
-
     def _prepare(self) -> None:
         """Compile the kernels, or load them as compiled before, so that no update has to wait for that."""
         if self._actor.value.device.type != "cpu":
@@ -257,33 +224,55 @@ class FastUpdate:
             from varl_agent import kernels
             from varl_agent.workspace import Workspace
         except ImportError:
-            raise VarlError("the fast update needs numba; pip install numba, or use update='autograd'") from None
+            remedy = "pip install numba scipy, or use update='autograd'"
+            raise VarlError(f"the fast update needs numba and scipy; {remedy}") from None
         self._kernels, self._workspace = kernels, Workspace
+        # The same memory as numpy's: what is small takes longer to find its way through torch than to compute.
+        self._made = self._steps.numpy()
+        if self._temperature is not None:
+            self._log_alpha, self._d_log_alpha = self._temperature.value.numpy(), self._temperature.gradient.numpy()
         work = Workspace(self, Inputs(2, 1, True, self._obs_dim, self._act_dim))
+        work.act()
         work.critics_step(1.0)
-        work.actor_step(1.0, np.zeros((1, self._act_dim), np.float32))
+        work.actor_step(1.0, 0, 0.0)
 
     def _update(self, inputs: Inputs, guidance: Any) -> tuple[Any, ...]:
         """The losses; with guidance also the policy's mean and deviation and the gates on it, (m, act_dim) each."""
         inputs.noise[:] = next(self._noise)
         work = inputs.work = inputs.work or self._workspace(self, inputs)
-        log_alpha = None if self._temperature is None else self._temperature.value[0].item()
+        log_alpha = None if self._temperature is None else float(self._log_alpha[0])
         alpha = self.model.ent_coef_tensor.item() if log_alpha is None else math.exp(log_alpha)
+        work.act()
         critic_loss, log_pi = work.critics_step(alpha)
+        self._made += 1
         self._critic.step(self._max_norm)
         alpha_loss = 0.0
         if self._temperature is not None and log_alpha is not None:
             surplus = log_pi + self.model.target_entropy
             alpha_loss = -log_alpha * surplus
-            self._temperature.gradient[0] = -surplus if guidance is None else max(-surplus, 0.0)
+            self._d_log_alpha[0] = -surplus if guidance is None else max(-surplus, 0.0)
             self._temperature.step(self._max_norm)
         advised: tuple[np.ndarray, ...] = ()
+        gate, threshold = -1, 0.0
         if guidance is not None:
-            policy = work.mean[inputs.advised], work.std[inputs.advised]
-            advised = (*policy, self._gates(*policy, inputs, guidance))
-        q = work.actor_step(alpha, advised[2] if advised else None)
+            advised = work.mean[inputs.advised], work.std[inputs.advised], work.opened
+            gate, threshold = self._gate(*advised, inputs, guidance)
+        q = work.actor_step(alpha, gate, threshold)
         self._actor.step(self._max_norm)
         return (np.array([alpha * log_pi - q, critic_loss, alpha, alpha_loss]), *advised)
+
+    def _gate(
+        self, mean: np.ndarray, std: np.ndarray, opened: np.ndarray, inputs: Inputs, guidance: Any
+    ) -> tuple[int, float]:
+        """The compiled gate to be used on the policy's mean and deviation, (m, act_dim), in the advised states, and its
+        threshold; -1 where there is none, and its weights are in ``opened``."""
+        gate, known = self.model.gate, self._kernels.GATES
+        if gate.name in known:
+            return known.index(gate.name), gate.threshold
+        policy = th.from_numpy(mean), th.from_numpy(std)
+        weights = gate(*policy, th.from_numpy(inputs.advice), lambda: self.model.advantage(guidance, policy[0]))
+        opened[:] = weights.numpy()
+        return -1, 0.0
 
 
 def _layers(network: Any) -> list[list[Block]]:

@@ -11,11 +11,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-compiled = njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
-# Where tanh is near 1, log(1 - tanh^2) magnifies the last bit of u: no fused multiply-add there, as SB3 has none.
-exact = njit(cache=True, error_model="numpy")
+from varl_agent.compiling import compiled, exact, exact_for
 
 F32 = np.float32
 LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
@@ -25,10 +22,9 @@ LOG_STD_MIN, LOG_STD_MAX = F32(-20), F32(2)
 
 
 # A replay's fields may lie apart in memory; what is contiguous fits this signature too.
-@njit(
+@exact_for(
     "void(f4[:,:], f4[:,:], f4[::1], f4[::1], f4[:,:], f4[:,:], f4[:,:], f4[:,:],"
-    " f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[::1])",
-    cache=True,
+    " f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[::1])"
 )
 def place(
     next_x: Any, x: Any, shift: Any, scale: Any, actions: Any, rewards: Any, dones: Any, discounts: Any,
@@ -43,6 +39,17 @@ def place(
         for j in range(actions.shape[1]):
             data[n, features + j] = actions[n, j]
         r[n], discount[n] = rewards[n, 0], (F32(1) - dones[n, 0]) * discounts[n, 0]
+
+
+@exact_for("void(f4[:,:], f4[::1], f4[::1], f4[:,:], f4[:,::1], f4[:,::1])")
+def place_advice(x: Any, shift: Any, scale: Any, actions: Any, actor: Any, advice: Any) -> None:
+    """The same for advised states, if any, and the advised actions (m, act_dim)."""
+    for m in range(len(x)):
+        for k in range(x.shape[1]):
+            actor[m, k] = (x[m, k] - shift[k]) * scale[k]
+    for m in range(len(actions)):
+        for j in range(actions.shape[1]):
+            advice[m, j] = actions[m, j]
 
 
 @compiled
@@ -85,11 +92,12 @@ def relu_gradient(d: Any, h: Any, rows: Any, g_bias: Any) -> None:
 @compiled
 def head_relu_gradient(dq: Any, head: Any, h: Any, rows: Any, d: Any, g_bias: Any) -> None:
     """As :func:`relu_gradient`, with d filled in from dJ/dQ, dq (n,), of Q = h w + b, w and b being ``head``."""
+    w = head.reshape(head.size)  # whose numbers are known to lie side by side
     g_bias[:] = F32(0)
     for n in range(len(dq)):
         row, slope = rows[n], dq[n]
         for k in range(d.shape[1]):
-            d[n, k] = slope * head[k, 0] if h[row, k] > 0 else F32(0)
+            d[n, k] = slope * w[k] if h[row, k] > 0 else F32(0)
             g_bias[k] += d[n, k]
 
 
@@ -125,32 +133,35 @@ def norm_relu_gradient(
 @compiled
 def values(h: Any, head: Any, out: Any) -> None:
     """Q = h w + b, w and b being ``head`` (width + 1, 1)."""
+    w = head.reshape(head.size)
     for n in range(len(out)):
-        total = head[-1, 0]
+        total = w[-1]
         for k in range(h.shape[1]):
-            total += h[n, k] * head[k, 0]
+            total += h[n, k] * w[k]
         out[n] = total
 
 
 @compiled
 def relu_values(h: Any, bias: Any, head: Any, out: Any) -> None:
     """:func:`relu` and :func:`values` in one pass."""
+    w = head.reshape(head.size)
     for n in range(len(out)):
-        total = head[-1, 0]
+        total = w[-1]
         for k in range(h.shape[1]):
             h[n, k] = max(h[n, k] + bias[k], F32(0))
-            total += h[n, k] * head[k, 0]
+            total += h[n, k] * w[k]
         out[n] = total
 
 
 @compiled
 def head_gradient(h: Any, d: Any, out: Any) -> None:
     """Gradient of a critic's head, (width + 1, 1), for d = dJ/dQ (n,)."""
-    out[:] = F32(0)
+    g = out.reshape(out.size)
+    g[:] = F32(0)
     for n in range(len(d)):
         for k in range(h.shape[1]):
-            out[k, 0] += h[n, k] * d[n]
-        out[-1, 0] += d[n]
+            g[k] += h[n, k] * d[n]
+        g[-1] += d[n]
 
 
 @compiled
@@ -197,11 +208,31 @@ def draw(mean: Any, std: Any, log_std: Any, noise: Any, latent: Any, log_pi: Any
 
 
 @exact
-def squash(action: Any, log_pi: Any) -> None:
-    """From the log-density of u to that of a = tanh(u)."""
+def squash(action: Any, log_pi: Any, successor: Any, pi: Any) -> None:
+    """From the log-density of u to that of a = tanh(u); a (2 B, act_dim) joins the critics' inputs, B rows each."""
+    rows, axes = len(pi), action.shape[1]
+    first = pi.shape[1] - axes
     for n in range(len(action)):
-        for j in range(action.shape[1]):
-            log_pi[n] -= math.log(F32(1) - action[n, j] * action[n, j] + EPS)
+        for j in range(axes):
+            a = action[n, j]
+            log_pi[n] -= math.log(F32(1) - a * a + EPS)
+            if n < rows:
+                successor[n, first + j] = a
+            else:
+                pi[n - rows, first + j] = a
+
+
+@compiled
+def smaller(q: Any, rows: Any) -> tuple[int, float]:
+    """In which rows each critic's value, q (2, B), is the smaller, ``rows`` (2, B) from the left; how many of the first
+    there are, and the mean of the smaller values."""
+    counts, total = [0, 0], 0.0
+    for n in range(q.shape[1]):
+        i = 0 if q[0, n] <= q[1, n] else 1
+        rows[i, counts[i]] = n
+        counts[i] += 1
+        total += q[i, n]
+    return counts[0], total / q.shape[1]
 
 
 @exact
@@ -243,20 +274,35 @@ def gates(kind: int, threshold: float, mean: Any, std: Any, advice: Any, opened:
 
 @compiled
 def guidance_gradient(
-    mean: Any, std: Any, free: Any, advice: Any, opened: Any, pull: Any, into: Any, first: int, d: Any
-) -> None:
-    """Adds dJ/d(mu, l) of the advice to the rows ``into`` of d, (n, 2 act_dim); a negative one is left out.
+    mean: Any, std: Any, free: Any, advice: Any, opened: Any, pull: Any, first: int, d: Any, end: int, rows: Any
+) -> int:
+    """Adds dJ/d(mu, l) of the advice to d (n, 2 act_dim), and returns where d ends then; ``pull`` is lambda / m.
 
-    The policy's rows from ``first`` on are those of the advised states; ``pull`` is lambda / m.
+    The policy's rows from ``first`` on are those of the advised states. Where these are the batch itself, ``end`` is 0
+    and the rows of d are theirs. Else those with an open gate follow from ``end`` on; their numbers go into ``rows``.
     """
-    axes = mean.shape[1]
+    axes, apart, kept = mean.shape[1], end > 0, 0
     for m in range(len(opened)):
-        if into[m] >= 0:
-            for j in range(axes):
-                weight, sigma = opened[m, j] * pull, std[first + m, j]
-                z = (F32(math.atanh(advice[m, j])) - mean[first + m, j]) / sigma
-                d[into[m], j] -= weight * z / sigma
-                d[into[m], axes + j] += weight * (F32(1) - z * z) * free[first + m, j]
+        into, n = m, first + m
+        if apart:
+            if not opened[m].any():
+                continue
+            into, rows[kept] = end + kept, n
+            kept += 1
+            d[into] = F32(0)
+        for j in range(axes):
+            weight, sigma = opened[m, j] * pull, std[n, j]
+            z = (F32(math.atanh(advice[m, j])) - mean[n, j]) / sigma
+            d[into, j] -= weight * z / sigma
+            d[into, axes + j] += weight * (F32(1) - z * z) * free[n, j]
+    return end + kept if apart else len(opened)
+
+
+@compiled
+def move(array: Any, first: int, rows: Any) -> None:
+    """These rows, in ascending order and none before its place, to ``first`` and the rows after it."""
+    for i in range(len(rows)):
+        array[first + i] = array[rows[i]]
 
 
 @compiled

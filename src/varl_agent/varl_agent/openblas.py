@@ -12,8 +12,9 @@ import sys
 import warnings
 from pathlib import Path
 
+from varl_agent.processor import CPUINFO, identity
+
 CORE_TYPE = "OPENBLAS_CORETYPE"
-CPUINFO = Path("/proc/cpuinfo")
 FAMILY, WANTED = "26", {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 
 
@@ -33,9 +34,6 @@ def choose_kernels(cpuinfo: Path = CPUINFO) -> None:
 
 def misjudged(cpuinfo: Path) -> bool:
     """Whether the processor is one that OpenBLAS takes for an older one."""
-    if not cpuinfo.exists():
-        return False
-    lines = (line.partition(":") for line in cpuinfo.read_text().partition("\n\n")[0].splitlines())
-    processor = {name.strip(): value.strip() for name, _, value in lines}
+    processor = identity(cpuinfo)
     family, flags = processor.get("cpu family", ""), set(processor.get("flags", "").split())
     return processor.get("vendor_id") == "AuthenticAMD" and family == FAMILY and flags >= WANTED

@@ -1,14 +1,28 @@
-"""One fast update's two halves on a CPU, up to the optimizers' steps, on arrays of fixed size."""
+"""One fast update's parts on a CPU, up to the optimizers' steps, on arrays of fixed size."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch as th
 
 from varl_agent import kernels
-from varl_agent.hidden_layers import HiddenLayers, Layers
+from varl_agent.blas import sgemm_address
+from varl_agent.compiling import compiled
+from varl_agent.inputs import zeros
+from varl_agent.networks import (
+    HEAD,
+    MOMENTS,
+    H,
+    Z,
+    backward,
+    backward_values,
+    forward,
+    forward_values,
+    input_gradient,
+    network,
+)
 
 if TYPE_CHECKING:
     from varl_agent.fast_update import FastUpdate, Inputs
@@ -16,114 +30,123 @@ if TYPE_CHECKING:
 APART = 128  # rows of a batch from which on those of s' have memory of their own
 
 
-class Critic:
-    """Q(s, a) of ``rows`` rows: hidden layers, and a head (width + 1, 1) that ends with its bias."""
-
-    def __init__(self, layers: Layers, gradients: Layers, rows: int, beside: HiddenLayers | None = None) -> None:
-        self.hidden = HiddenLayers(layers[:-1], gradients[:-1], rows, beside)
-        self.head = layers[-1][0].numpy()
-        self.head_gradient = gradients[-1][0].numpy() if gradients else None
-
-    def forward(self, x: np.ndarray, q: np.ndarray) -> None:
-        """Fill in q (rows,)."""
-        self.hidden.values(x, self.head, q)
-
-    def backward(self, dq: np.ndarray, x: np.ndarray) -> None:
-        """Fill in the parameters' gradients, for dJ/dq (rows,)."""
-        kernels.head_gradient(self.hidden.output, dq, self.head_gradient)
-        self.hidden.backward(dq, x, head=self.head)
-
-
 class Workspace:
     """Works on an update's parameters and on one :class:`Inputs`.
 
     Attributes:
-        mean, std: (n, act_dim) of the policy before the tanh on all rows of the actor's input, after the first half.
+        mean, std: (n, act_dim) of the policy before the tanh on all rows of the actor's input, after :meth:`act`.
+        opened: (m, act_dim) the gates on the advised states.
     """
 
     def __init__(self, update: FastUpdate, inputs: Inputs) -> None:
-        self.inputs, self.rows, self.axes = inputs, inputs.rows, update._act_dim
-        names = ("actor", "next", "data", "pi", "rewards", "discounts", "noise", "advice")
-        self.x = {name: getattr(inputs, name) for name in names}
-        n = len(inputs.actor)
+        self.inputs, self.sgemm = inputs, sgemm_address()
+        rows, axes, n = inputs.rows, update._act_dim, len(inputs.actor)
         # The rows of s' are nobody's concern once its actions are known. Many take what memory the cache holds already;
         # of few the product is the faster, the longer it is.
-        self.apart = self.rows if self.rows >= APART else 0
-        self.stem = HiddenLayers(update._stem[:-1], update._stem_gradient[:-1], n - self.apart)
-        first, second = zip(update._twins, update._twin_gradients, strict=True)
-        self.critics = [Critic(*first, self.rows, self.stem)]
-        beside = self.critics[0].hidden
-        self.critics.append(Critic(*second, self.rows, beside))
-        self.targets = [Critic(layers, [], self.rows, beside) for layers in update._targets]
-        self.acting = [(self.stem, slice(self.apart, n))]
-        if self.apart:
-            self.acting.append((HiddenLayers(update._stem[:-1], [], self.rows, beside), slice(self.rows)))
-        self.head, self.head_gradient = (part[-1][0].numpy() for part in (update._stem, update._stem_gradient))
-        self.out, self.d = (np.zeros((n, 2 * self.axes), np.float32) for _ in range(2))
-        self.mean, self.log_std, self.std, self.free = (np.zeros((n, self.axes), np.float32) for _ in range(4))
-        self.action, self.log_pi = np.zeros((2 * self.rows, self.axes), np.float32), np.zeros(2 * self.rows, np.float32)
-        self.q, self.target = np.zeros((2, self.rows), np.float32), np.zeros((2, self.rows), np.float32)
-        self.dq_da = np.zeros((self.rows, self.axes), np.float32)
+        apart = rows if rows >= APART else 0
+        self.stem = network(update._stem, update._stem_gradient, n - apart)
+        one, other = zip(update._twins, update._twin_gradients, strict=True)
+        first = network(*one, rows, self.stem)
+        self.critics = first, network(*other, rows, first)
+        self.targets = tuple(network(layers, [], rows, first) for layers in update._targets)
+        self.successor_stem = network(update._stem, [], apart, first)
+        self.out, self.d = (zeros(n, 2 * axes) for _ in range(2))
+        self.mean, self.log_std, self.std, self.free = (zeros(n, axes) for _ in range(4))
+        self.action, self.log_pi = zeros(2 * rows, axes), zeros(2 * rows)
+        self.opened = zeros(len(inputs.advice), axes)
+        self.q, self.target, self.dq_da = zeros(2, rows), zeros(2, rows), zeros(rows, axes)
+        self.picked, self.pulled = np.zeros((2, rows), np.int64), np.zeros(inputs.advised.stop, np.int64)
+
+    def act(self) -> None:
+        """The policy on all rows of the actor's input, and its actions in s' and s with their log-densities."""
+        x = self.inputs
+        _policy(
+            self.sgemm, self.successor_stem, self.stem, x.actor, self.out, self.mean, self.log_std, self.free,
+        )  # fmt: skip
+        th.exp(th.from_numpy(self.log_std), out=th.from_numpy(self.std))
+        kernels.draw(self.mean, self.std, self.log_std, x.noise, self.action, self.log_pi)
+        th.from_numpy(self.action).tanh_()  # by torch, as in SB3, to the last bit; so the exponential above
 
     def critics_step(self, alpha: float) -> tuple[float, float]:
-        """Act; fill in the critics' gradients. Their loss, and the mean of log pi(a|s)."""
-        x, rows = self.x, self.rows
-        for stem, part in self.acting:
-            np.dot(stem.forward(x["actor"][part]), self.head[:-1], self.out[part])
-        kernels.gaussian(self.out, self.head[-1], self.mean, self.log_std, self.free)
-        th.exp(th.from_numpy(self.log_std), out=th.from_numpy(self.std))
-        kernels.draw(self.mean, self.std, self.log_std, x["noise"], self.action, self.log_pi)
-        th.from_numpy(self.action).tanh_()  # by torch, as in SB3, to the last bit; so the exponential above
-        kernels.squash(self.action, self.log_pi)
-        x["next"][:, -self.axes :] = self.action[:rows]
-        for target, q in zip(self.targets, self.target, strict=True):
-            target.forward(x["next"], q)
-        kernels.target_values(self.target, x["rewards"], x["discounts"], np.float32(alpha), self.log_pi)
-        loss = 0.0
-        for critic, q in zip(self.critics, self.q, strict=True):
-            critic.forward(x["data"], q)
-            loss += kernels.critic_error(q, self.target[0])
-            critic.backward(q, x["data"])
-        return loss, kernels.mean_of(self.log_pi[rows:])
-
-    def actor_step(self, alpha: float, opened: np.ndarray | None) -> float:
-        """Fill in the actor's gradients, given the gates on the advised states; the mean of min_i Q_i(s, a)."""
-        x, rows = self.x, self.rows
-        x["pi"][:, -self.axes :] = self.action[rows:]
-        for critic, q in zip(self.critics, self.q, strict=True):
-            critic.forward(x["pi"], q)
-        first = self.q[0] <= self.q[1]
-        for critic, chosen in zip(self.critics, (first, ~first), strict=True):
-            picked = np.flatnonzero(chosen)
-            columns = slice(x["pi"].shape[1] - self.axes, x["pi"].shape[1])
-            self.dq_da[picked] = critic.hidden.input_gradient(critic.head, picked, columns)
-        kernels.policy_gradient(
-            rows, np.float32(alpha), self.std, self.free, x["noise"], self.action, self.dq_da, self.d
-        )
-        n = rows if opened is None else self._guide(opened)
-        d = self.d[:n]
-        on = rows - self.apart  # where s begins in the stem
-        h, top = self.stem.output[on : on + n], self.stem.top[:n]
-        np.dot(h.T, d, self.head_gradient[:-1])
-        d.sum(axis=0, out=self.head_gradient[-1])
-        np.dot(d, self.head[:-1].T, top)
-        self.stem.backward(top, x["actor"][self.apart :], first=on)
-        return kernels.mean_of(np.minimum(*self.q))
-
-    def _guide(self, opened: np.ndarray) -> int:
-        """Add the advice's gradient to ``d``; how many rows that has now."""
-        rows, first = self.rows, self.inputs.advised.start
-        into, n = np.arange(len(opened)), rows
-        if first > rows:  # states of their own, behind those of the batch: only those with an open gate
-            pulled = np.flatnonzero(opened.any(axis=1))
-            into[:] = -1
-            into[pulled] = rows + np.arange(len(pulled))
-            n += len(pulled)
-            self.d[rows:n] = 0
-            if len(pulled) < len(opened):
-                self.stem.keep(self.x["actor"][self.apart :], first - self.apart, first - self.apart + pulled)
-        kernels.guidance_gradient(
-            self.mean, self.std, self.free, self.x["advice"], opened, np.float32(self.inputs.pull), into, first,
-            self.d,
+        """Fill in the critics' gradients. Their loss, and the mean of log pi(a|s)."""
+        x = self.inputs
+        return _critics(
+            self.sgemm, self.critics, self.targets, x.next, x.data, x.pi, x.rewards, x.discounts, self.action,
+            self.log_pi, self.q, self.target, np.float32(alpha),
         )  # fmt: skip
-        return n
+
+    def actor_step(self, alpha: float, gate: int, threshold: float) -> float:
+        """Fill in the actor's gradients; the mean of min_i Q_i(s, a). ``gate`` is an index of ``kernels.GATES``, or -1
+        where ``opened`` is filled in already."""
+        x = self.inputs
+        return _actor(
+            self.sgemm, self.stem, self.critics, x.actor, x.pi, x.noise, self.mean, self.std, self.free, self.action,
+            self.q, self.dq_da, self.d, self.picked, np.float32(alpha),
+            x.advice, self.opened, x.pull, x.advised.start, self.pulled, gate, threshold,
+        )  # fmt: skip
+
+
+@compiled
+def _policy(
+    sgemm: int, successor: Any, stem: Any, x: Any, out: Any, mean: Any, log_std: Any, free: Any
+) -> None:  # fmt: skip
+    apart = len(successor[H][0])
+    if apart > 0:
+        forward(sgemm, successor, x[:apart], out[:apart])
+    forward(sgemm, stem, x[apart:], out[apart:])
+    kernels.gaussian(out, stem[HEAD][0][-1], mean, log_std, free)
+
+
+@compiled
+def _critics(
+    sgemm: int, critics: Any, targets: Any, successor: Any, data: Any, pi: Any, rewards: Any, discounts: Any,
+    action: Any, log_pi: Any, q: Any, target: Any, alpha: Any,
+) -> tuple[float, float]:  # fmt: skip
+    kernels.squash(action, log_pi, successor, pi)
+    for i in range(2):
+        forward_values(sgemm, targets[i], successor, target[i])
+    kernels.target_values(target, rewards, discounts, alpha, log_pi)
+    loss = 0.0
+    for i in range(2):
+        forward_values(sgemm, critics[i], data, q[i])
+        loss += kernels.critic_error(q[i], target[0])
+        backward_values(sgemm, critics[i], data, q[i])
+    return loss, kernels.mean_of(log_pi[len(pi) :])
+
+
+@compiled
+def _actor(
+    sgemm: int, stem: Any, critics: Any, x: Any, pi: Any, noise: Any, mean: Any, std: Any, free: Any, action: Any,
+    q: Any, dq_da: Any, d: Any, picked: Any, alpha: Any,
+    advice: Any, opened: Any, pull: Any, advised: int, pulled: Any, gate: int, threshold: float,
+) -> float:  # fmt: skip
+    rows = len(pi)
+    apart = len(x) - len(stem[H][0])
+    for i in range(2):
+        forward_values(sgemm, critics[i], pi, q[i])
+    count, value = kernels.smaller(q, picked)
+    input_gradient(sgemm, critics[0], picked[0, :count], dq_da)
+    input_gradient(sgemm, critics[1], picked[1, : rows - count], dq_da)
+    kernels.policy_gradient(rows, alpha, std, free, noise, action, dq_da, d)
+    n = rows
+    if len(opened) > 0:
+        if gate >= 0:
+            kernels.gates(gate, threshold, mean[advised:], std[advised:], advice, opened)
+        own = advised > rows  # states of their own, behind those of the batch: only those with an open gate count
+        end = rows if own else 0
+        n = kernels.guidance_gradient(mean, std, free, advice, opened, pull[0], advised, d, end, pulled)
+        if own and n < rows + len(opened):
+            _keep(stem, x[apart:], advised - apart, pulled[: n - rows] - apart)
+    backward(sgemm, stem, x[apart:], d[:n], rows - apart)
+    return value
+
+
+@compiled
+def _keep(stem: Any, x: Any, first: int, rows: Any) -> None:
+    """Move these rows, ascending, of the last forward pass, and of its input x, to ``first`` and the rows after it."""
+    kernels.move(x, first, rows)
+    for i in range(len(stem[H])):
+        kernels.move(stem[H][i], first, rows)
+        if len(stem[Z][i]) > 0:
+            kernels.move(stem[Z][i], first, rows)
+            kernels.move(stem[MOMENTS][i], first, rows)

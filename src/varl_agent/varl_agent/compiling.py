@@ -1,0 +1,50 @@
+"""How the fast update's functions are compiled, and where they are kept: ``~/.cache/varl`` (or ``NUMBA_CACHE_DIR``).
+
+What numba has compiled it takes for valid as long as the function's own file stays as it is, whatever became of the
+functions in other files that it calls. So the folder is named after all of these files' contents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numba import config as numba_config
+from numba import njit
+
+config: Any = numba_config  # its names are made at run time
+
+FILES = ("blas.py", "compiling.py", "kernels.py", "networks.py", "workspace.py")
+
+_contents = hashlib.sha256(b"".join((Path(__file__).parent / name).read_bytes() for name in FILES))
+_caches = config.CACHE_DIR or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "varl"
+FOLDER = Path(_caches) / f"compiled-{_contents.hexdigest()[:16]}"
+
+FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+
+
+def _kept(signature: str | None, fastmath: Any) -> Callable[[Any], Any]:
+    # Without the signature a function is compiled for the types that it is called with, when it first is.
+    def compile_and_keep(function: Any) -> Any:
+        before, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)
+        try:
+            # What is not said of fastmath would be taken over from a function that calls.
+            # Without the interpreter's lock: another thread may be acting meanwhile.
+            return njit(signature, cache=True, nogil=True, error_model="numpy", fastmath=fastmath)(function)
+        finally:
+            config.CACHE_DIR = before
+
+    return compile_and_keep
+
+
+compiled = _kept(None, FASTMATH)
+# Where tanh is near 1, log(1 - tanh^2) magnifies the last bit of u: no fused multiply-add there, as SB3 has none.
+exact = _kept(None, False)
+
+
+def exact_for(signature: str) -> Callable[[Any], Any]:
+    """For arguments of these types, at once: others are turned down, and what is contiguous fits what need not be."""
+    return _kept(signature, False)
