@@ -2,6 +2,10 @@
 
 import csv
 import dataclasses
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +22,8 @@ from benchmarks.advice.environments import make_env  # noqa: E402
 from benchmarks.advice.report import write_report  # noqa: E402
 from benchmarks.advice.runner import _keep_finished, _key  # noqa: E402
 from benchmarks.advice.setting import METHODS, Setting, make_model  # noqa: E402
+
+REPOSITORY = Path(__file__).parents[1]
 
 
 def query(states, step=0):
@@ -125,6 +131,48 @@ def test_a_run_that_was_cut_off_is_repeated_and_a_finished_one_is_not(tmp_path):
     assert _key(finished) in done
     assert _key(cut) not in done
     assert len(evals.read_text().splitlines()) == 3
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    options = [
+        "--tasks",
+        "reach",
+        "--methods",
+        "sac",
+        "--seeds",
+        "2",
+        "--steps",
+        "200000",
+        "--net",
+        "16",
+        "--processes",
+        "2",
+        "--out",
+    ]
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.advice", *options, str(tmp_path)], cwd=REPOSITORY, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for(lambda: (tmp_path / "evals.csv").exists(), 120)
+        children = [int(pid) for pid in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
+        assert len(children) >= 3  # two workers, and who passes their progress on
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_for(lambda: not any(alive(pid) for pid in children), 20)
+
+
+def wait_for(condition, seconds):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def alive(pid):
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_the_interquartile_mean_drops_a_quarter_at_each_end():

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import ctypes
 import json
+import signal
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import Manager, get_context
+from multiprocessing import get_context
+from multiprocessing.managers import SyncManager
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -18,6 +21,8 @@ from benchmarks.advice.environments import make_env
 from benchmarks.advice.report import write_report
 from benchmarks.advice.setting import Setting
 from benchmarks.advice.trainer import COLUMNS, train
+
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -51,7 +56,10 @@ def _train_all(missing: list[Setting], evals: Path, options: argparse.Namespace)
         if options.ray_address:
             _train_on_ray(missing, evals, options.ray_address, bar)
             return
-        with Manager() as manager, ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
+        context, manager = get_context("spawn"), SyncManager()
+        manager.start(_end_with_parent)
+        workers = ProcessPoolExecutor(options.processes, context, initializer=_end_with_parent)
+        with manager, workers as pool:
             ticks = manager.Queue()
             waiting = {pool.submit(train, setting, evals, ticks.put) for setting in missing}
             while waiting:
@@ -63,6 +71,11 @@ def _train_all(missing: list[Setting], evals: Path, options: argparse.Namespace)
                     bar.update(ticks.get(timeout=1.0))
                 except Empty:
                     continue
+
+
+def _end_with_parent() -> None:
+    """Let this process be ended when its parent dies, however that does; else it would train on (Linux)."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _train_on_ray(missing: list[Setting], evals: Path, address: str, bar: tqdm) -> None:
