@@ -135,24 +135,9 @@ def test_a_run_that_was_cut_off_is_repeated_and_a_finished_one_is_not(tmp_path):
 
 @pytest.mark.slow
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
-    options = [
-        "--tasks",
-        "reach",
-        "--methods",
-        "sac",
-        "--seeds",
-        "2",
-        "--steps",
-        "200000",
-        "--net",
-        "16",
-        "--processes",
-        "2",
-        "--out",
-    ]
-    parent = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.advice", *options, str(tmp_path)], cwd=REPOSITORY, stderr=subprocess.DEVNULL
-    )
+    command = [sys.executable, "-m", "benchmarks.advice", "--tasks", "reach", "--methods", "sac", "--seeds", "2"]
+    command += ["--steps", "200000", "--net", "16", "--processes", "2", "--out", str(tmp_path)]
+    parent = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: (tmp_path / "evals.csv").exists(), 120)
         children = [int(pid) for pid in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
