@@ -30,7 +30,8 @@ w; with z = (atanh(b) - mu) / sigma:
 Rows all of whose gates are closed have no gradient and are left out of the backward pass. The actor's forward passes of
 s', s and the advised states are one, because its weights change only at the end of an update.
 
-The parameters lie flat, so that one call steps all of them; the arithmetic is compiled (:mod:`varl_agent.kernels`).
+The parameters lie flat, so that one call steps all of them; all between an optimizer's step and the next is compiled
+(:mod:`varl_agent.workspace`), but for an exponential and a tanh.
 For a GPU there is :mod:`varl_agent.cuda_update`.
 """
 
