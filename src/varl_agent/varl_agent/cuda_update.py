@@ -90,13 +90,15 @@ class CudaUpdate(FastUpdate):
             super()._record(self._unread, self._unread_updates)
             self._unread, self._unread_updates = 0.0, 0
 
-    def _update(self, inputs: Inputs, guidance: Any) -> tuple[Any, ...]:
-        if not self._graph:
-            return self._step(inputs)
-        if inputs.work is None:
-            inputs.work = self._capture(lambda: self._step(inputs))
-        graph, results = inputs.work
-        graph.replay()
+    def _update(self, inputs: Inputs, guidance: Any, follow: bool) -> tuple[Any, ...]:
+        if self._graph:
+            inputs.work = inputs.work or self._capture(lambda: self._step(inputs))
+            graph, results = inputs.work
+            graph.replay()
+        else:
+            results = self._step(inputs)
+        if follow:
+            self._follow()
         return results
 
     def _capture(self, step: Callable[[], Any]) -> tuple[th.cuda.CUDAGraph, Any]:

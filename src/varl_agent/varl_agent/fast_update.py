@@ -113,9 +113,7 @@ class FastUpdate:
             self._noise = in_turn(lambda n: self._noises(n, batch_size), gradient_steps)
             total: Any = 0.0
             for step, (batch, guidance) in enumerate(self._batches(gradient_steps, batch_size)):
-                total = total + self._one(batch, guidance)
-                if step % model.target_update_interval == 0:
-                    self._target.value.lerp_(self._critic.value, model.tau)
+                total = total + self._one(batch, guidance, step % model.target_update_interval == 0)
         model._n_updates += gradient_steps
         self._record(total, gradient_steps)
 
@@ -145,10 +143,10 @@ class FastUpdate:
         for name, value in losses.items():
             model.logger.record(f"train/{name}", value)
 
-    def _one(self, batch: Batch, guidance: Any) -> Any:
-        """One update but for the targets; its losses, in the order of ``LOSSES``."""
+    def _one(self, batch: Batch, guidance: Any, follow: bool) -> Any:
+        """One update, in which the targets follow the critics or not; its losses, in the order of ``LOSSES``."""
         inputs = self._load(batch, guidance)
-        losses, *policy = self._update(inputs, guidance)
+        losses, *policy = self._update(inputs, guidance, follow)
         if guidance is not None and self.model.metrics_due():
             mean, std, opened = (th.as_tensor(part) for part in policy)
             bc_loss = -(opened * log_prob_per_axis(mean, std, guidance.actions)).sum(dim=1).mean()
@@ -187,10 +185,10 @@ class FastUpdate:
     def _place(self, batch: Batch, inputs: Inputs) -> None:
         """Copy the batch of the replay to where the update reads it, in one pass."""
         array, observations = self._array, self._unscaled(batch.observations)
-        discounts = np.full((inputs.rows, 1), self._discounts(batch), np.float32)
+        inputs.going_on[...] = self._discounts(batch)
         self._kernels.place(
             self._unscaled(batch.next_observations), observations, self._shift, self._scale, array(batch.actions),
-            array(batch.rewards), array(batch.dones), discounts,
+            array(batch.rewards), array(batch.dones), inputs.going_on,
             inputs.actor, inputs.next, inputs.data, inputs.pi, inputs.rewards, inputs.discounts,
         )  # fmt: skip
 
@@ -237,7 +235,11 @@ class FastUpdate:
         work.critics_step(1.0)
         work.actor_step(1.0, 0, 0.0)
 
-    def _update(self, inputs: Inputs, guidance: Any) -> tuple[Any, ...]:
+    def _follow(self) -> None:
+        """Let the target critics follow the critics."""
+        self._target.value.lerp_(self._critic.value, self.model.tau)
+
+    def _update(self, inputs: Inputs, guidance: Any, follow: bool) -> tuple[Any, ...]:
         """The losses; with guidance also the policy's mean and deviation and the gates on it, (m, act_dim) each."""
         inputs.noise[:] = next(self._noise)
         work = inputs.work = inputs.work or self._workspace(self, inputs)
@@ -247,6 +249,8 @@ class FastUpdate:
         critic_loss, log_pi = work.critics_step(alpha)
         self._made += 1
         self._critic.step(self._max_norm)
+        if follow:  # at once, while the critics' weights are in the cache
+            self._follow()
         alpha_loss = 0.0
         if self._temperature is not None and log_alpha is not None:
             surplus = log_pi + self.model.target_entropy

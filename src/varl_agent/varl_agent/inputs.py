@@ -28,5 +28,6 @@ class Inputs:
         self.actor = new(self.advised.stop, obs_dim)
         self.next, self.data, self.pi = (new(rows, obs_dim + act_dim) for _ in range(3))
         self.rewards, self.discounts, self.noise = new(rows), new(rows), new(2 * rows, act_dim)
+        self.going_on = new(rows, 1)  # discounts of transitions that do
         self.advice, self.pull = new(advised, act_dim), new(1)
         self.work: Any = None  # what the update works in
