@@ -73,6 +73,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
     from gpu import measure as measure_gpu
     from learners import Learners
+    from varl_agent.processor import identity
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +108,11 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "seconds_per_window": arguments.seconds,
         "load_average": os.getloadavg(),
         "versions": {name: version(name) for name in ("torch", "stable-baselines3", "sbx-rl", "jax", "numpy", "numba")},
-        "machine": {"processor": processor(), "cpus": os.cpu_count(), "python": platform.python_version()},
+        "machine": {
+            "processor": identity().get("model name", platform.machine()),
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+        },
     }
 
 
@@ -271,12 +276,6 @@ def medians(values: dict[str, list[float]]) -> dict[str, float]:
 def resident() -> float:
     """This process's resident memory in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def processor() -> str:
-    """The processor's name."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def main() -> None:
