@@ -181,9 +181,11 @@ def _base_of(method: str, methods: list[str]) -> str:
 def _plot(curves: Curves, out: Path) -> None:
     columns = min(3, len(curves.tasks))
     rows = -(-len(curves.tasks) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(4.5 * columns, 3.2 * rows + 0.8), squeeze=False, sharey=True, layout="constrained"
-    )
+    legend = 0.25 * -(-len(curves.methods) // columns)  # inches
+    size = (max(4.5 * columns, 7.0), 3.2 * rows + legend)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharey=True, layout="constrained")
+    # Ten colors to tell apart; what comes after them is dashed.
+    styles = [{"color": f"C{i % 10}", "linestyle": "-" if i < 10 else "--"} for i in range(len(curves.methods))]
     lines: dict[str, Any] = {}
     for axis in axes.flat[len(curves.tasks) :]:
         axis.set_axis_off()
@@ -195,8 +197,9 @@ def _plot(curves: Curves, out: Path) -> None:
                 continue
             steps = [int(row["step"]) for row in runs[0][:length]]
             rates = np.array([[float(row["train_success_rate"]) for row in run[:length]] for run in runs])
-            lines[method] = axis.plot(steps, rates.mean(axis=0), color=f"C{i}")[0]
-            axis.fill_between(steps, rates.min(axis=0), rates.max(axis=0), color=f"C{i}", alpha=0.12, linewidth=0)
+            lines[method] = axis.plot(steps, rates.mean(axis=0), **styles[i])[0]
+            low, high = rates.min(axis=0), rates.max(axis=0)
+            axis.fill_between(steps, low, high, color=styles[i]["color"], alpha=0.12, linewidth=0)
         axis.set(title=task, xlabel="environment steps", ylim=(-0.02, 1.02))
     axes[0, 0].set_ylabel("success of last 50 episodes")
     figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=columns, fontsize=8)
