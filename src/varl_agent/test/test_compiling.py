@@ -1,5 +1,8 @@
 """What is compiled, how it multiplies, and when it is compiled anew."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,3 +48,29 @@ def test_every_file_with_compiled_functions_makes_them_compiled_anew() -> None:
     package = Path(module.__file__).parent
     compiled = {path.name for path in package.glob("*.py") if "varl_agent.compiling import" in path.read_text()}
     assert compiled | {"compiling.py"} == set(FILES)
+
+
+UPDATES = """
+import sys, varl_agent, numpy, torch
+sys.path.insert(0, sys.argv[1])
+from test_fast_update import FastUpdate, VARLPolicy, make, parameters, train
+model = make(policy=VARLPolicy, policy_kwargs={"net_arch": [32, 32]})
+update = FastUpdate(model)
+for seed in range(3):
+    train(model, update.train, seed)
+print(parameters(model).numpy().tobytes().hex())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_who_compiles_gets_the_same_numbers_as_who_loads_it(tmp_path: Path) -> None:
+    """A run that compiled and one that did not, such as one that is resumed, are the same to the last bit."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", UPDATES, str(Path(__file__).parent)]
+    compiling, loading = (
+        subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout for _ in range(2)
+    )
+    assert list((tmp_path / "varl").glob("compiled-*"))
+    assert len(compiling) > 1000
+    assert compiling == loading

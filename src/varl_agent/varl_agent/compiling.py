@@ -23,7 +23,10 @@ _contents = hashlib.sha256(b"".join((Path(__file__).parent / name).read_bytes() 
 _caches = config.CACHE_DIR or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "varl"
 FOLDER = Path(_caches) / f"compiled-{_contents.hexdigest()[:16]}"
 
-FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+# nogil: another thread may be acting meanwhile. forceinline: a function that stays by itself may be there twice, with
+# other last bits, and a process that compiles it takes the one, a process that loads it the other.
+OPTIONS: dict[str, Any] = {"nogil": True, "forceinline": True, "error_model": "numpy"}
+FASTMATH = {"reassoc", "contract", "nsz", "arcp"}  # said even where there is none: else it is that of who calls
 
 
 def _kept(signature: str | None, fastmath: Any) -> Callable[[Any], Any]:
@@ -31,9 +34,7 @@ def _kept(signature: str | None, fastmath: Any) -> Callable[[Any], Any]:
     def compile_and_keep(function: Any) -> Any:
         before, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)
         try:
-            # What is not said of fastmath would be taken over from a function that calls.
-            # Without the interpreter's lock: another thread may be acting meanwhile.
-            return njit(signature, cache=True, nogil=True, error_model="numpy", fastmath=fastmath)(function)
+            return njit(signature, cache=True, fastmath=fastmath, **OPTIONS)(function)
         finally:
             config.CACHE_DIR = before
 

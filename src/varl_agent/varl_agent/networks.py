@@ -172,8 +172,11 @@ def backward_values(sgemm: int, net: Any, x: Any, dq: Any) -> None:
 
 
 @compiled
-def input_gradient(sgemm: int, net: Any, rows: Any, out: Any) -> None:
-    """dQ/dx of these rows, in the last columns of a critic's input: into the same rows of ``out`` (n, columns)."""
+def input_gradient(sgemm: int, net: Any, rows: Any, room: Any, out: Any) -> None:
+    """dQ/dx of these rows, in the last columns of a critic's input: into the same rows of ``out`` (n, columns).
+
+    ``room`` is like ``out``: a product needs memory that starts at a cache line, to give the same numbers again.
+    """
     n, columns, last = len(rows), out.shape[1], len(net[AFFINE]) - 1
     if n == 0:
         return
@@ -182,7 +185,7 @@ def input_gradient(sgemm: int, net: Any, rows: Any, out: Any) -> None:
         into = net[DOWN][i - 1][:n]
         product_with_transposed(sgemm, net[DOWN][i][:n], net[AFFINE][i][:-1], into)
         _activation(net, i - 1, into, rows, *_unused(net, i - 1))
-    part = np.empty((n, columns), np.float32)
+    part = room[:n]
     product_with_transposed(sgemm, net[DOWN][0][:n], net[AFFINE][0][-1 - columns : -1], part)
     for m in range(n):
         out[rows[m]] = part[m]

@@ -54,7 +54,8 @@ class Workspace:
         self.mean, self.log_std, self.std, self.free = (zeros(n, axes) for _ in range(4))
         self.action, self.log_pi = zeros(2 * rows, axes), zeros(2 * rows)
         self.opened = zeros(len(inputs.advice), axes)
-        self.q, self.target, self.dq_da = zeros(2, rows), zeros(2, rows), zeros(rows, axes)
+        self.q, self.target = zeros(2, rows), zeros(2, rows)
+        self.dq_da, self.room = zeros(rows, axes), zeros(rows, axes)
         self.picked, self.pulled = np.zeros((2, rows), np.int64), np.zeros(inputs.advised.stop, np.int64)
 
     def act(self) -> None:
@@ -81,7 +82,7 @@ class Workspace:
         x = self.inputs
         return _actor(
             self.sgemm, self.stem, self.critics, x.actor, x.pi, x.noise, self.mean, self.std, self.free, self.action,
-            self.q, self.dq_da, self.d, self.picked, np.float32(alpha),
+            self.q, self.dq_da, self.room, self.d, self.picked, np.float32(alpha),
             x.advice, self.opened, x.pull, x.advised.start, self.pulled, gate, threshold,
         )  # fmt: skip
 
@@ -117,7 +118,7 @@ def _critics(
 @compiled
 def _actor(
     sgemm: int, stem: Any, critics: Any, x: Any, pi: Any, noise: Any, mean: Any, std: Any, free: Any, action: Any,
-    q: Any, dq_da: Any, d: Any, picked: Any, alpha: Any,
+    q: Any, dq_da: Any, room: Any, d: Any, picked: Any, alpha: Any,
     advice: Any, opened: Any, pull: Any, advised: int, pulled: Any, gate: int, threshold: float,
 ) -> float:  # fmt: skip
     rows = len(pi)
@@ -125,8 +126,8 @@ def _actor(
     for i in range(2):
         forward_values(sgemm, critics[i], pi, q[i])
     count, value = kernels.smaller(q, picked)
-    input_gradient(sgemm, critics[0], picked[0, :count], dq_da)
-    input_gradient(sgemm, critics[1], picked[1, : rows - count], dq_da)
+    input_gradient(sgemm, critics[0], picked[0, :count], room, dq_da)
+    input_gradient(sgemm, critics[1], picked[1, : rows - count], room, dq_da)
     kernels.policy_gradient(rows, alpha, std, free, noise, action, dq_da, d)
     n = rows
     if len(opened) > 0:
