@@ -194,7 +194,7 @@ class FastUpdate:
 
     def _place_advice(self, guidance: Any, inputs: Inputs, shared: bool) -> None:
         """The same for advice, and its states where these are not the batch's own."""
-        states = self._unscaled(guidance.observations)[: 0 if shared else None]
+        states = inputs.actor[:0] if shared else self._unscaled(guidance.observations)
         into = inputs.actor[inputs.advised]
         self._kernels.place_advice(states, self._shift, self._scale, guidance.actions.numpy(), into, inputs.advice)
 
