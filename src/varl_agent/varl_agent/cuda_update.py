@@ -22,7 +22,7 @@ from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
 
 from varl_agent.batches import Batch
 from varl_agent.fast_update import FastUpdate, Networks
-from varl_agent.flat_adam import Stacked
+from varl_agent.flat_adam import Stacked, unchanged
 from varl_agent.gates import EPS
 from varl_agent.inputs import Inputs
 from varl_agent.stacked_layers import StackedLayers
@@ -98,31 +98,28 @@ class CudaUpdate(FastUpdate):
         else:
             results = self._step(inputs)
         if follow:
-            self._follow()
+            self._target.value.lerp_(self._critic.value, self.model.tau)
         return results
 
     def _capture(self, step: Callable[[], Any]) -> tuple[th.cuda.CUDAGraph, Any]:
         """``step`` as a graph, and where its results will be. Weights, moments and random numbers stay as they are."""
-        changed = [t for flat in self._trained for t in flat.tensors]
-        kept, generator = [tensor.clone() for tensor in changed], th.cuda.get_rng_state(self.model.device)
+        generator = th.cuda.get_rng_state(self.model.device)
         graph, stream = th.cuda.CUDAGraph(), th.cuda.Stream(self.model.device)
-        stream.wait_stream(th.cuda.current_stream(self.model.device))
-        with th.cuda.stream(stream):
-            for _ in range(WARM_UPS):
-                step()
-        # Only this thread's own calls can spoil the capture: another one may be acting.
-        with th.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-            results = step()
-        th.cuda.current_stream(self.model.device).wait_stream(stream)
-        for tensor, value in zip(changed, kept, strict=True):
-            tensor.copy_(value)
+        with unchanged(*self._trained):
+            stream.wait_stream(th.cuda.current_stream(self.model.device))
+            with th.cuda.stream(stream):
+                for _ in range(WARM_UPS):
+                    step()
+            # Only this thread's own calls can spoil the capture: another one may be acting.
+            with th.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                results = step()
+            th.cuda.current_stream(self.model.device).wait_stream(stream)
         th.cuda.set_rng_state(generator, self.model.device)
         return graph, results
 
     def _step(self, x: Inputs) -> tuple[th.Tensor, ...]:
         """The losses; and the policy's mean and deviation on the advised states and the gates on these."""
         rows, axes = x.rows, self._act_dim
-        self._steps.add_(1)
         for part in (x.noise[rows:], x.noise[:rows]):  # SB3 draws that of s before that of s'
             part.normal_()
         out, tape = self._policy.forward(x.actor[None])

@@ -50,7 +50,7 @@ from torch import nn
 from varl_common.errors import VarlError
 
 from varl_agent.batches import Batch, in_turn, split
-from varl_agent.flat_adam import Affine, Block, FlatAdam, FlatParameters, counted_together
+from varl_agent.flat_adam import Affine, Block, FlatAdam, FlatParameters, unchanged
 from varl_agent.gates import log_prob_per_axis
 from varl_agent.inputs import Inputs, zeros
 from varl_agent.policies import ScaledExtractor
@@ -86,7 +86,6 @@ class FastUpdate:
         if model.ent_coef_optimizer is not None and model.log_ent_coef is not None:
             self._temperature = FlatAdam(model.ent_coef_optimizer, [Block(model.log_ent_coef)])
         self._trained = [flat for flat in (self._actor, self._critic, self._temperature) if flat is not None]
-        self._steps = counted_together(self._trained)
 
         (self._stem,), (self._stem_gradient,) = (_like(v, stem) for v in (self._actor.views, self._actor.gradients))
         self._twins, self._twin_gradients = (_like(v, twins) for v in (self._critic.views, self._critic.gradients))
@@ -226,18 +225,14 @@ class FastUpdate:
             remedy = "pip install numba scipy, or use update='autograd'"
             raise VarlError(f"the fast update needs numba and scipy; {remedy}") from None
         self._kernels, self._workspace = kernels, Workspace
-        # The same memory as numpy's: what is small takes longer to find its way through torch than to compute.
-        self._made = self._steps.numpy()
         if self._temperature is not None:
-            self._log_alpha, self._d_log_alpha = self._temperature.value.numpy(), self._temperature.gradient.numpy()
+            self._log_alpha = self._temperature.value.numpy()
         work = Workspace(self, Inputs(2, 1, True, self._obs_dim, self._act_dim))
-        work.act()
-        work.critics_step(1.0)
-        work.actor_step(1.0, 0, 0.0)
-
-    def _follow(self) -> None:
-        """Let the target critics follow the critics."""
-        self._target.value.lerp_(self._critic.value, self.model.tau)
+        with unchanged(*self._trained, self._target):
+            work.act()
+            work.critics_step(1.0, 0.0)
+            work.temperature_step(0.0)
+            work.actor_step(1.0, 0, 0.0)
 
     def _update(self, inputs: Inputs, guidance: Any, follow: bool) -> tuple[Any, ...]:
         """The losses; with guidance also the policy's mean and deviation and the gates on it, (m, act_dim) each."""
@@ -246,24 +241,18 @@ class FastUpdate:
         log_alpha = None if self._temperature is None else float(self._log_alpha[0])
         alpha = self.model.ent_coef_tensor.item() if log_alpha is None else math.exp(log_alpha)
         work.act()
-        critic_loss, log_pi = work.critics_step(alpha)
-        self._made += 1
-        self._critic.step(self._max_norm)
-        if follow:  # at once, while the critics' weights are in the cache
-            self._follow()
+        critic_loss, log_pi = work.critics_step(alpha, self.model.tau if follow else 0.0)
         alpha_loss = 0.0
         if self._temperature is not None and log_alpha is not None:
             surplus = log_pi + self.model.target_entropy
             alpha_loss = -log_alpha * surplus
-            self._d_log_alpha[0] = -surplus if guidance is None else max(-surplus, 0.0)
-            self._temperature.step(self._max_norm)
+            work.temperature_step(-surplus if guidance is None else max(-surplus, 0.0))
         advised: tuple[np.ndarray, ...] = ()
         gate, threshold = -1, 0.0
         if guidance is not None:
             advised = work.mean[inputs.advised], work.std[inputs.advised], work.opened
             gate, threshold = self._gate(*advised, inputs, guidance)
         q = work.actor_step(alpha, gate, threshold)
-        self._actor.step(self._max_norm)
         return (np.array([alpha * log_pi - q, critic_loss, alpha, alpha_loss]), *advised)
 
     def _gate(

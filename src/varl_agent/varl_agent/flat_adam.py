@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch as th
 from torch import nn
@@ -64,6 +65,11 @@ class FlatParameters:
         self.views = self.split(self.value)
         self._homes = [(parameter, part, part.data_ptr()) for parameter, part in self.parts(self.value)]
 
+    @property
+    def tensors(self) -> tuple[th.Tensor, ...]:
+        """All that a step changes."""
+        return (self.value,)
+
     def split(self, flat: th.Tensor) -> list[th.Tensor]:
         """Each block's view of ``flat``."""
         places = zip(self._starts, self.blocks, strict=True)
@@ -88,21 +94,21 @@ class FlatAdam(FlatParameters):
     The optimizer's own state dict stays true at any time; it can go on by its own ``step()`` as well.
 
     Attributes:
-        gradient: flat; ``gradients`` are its blocks, to be filled in before :meth:`step`.
+        gradient: flat; ``gradients`` are its blocks, to be filled in before a step.
+        mean, square: flat, the moments.
+        steps: how many each parameter has made.
+        rates: learning rate, the decays of both moments, epsilon, weight decay; as of the last :meth:`adopt`.
     """
 
     def __init__(self, optimizer: th.optim.Adam, blocks: Iterable[Block]) -> None:
         super().__init__(blocks)
         self.optimizer = optimizer
-        self.gradient, self._mean, self._square = (th.zeros_like(self.value) for _ in range(3))
+        self.gradient, self.mean, self.square = (th.zeros_like(self.value) for _ in range(3))
         self.gradients = self.split(self.gradient)
+        self.steps = self.value.new_zeros(len(self._homes))
         self._lr = self.value.new_zeros(())
-        self._counted_in(self.value.new_zeros(len(self._homes)))
-
-    def _counted_in(self, steps: th.Tensor) -> None:
-        """Let ``steps``, an element a parameter, be where the optimizer's state counts its steps."""
-        self._steps = steps
-        moments = zip(self.parts(self._mean), self.parts(self._square), self._steps, strict=True)
+        self._read_rates()
+        moments = zip(self.parts(self.mean), self.parts(self.square), self.steps, strict=True)
         self._states = [
             (parameter, {"step": step, "exp_avg": mean, "exp_avg_sq": square})
             for (parameter, mean), (_, square), step in moments
@@ -110,11 +116,10 @@ class FlatAdam(FlatParameters):
 
     @property
     def tensors(self) -> tuple[th.Tensor, ...]:
-        """All that a step changes."""
-        return self.value, self._mean, self._square, self._steps
+        return self.value, self.mean, self.square, self.steps
 
     def adopt(self) -> None:
-        """As above, for the optimizer's state too (loading a state dict replaces it); takes over its learning rate."""
+        """As above, for the optimizer's state too (loading a state dict replaces it); takes over its rates."""
         super().adopt()
         for parameter, views in self._states:
             state = self.optimizer.state[parameter]
@@ -122,26 +127,31 @@ class FlatAdam(FlatParameters):
                 for name, view in views.items():
                     view.copy_(state[name]) if name in state else view.zero_()
                 state.update(views)
-        self._lr.fill_(self.optimizer.param_groups[0]["lr"])
+        self._read_rates()
+
+    def _read_rates(self) -> None:
+        group = self.optimizer.param_groups[0]
+        rates = group["lr"], *group["betas"], group["eps"], group["weight_decay"]
+        self.rates = tuple(float(rate) for rate in rates)
+        self._lr.fill_(self.rates[0])
 
     def step(self, max_norm: float | None = None) -> None:
-        """Adam's step, counted before, with the present gradient, its norm first clipped to ``max_norm``."""
+        """Adam's step with the present gradient, its norm first clipped to ``max_norm``."""
         if max_norm is not None:
             self.gradient.mul_((max_norm / (self.gradient.norm() + 1e-6)).clamp_(max=1.0))
-        group = self.optimizer.param_groups[0]
+        self.steps.add_(1)
+        _, beta1, beta2, eps, decay = self.rates
         th._fused_adam_(
-            [self.value], [self.gradient], [self._mean], [self._square], [], [self._steps[0]],
-            lr=self._lr, beta1=group["betas"][0], beta2=group["betas"][1], weight_decay=group["weight_decay"],
-            eps=group["eps"], amsgrad=False, maximize=False,
+            [self.value], [self.gradient], [self.mean], [self.square], [], [self.steps[0]], lr=self._lr, beta1=beta1,
+            beta2=beta2, weight_decay=decay, eps=eps, amsgrad=False, maximize=False,
         )  # fmt: skip
 
 
-def counted_together(adams: Sequence[FlatAdam]) -> th.Tensor:
-    """One tensor that counts all their steps: add 1 to it before each of them makes its next one.
-
-    Of three small operations between large ones each would start with cold caches.
-    """
-    counts = adams[0].value.new_zeros(sum(len(adam._homes) for adam in adams))
-    for adam, part in zip(adams, counts.split([len(adam._homes) for adam in adams]), strict=True):
-        adam._counted_in(part)
-    return counts
+@contextmanager
+def unchanged(*flats: FlatParameters) -> Iterator[None]:
+    """Afterwards all that a step changes is as it was before."""
+    tensors = [tensor for flat in flats for tensor in flat.tensors]
+    kept = [tensor.clone() for tensor in tensors]
+    yield
+    for tensor, value in zip(tensors, kept, strict=True):
+        tensor.copy_(value)

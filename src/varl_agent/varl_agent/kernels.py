@@ -183,7 +183,7 @@ def critic_error(q: Any, target: Any) -> float:
 
 
 @compiled
-def gaussian(out: Any, bias: Any, mean: Any, log_std: Any, free: Any) -> None:
+def gaussian(out: Any, bias: Any, mean: Any, log_std: Any, std: Any, free: Any) -> None:
     """The policy before the tanh from the head's ``out``, (n, 2 act_dim) without the bias. ``free``: 1 where the clamp
     lets l through."""
     axes = mean.shape[1]
@@ -192,6 +192,7 @@ def gaussian(out: Any, bias: Any, mean: Any, log_std: Any, free: Any) -> None:
             mean[n, j] = out[n, j] + bias[j]
             raw = out[n, axes + j] + bias[axes + j]
             log_std[n, j] = min(max(raw, LOG_STD_MIN), LOG_STD_MAX)
+            std[n, j] = math.exp(log_std[n, j])
             free[n, j] = F32(1) if raw == log_std[n, j] else F32(0)
 
 

@@ -1,0 +1,28 @@
+"""Arrays that compiled code is handed as one: to take a hundred of them from Python takes longer than many a kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+from numba.experimental import structref
+
+from varl_agent.compiling import compiled
+
+
+@structref.register
+class _KeptType(types.StructRef):
+    """What compiled code sees of :class:`Kept`."""
+
+
+class Kept(structref.StructRefProxy):
+    """A tuple of arrays, or of tuples of such; ``all`` in compiled code."""
+
+
+structref.define_proxy(Kept, _KeptType, ["all"])
+
+
+@compiled
+def kept(everything: Any) -> Any:
+    """``everything``, a tuple, to be given to compiled functions again and again."""
+    return Kept(everything)
