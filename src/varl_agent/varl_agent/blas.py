@@ -73,18 +73,22 @@ NO, YES = np.uint8(ord("N")), np.uint8(ord("T"))
 
 @exact
 def product(sgemm: int, a: Any, b: Any, out: Any) -> None:
-    """out (n, m) = a (n, k) b (k, m), all row by row."""
-    rows, inner = a.shape
-    columns = b.shape[1]
-    _call(sgemm, NO, NO, columns, rows, inner, b.ctypes.data, columns, a.ctypes.data, inner, out.ctypes.data, columns)
+    """out (n, m) = a (n, k) b (k, m), all row by row; a may have columns beyond k."""
+    inner, columns = b.shape
+    _call(
+        sgemm, NO, NO, columns, len(a), inner, b.ctypes.data, columns, a.ctypes.data, a.shape[1],
+        out.ctypes.data, columns,
+    )  # fmt: skip
 
 
 @exact
 def product_of_transposed(sgemm: int, a: Any, b: Any, out: Any) -> None:
-    """out (n, m) = a' b, for a (k, n) and b (k, m)."""
-    inner, rows = a.shape
-    columns = b.shape[1]
-    _call(sgemm, NO, YES, columns, rows, inner, b.ctypes.data, columns, a.ctypes.data, rows, out.ctypes.data, columns)
+    """out (n, m) = a' b, for a (k, n) and b (k, m); a may have columns beyond n."""
+    rows, columns = out.shape
+    _call(
+        sgemm, NO, YES, columns, rows, len(a), b.ctypes.data, columns, a.ctypes.data, a.shape[1],
+        out.ctypes.data, columns,
+    )  # fmt: skip
 
 
 @exact

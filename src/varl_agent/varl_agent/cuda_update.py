@@ -58,9 +58,8 @@ class CudaUpdate(FastUpdate):
 
     def _place(self, batch: Batch, inputs: Inputs) -> None:
         obs, array = slice(0, self._obs_dim), self._array
-        inputs.actor[: inputs.rows] = inputs.next[:, obs] = self._features(batch.next_observations)
-        features = self._features(batch.observations)
-        inputs.actor[inputs.rows : 2 * inputs.rows] = inputs.data[:, obs] = inputs.pi[:, obs] = features
+        inputs.next[:, obs] = self._features(batch.next_observations)
+        inputs.data[:, obs] = inputs.pi[:, obs] = self._features(batch.observations)
         inputs.data[:, self._obs_dim :] = array(batch.actions)
         inputs.rewards[:] = array(batch.rewards)[:, 0]
         inputs.discounts[:] = ((1 - array(batch.dones)) * self._discounts(batch))[:, 0]

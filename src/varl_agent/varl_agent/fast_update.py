@@ -188,13 +188,13 @@ class FastUpdate:
         self._kernels.place(
             self._unscaled(batch.next_observations), observations, self._shift, self._scale, array(batch.actions),
             array(batch.rewards), array(batch.dones), inputs.going_on,
-            inputs.actor, inputs.next, inputs.data, inputs.pi, inputs.rewards, inputs.discounts,
+            inputs.policy, inputs.data, inputs.rewards, inputs.discounts,
         )  # fmt: skip
 
     def _place_advice(self, guidance: Any, inputs: Inputs, shared: bool) -> None:
         """The same for advice, and its states where these are not the batch's own."""
-        states = inputs.actor[:0] if shared else self._unscaled(guidance.observations)
-        into = inputs.actor[inputs.advised]
+        states = inputs.policy[:0] if shared else self._unscaled(guidance.observations)
+        into = inputs.policy[inputs.advised]
         self._kernels.place_advice(states, self._shift, self._scale, guidance.actions.numpy(), into, inputs.advice)
 
     def _noises(self, count: int, rows: int) -> list[np.ndarray]:

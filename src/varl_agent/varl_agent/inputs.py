@@ -17,16 +17,17 @@ def zeros(*shape: int) -> np.ndarray:
 class Inputs:
     """Where an update reads its batch of B rows and m advised states; ``new`` makes room for numbers.
 
-    ``actor`` has the rows s' (B), s (B) and the advised states (m, unless these are s itself: ``shared``). ``next``,
-    ``data`` and ``pi`` are the critics' inputs (s', a'), (s, a of the replay) and (s, a drawn now).
+    ``policy`` has the rows (s', a') (B), (s, a drawn now) (B) and the advised states (m, unless these are s itself:
+    ``shared``). The actor reads the states in it, ``actor``; the critics' inputs are ``next`` and ``pi``, parts of it,
+    and ``data``, (s, a of the replay).
     """
 
     def __init__(
         self, rows: int, advised: int, shared: bool, obs_dim: int, act_dim: int, new: Callable[..., Any] = zeros
     ) -> None:
         self.rows, self.advised = rows, slice(rows, 2 * rows) if shared else slice(2 * rows, 2 * rows + advised)
-        self.actor = new(self.advised.stop, obs_dim)
-        self.next, self.data, self.pi = (new(rows, obs_dim + act_dim) for _ in range(3))
+        self.policy, self.data = (new(n, obs_dim + act_dim) for n in (self.advised.stop, rows))
+        self.actor, self.next, self.pi = self.policy[:, :obs_dim], self.policy[:rows], self.policy[rows : 2 * rows]
         self.rewards, self.discounts, self.noise = new(rows), new(rows), new(2 * rows, act_dim)
         self.going_on = new(rows, 1)  # discounts of transitions that do
         self.advice, self.pull = new(advised, act_dim), new(1)

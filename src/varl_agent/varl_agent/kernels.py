@@ -24,29 +24,30 @@ LOG_STD_MIN, LOG_STD_MAX = F32(-20), F32(2)
 # A replay's fields may lie apart in memory; what is contiguous fits this signature too.
 @exact_for(
     "void(f4[:,:], f4[:,:], f4[::1], f4[::1], f4[:,:], f4[:,:], f4[:,:], f4[:,:],"
-    " f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[::1])"
+    " f4[:,::1], f4[:,::1], f4[::1], f4[::1])"
 )
 def place(
     next_x: Any, x: Any, shift: Any, scale: Any, actions: Any, rewards: Any, dones: Any, discounts: Any,
-    actor: Any, successor: Any, data: Any, pi: Any, r: Any, discount: Any,
+    policy: Any, data: Any, r: Any, discount: Any,
 ) -> None:  # fmt: skip
     """A batch, each of its fields (B, ...), to where an update reads it, the features scaled; see ``Inputs``."""
     rows, features = x.shape
     for n in range(rows):
         for k in range(features):
-            actor[n, k] = successor[n, k] = (next_x[n, k] - shift[k]) * scale[k]
-            actor[rows + n, k] = data[n, k] = pi[n, k] = (x[n, k] - shift[k]) * scale[k]
+            policy[n, k] = (next_x[n, k] - shift[k]) * scale[k]
+        for k in range(features):
+            policy[rows + n, k] = data[n, k] = (x[n, k] - shift[k]) * scale[k]
         for j in range(actions.shape[1]):
             data[n, features + j] = actions[n, j]
         r[n], discount[n] = rewards[n, 0], (F32(1) - dones[n, 0]) * discounts[n, 0]
 
 
 @exact_for("void(f4[:,:], f4[::1], f4[::1], f4[:,:], f4[:,::1], f4[:,::1])")
-def place_advice(x: Any, shift: Any, scale: Any, actions: Any, actor: Any, advice: Any) -> None:
+def place_advice(x: Any, shift: Any, scale: Any, actions: Any, policy: Any, advice: Any) -> None:
     """The same for advised states, if any, and the advised actions (m, act_dim)."""
     for m in range(len(x)):
         for k in range(x.shape[1]):
-            actor[m, k] = (x[m, k] - shift[k]) * scale[k]
+            policy[m, k] = (x[m, k] - shift[k]) * scale[k]
     for m in range(len(actions)):
         for j in range(actions.shape[1]):
             advice[m, j] = actions[m, j]

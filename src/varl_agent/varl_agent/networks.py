@@ -87,7 +87,8 @@ def _layer(sgemm: int, net: Any, i: int, x: Any) -> None:
 
 @compiled
 def forward(sgemm: int, net: Any, x: Any, out: Any) -> None:
-    """What the head gives, less its bias, for x (n, in): out (n, outputs)."""
+    """What the head gives, less its bias, for x (n, in): out (n, outputs). Here and in :func:`backward` x may have
+    columns beyond the network's."""
     n = len(x)
     for i in range(len(net[AFFINE])):
         _layer(sgemm, net, i, x if i == 0 else net[H][i - 1][:n])

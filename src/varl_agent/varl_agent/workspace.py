@@ -42,73 +42,68 @@ class Workspace:
     """
 
     def __init__(self, update: FastUpdate, inputs: Inputs) -> None:
-        self.inputs, self.sgemm = inputs, sgemm_address()
-        self.actor, self.critic, self.temperature = update._actor, update._critic, update._temperature
-        self.actor_arrays = adam.arrays(self.actor)
-        self.critic_arrays = adam.arrays(self.critic, 2, update._target)
-        self.temperature_arrays = () if self.temperature is None else adam.arrays(self.temperature)
-        self.max_norm = math.inf if update._max_norm is None else update._max_norm
-        rows, axes, n = inputs.rows, update._act_dim, len(inputs.actor)
+        self._actor, self._critic, self._temperature = update._actor, update._critic, update._temperature
+        self._max_norm = math.inf if update._max_norm is None else update._max_norm
+        x, sgemm = inputs, sgemm_address()
+        rows, axes, n = x.rows, update._act_dim, len(x.policy)
+
         # The rows of s' are nobody's concern once its actions are known. Many take what memory the cache holds already;
         # of few the product is the faster, the longer it is.
         apart = rows if rows >= APART else 0
-        self.stem = network(update._stem, update._stem_gradient, n - apart)
+        stem = network(update._stem, update._stem_gradient, n - apart)
         one, other = zip(update._twins, update._twin_gradients, strict=True)
-        first = network(*one, rows, self.stem)
-        self.critics = first, network(*other, rows, first)
-        self.targets = tuple(network(layers, [], rows, first) for layers in update._targets)
-        self.successor_stem = network(update._stem, [], apart, first)
-        self.out, self.d = (zeros(n, 2 * axes) for _ in range(2))
-        self.mean, self.log_std, self.std, self.free = (zeros(n, axes) for _ in range(4))
-        self.action, self.log_pi = zeros(2 * rows, axes), zeros(2 * rows)
-        self.latent = th.from_numpy(self.action)
-        self.opened = zeros(len(inputs.advice), axes)
-        self.q, self.target = zeros(2, rows), zeros(2, rows)
-        self.dq_da, self.room = zeros(rows, axes), zeros(rows, axes)
-        self.picked, self.pulled = np.zeros((2, rows), np.int64), np.zeros(inputs.advised.stop, np.int64)
-        x = inputs
-        self.policy_room = kept((
-            self.sgemm, self.successor_stem, self.stem, x.actor, self.out, self.mean, self.log_std, self.std, self.free,
-            x.noise, self.action, self.log_pi,
+        first = network(*one, rows, stem)
+        critics = first, network(*other, rows, first)
+        targets = tuple(network(layers, [], rows, first) for layers in update._targets)
+        successor_stem = network(update._stem, [], apart, first)
+
+        out, d = (zeros(n, 2 * axes) for _ in range(2))
+        mean, log_std, std, free = (zeros(n, axes) for _ in range(4))
+        action, log_pi = zeros(2 * rows, axes), zeros(2 * rows)
+        opened = zeros(len(x.advice), axes)
+        q, target = zeros(2, rows), zeros(2, rows)
+        dq_da, part = zeros(rows, axes), zeros(rows, axes)
+        picked, pulled = np.zeros((2, rows), np.int64), np.zeros(x.advised.stop, np.int64)
+        self.mean, self.std, self.opened, self._latent = mean, std, opened, th.from_numpy(action)
+
+        self._for_policy = kept((
+            sgemm, successor_stem, stem, x.policy, out, mean, log_std, std, free, x.noise, action, log_pi,
         ))  # fmt: skip
-        self.critics_room = kept((
-            self.sgemm, self.critics, self.targets, x.next, x.data, x.pi, x.rewards, x.discounts, self.action,
-            self.log_pi, self.q, self.target, self.critic_arrays,
+        self._for_critics = kept((
+            sgemm, critics, targets, x.next, x.data, x.pi, x.rewards, x.discounts, action, log_pi, q, target,
+            adam.arrays(self._critic, 2, update._target),
         ))  # fmt: skip
-        self.actor_room = kept(((
-            self.sgemm, self.stem, self.critics, x.actor, x.pi, x.noise, self.mean, self.std, self.free, self.action,
-            self.q, self.dq_da, self.room, self.d, self.picked),
-            (x.advice, self.opened, x.pull, x.advised.start, self.pulled, self.actor_arrays,
-        )))  # fmt: skip
+        self._for_actor = kept((
+            sgemm, stem, critics, x.policy, x.noise, mean, std, free, action, q, dq_da, part, d, picked, rows,
+            x.advice, opened, x.pull, x.advised.start, pulled, adam.arrays(self._actor),
+        ))  # fmt: skip
+        self._for_temperature = () if self._temperature is None else adam.arrays(self._temperature)
 
     def act(self) -> None:
         """The policy on all rows of the actor's input, and its actions in s' and s with their log-densities."""
-        _policy(self.policy_room)
-        self.latent.tanh_()  # by torch, as in SB3, to the last bit
+        _policy(self._for_policy)
+        self._latent.tanh_()  # by torch, as in SB3, to the last bit
 
     def critics_step(self, alpha: float, tau: float) -> tuple[float, float]:
-        """Step the critics; their targets follow by ``tau``. The critics' loss, and the mean of log pi(a|s).
-
-        Leaves the stepped critics' values of (s, a drawn now) in ``q``.
-        """
-        return _critics(self.critics_room, alpha, self.critic.rates, self.max_norm, tau)
+        """Step the critics; their targets follow by ``tau``. The critics' loss, and the mean of log pi(a|s)."""
+        return _critics(self._for_critics, alpha, self._critic.rates, self._max_norm, tau)
 
     def temperature_step(self, gradient: float) -> None:
         """Step log(alpha), of which this is the gradient; nothing where it is not trained."""
-        if self.temperature is not None:
-            _, d, *_ = self.temperature_arrays[0]
+        if self._temperature is not None:
+            _, d, *_ = self._for_temperature[0]
             d[0] = gradient
-            adam.step_together(self.temperature_arrays, self.temperature.rates, self.max_norm, 0.0)
+            adam.step_together(self._for_temperature, self._temperature.rates, self._max_norm, 0.0)
 
     def actor_step(self, alpha: float, gate: int, threshold: float) -> float:
-        """Step the actor; the mean of min_i Q_i(s, a). ``gate`` is an index of ``kernels.GATES``, or -1 where
-        ``opened`` is filled in already."""
-        return _actor(self.actor_room, alpha, gate, threshold, self.actor.rates, self.max_norm)
+        """Step the actor, after the critics; the mean of min_i Q_i(s, a). ``gate`` is an index of ``kernels.GATES``, or
+        -1 where ``opened`` is filled in already."""
+        return _actor(self._for_actor, alpha, gate, threshold, self._actor.rates, self._max_norm)
 
 
 @compiled
-def _policy(room: Any) -> None:
-    sgemm, successor, stem, x, out, mean, log_std, std, free, noise, latent, log_pi = room.all
+def _policy(arrays: Any) -> None:
+    sgemm, successor, stem, x, out, mean, log_std, std, free, noise, latent, log_pi = arrays.all
     apart = len(successor[H][0])
     if apart > 0:
         forward(sgemm, successor, x[:apart], out[:apart])
@@ -118,8 +113,8 @@ def _policy(room: Any) -> None:
 
 
 @compiled
-def _critics(room: Any, alpha: float, rates: Any, max_norm: float, tau: float) -> tuple[float, float]:
-    sgemm, critics, targets, successor, data, pi, rewards, discounts, action, log_pi, q, target, learned = room.all
+def _critics(arrays: Any, alpha: float, rates: Any, max_norm: float, tau: float) -> tuple[float, float]:
+    sgemm, critics, targets, successor, data, pi, rewards, discounts, action, log_pi, q, target, learned = arrays.all
     kernels.squash(action, log_pi, successor, pi)
     for i in range(2):
         forward_values(sgemm, targets[i], successor, target[i])
@@ -131,7 +126,7 @@ def _critics(room: Any, alpha: float, rates: Any, max_norm: float, tau: float) -
         backward_values(sgemm, critics[i], data, q[i])
         if max_norm == math.inf:  # at once, while the cache holds this critic
             adam.step(learned[i], rates, 1.0, tau)
-            forward_values(sgemm, critics[i], pi, q[i])
+            forward_values(sgemm, critics[i], pi, q[i])  # what the actor's step begins with
     if max_norm < math.inf:
         adam.step_together(learned, rates, max_norm, tau)
         for i in range(2):
@@ -140,14 +135,15 @@ def _critics(room: Any, alpha: float, rates: Any, max_norm: float, tau: float) -
 
 
 @compiled
-def _actor(room: Any, alpha: float, gate: int, threshold: float, rates: Any, max_norm: float) -> float:
-    sgemm, stem, critics, x, pi, noise, mean, std, free, action, q, dq_da, room_, d, picked = room.all[0]
-    advice, opened, pull, advised, pulled, learned = room.all[1]
-    rows = len(pi)
+def _actor(arrays: Any, alpha: float, gate: int, threshold: float, rates: Any, max_norm: float) -> float:
+    (
+        sgemm, stem, critics, x, noise, mean, std, free, action, q, dq_da, part, d, picked, rows,
+        advice, opened, pull, advised, pulled, learned,
+    ) = arrays.all  # fmt: skip
     apart = len(x) - len(stem[H][0])
     count, value = kernels.smaller(q, picked)
-    input_gradient(sgemm, critics[1], picked[1, : rows - count], room_, dq_da)  # the one that the cache holds first
-    input_gradient(sgemm, critics[0], picked[0, :count], room_, dq_da)
+    input_gradient(sgemm, critics[1], picked[1, : rows - count], part, dq_da)  # the one that the cache holds first
+    input_gradient(sgemm, critics[0], picked[0, :count], part, dq_da)
     kernels.policy_gradient(rows, F32(alpha), std, free, noise, action, dq_da, d)
     n = rows
     if len(opened) > 0:
