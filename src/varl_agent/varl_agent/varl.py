@@ -34,7 +34,7 @@ from varl_agent.policies import VARLCnnPolicy, VARLMultiInputPolicy, VARLPolicy
 
 Tensors = th.Tensor | dict[str, th.Tensor]
 UPDATES = ("auto", "autograd", "fast")
-METRICS_EVERY = 50  # updates between two looks at what guidance does: they cost extra passes through the networks
+METRICS_EVERY = 100  # updates between two looks at what guidance does: they cost extra passes through the networks
 
 
 @dataclass
