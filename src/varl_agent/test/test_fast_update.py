@@ -96,6 +96,7 @@ class ApartUpdate(FastUpdate):
         {"learning_rate": lambda remaining: 1e-3 * remaining},
         {"target_update_interval": 2, "tau": 0.02},
         {"policy_kwargs": {"net_arch": [17]}},
+        {"policy_kwargs": {"optimizer_kwargs": {"betas": (0.8, 0.99), "eps": 1e-4, "weight_decay": 1e-2}}},
         {"policy_kwargs": {"net_arch": {"pi": [16, 16, 8], "qf": [24]}}},
     ],
     ids=lambda setting: ",".join(setting) or "default",

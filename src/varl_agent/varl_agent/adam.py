@@ -1,7 +1,7 @@
-"""Adam's step (Kingma and Ba 2015) for the fast update on a CPU: at once, while the cache holds the gradient.
+"""Adam's step (Kingma and Ba 2015) for the fast update on a CPU, on one network at a time.
 
-A network's parameters, moments and targets are five times what its gradient takes: in one call for all networks, after
-all backward passes, each number comes from where memory is slow.
+With its moments and its target a network takes several times the memory of its gradient. Stepped right after its
+backward pass it finds gradient and weights in the cache, and leaves the new weights there for the pass that follows.
 """
 
 from __future__ import annotations

@@ -30,9 +30,8 @@ w; with z = (atanh(b) - mu) / sigma:
 Rows all of whose gates are closed have no gradient and are left out of the backward pass. The actor's forward passes of
 s', s and the advised states are one, because its weights change only at the end of an update.
 
-The parameters lie flat, so that one call steps all of them; all between an optimizer's step and the next is compiled
-(:mod:`varl_agent.workspace`), but for an exponential and a tanh.
-For a GPU there is :mod:`varl_agent.cuda_update`.
+A network's parameters lie flat, as do their moments, so that one loop steps all of them (:mod:`varl_agent.adam`). All
+but a tanh is compiled (:mod:`varl_agent.workspace`). For a GPU there is :mod:`varl_agent.cuda_update`.
 """
 
 from __future__ import annotations
@@ -308,7 +307,9 @@ def _check(model: SAC) -> None:
         f"{len(model.critic.q_networks)} critics instead of 2": len(model.critic.q_networks) != 2,
         "a features extractor with parameters": bool(trained),
         "an optimizer other than torch.optim.Adam": any(type(o) is not th.optim.Adam for o in adams),
-        "Adam with amsgrad or maximize": any(o.defaults.get(name) for o in adams for name in ("amsgrad", "maximize")),
+        "Adam with amsgrad, maximize or decoupled_weight_decay": any(
+            o.defaults.get(name) for o in adams for name in ("amsgrad", "maximize", "decoupled_weight_decay")
+        ),
         "parameter groups": any(len(o.param_groups) != 1 for o in adams),
         "parameters that are not float32": any(p.dtype != th.float32 for p in model.policy.parameters()),
     }

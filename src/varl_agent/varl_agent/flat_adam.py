@@ -152,6 +152,8 @@ def unchanged(*flats: FlatParameters) -> Iterator[None]:
     """Afterwards all that a step changes is as it was before."""
     tensors = [tensor for flat in flats for tensor in flat.tensors]
     kept = [tensor.clone() for tensor in tensors]
-    yield
-    for tensor, value in zip(tensors, kept, strict=True):
-        tensor.copy_(value)
+    try:
+        yield
+    finally:
+        for tensor, value in zip(tensors, kept, strict=True):
+            tensor.copy_(value)
