@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from varl_agent.compiling import compiled
+from varl_agent.kernels import F32
 
 if TYPE_CHECKING:
     from varl_agent.flat_adam import FlatAdam, FlatParameters
 
-F32 = np.float32
 Arrays = tuple[np.ndarray, ...]
 
 

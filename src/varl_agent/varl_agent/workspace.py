@@ -74,7 +74,7 @@ class Workspace:
             adam.arrays(self._critic, 2, update._target),
         ))  # fmt: skip
         self._for_actor = kept((
-            sgemm, stem, critics, x.policy, x.noise, mean, std, free, action, q, dq_da, part, d, picked, rows,
+            sgemm, stem, critics, x.policy, x.noise, mean, std, free, action, q, dq_da, part, d, picked,
             x.advice, opened, x.pull, x.advised.start, pulled, adam.arrays(self._actor),
         ))  # fmt: skip
         self._for_temperature = () if self._temperature is None else adam.arrays(self._temperature)
@@ -137,10 +137,10 @@ def _critics(arrays: Any, alpha: float, rates: Any, max_norm: float, tau: float)
 @compiled
 def _actor(arrays: Any, alpha: float, gate: int, threshold: float, rates: Any, max_norm: float) -> float:
     (
-        sgemm, stem, critics, x, noise, mean, std, free, action, q, dq_da, part, d, picked, rows,
+        sgemm, stem, critics, x, noise, mean, std, free, action, q, dq_da, part, d, picked,
         advice, opened, pull, advised, pulled, learned,
     ) = arrays.all  # fmt: skip
-    apart = len(x) - len(stem[H][0])
+    rows, apart = len(part), len(x) - len(stem[H][0])
     count, value = kernels.smaller(q, picked)
     input_gradient(sgemm, critics[1], picked[1, : rows - count], part, dq_da)  # the one that the cache holds first
     input_gradient(sgemm, critics[0], picked[0, :count], part, dq_da)
