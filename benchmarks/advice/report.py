@@ -12,6 +12,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import EngFormatter
 
 from benchmarks.advice.statistics import Scores, gap_interval, interval, iqm, probability_of_improvement
 
@@ -201,6 +202,7 @@ def _plot(curves: Curves, out: Path) -> None:
             low, high = rates.min(axis=0), rates.max(axis=0)
             axis.fill_between(steps, low, high, color=styles[i]["color"], alpha=0.12, linewidth=0)
         axis.set(title=task, xlabel="environment steps", ylim=(-0.02, 1.02))
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))  # 20k: long numbers run into each other
     axes[0, 0].set_ylabel("success of last 50 episodes")
     figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=columns, fontsize=8)
     for suffix in ("png", "svg"):
