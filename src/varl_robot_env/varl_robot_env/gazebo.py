@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
-from varl_common.config import did_you_mean
 from varl_common.errors import VarlError
 
 from varl_robot_env.gl import mujoco
+from varl_robot_env.lock_step import check_scene, whole_steps
 from varl_robot_env.robot import RobotConfig
 from varl_robot_env.types import Pose
 
-ENTITIES = ("block", "target")
 _ARRIVED = 0.02  # rad or m: a position controller's error at rest
 _AT_REST = 2e-3  # rad or m in a control period
 _PATIENCE = 3.0  # s of simulated time beyond what the way takes
@@ -108,10 +107,7 @@ class Gazebo:
         Raises:
             VarlError: the duration is not a whole number of physics steps.
         """
-        steps, rest = divmod(duration_ns, self._step_ns)
-        if rest or steps < 0:
-            raise VarlError(f"cannot advance by {duration_ns} ns; expected a multiple of {self._step_ns} ns")
-        if steps:
+        if steps := whole_steps(duration_ns, self._step_ns):
             self._engine.step(steps)
 
     def arrange(self, joints: Mapping[str, float], entities: Mapping[str, Pose]) -> None:
@@ -120,10 +116,7 @@ class Gazebo:
         Raises:
             VarlError: a joint or entity is not known, or the arm did not arrive.
         """
-        for name, known in [*((j, list(self._speeds)) for j in joints), *((e, list(ENTITIES)) for e in entities)]:
-            if name not in known:
-                kind = "entity" if known == list(ENTITIES) else "joint"
-                raise VarlError(f"the simulator has no {kind} {name!r}; {did_you_mean(name, known)}")
+        check_scene(joints, entities, self._speeds)
         takes = self._send(joints)
         due = self._engine.time_ns + round((takes + _PATIENCE) * 1e9)
         before = dict.fromkeys(joints, np.inf)

@@ -13,11 +13,10 @@ from varl_common.errors import VarlError
 
 from varl_robot_env.camera import Camera
 from varl_robot_env.gl import mujoco
+from varl_robot_env.lock_step import check_scene, whole_steps
 from varl_robot_env.robot import RobotConfig
 from varl_robot_env.types import Array, Pose
 from varl_robot_env.world import SimulatorConfig, build_world
-
-ENTITIES = ("block", "target")
 
 
 @dataclass
@@ -109,10 +108,7 @@ class Simulation:
         Raises:
             VarlError: the duration is not a whole number of physics steps.
         """
-        steps, rest = divmod(duration_ns, self.step_ns)
-        if rest or steps < 0:
-            raise VarlError(f"cannot advance by {duration_ns} ns; expected a multiple of {self.step_ns} ns")
-        for _ in range(steps):
+        for _ in range(whole_steps(duration_ns, self.step_ns)):
             self._step += 1
             for motion in self._motions.values():
                 self.data.ctrl[motion.actuators] = motion.at(self._step)
@@ -126,10 +122,7 @@ class Simulation:
         Raises:
             VarlError: a joint or an entity is not known.
         """
-        for name, known in [*((j, self.joint_names) for j in joints), *((e, list(ENTITIES)) for e in entities)]:
-            if name not in known:
-                kind = "joint" if known is self.joint_names else "entity"
-                raise VarlError(f"the simulator has no {kind} {name!r}; {did_you_mean(name, known)}")
+        check_scene(joints, entities, self.joint_names)
         poses = self.entities() if self._step else {}
         mujoco.mj_resetData(self.model, self.data)
         places = self._home | dict(joints)
