@@ -12,8 +12,9 @@ from __future__ import annotations
 import time
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -87,13 +88,17 @@ class Scripted:
 
     def ask(self, query: AdviceQuery) -> Future[AdviceAnswer]:
         """A finished answer."""
-        began = time.perf_counter()
-        answer = self.answer(query)
-        self.seconds += time.perf_counter() - began
-        return finished(answer)
+        with self._timed():
+            return finished(self.answer(query))
 
     def answer(self, query: AdviceQuery) -> AdviceAnswer:
         raise NotImplementedError
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - began
 
 
 class Labels(Scripted):
@@ -105,6 +110,11 @@ class Labels(Scripted):
 
     def answer(self, query: AdviceQuery) -> AdviceAnswer:
         return AdviceAnswer.of(self.words(query.states, query.step), "scripted labels (stand-in for a VLM)")
+
+    def acted(self, state: np.ndarray, step: int) -> np.ndarray:
+        """(act_dim,) what it does in one state."""
+        with self._timed():
+            return self.words(state[None], step)[0]
 
     def words(self, states: np.ndarray, step: int) -> np.ndarray:
         """(n, act_dim) of -1, 0, 1, some of them wrong."""

@@ -20,18 +20,26 @@ class Demonstrated(VARL):
     """SAC with demonstrations, half of every batch (RLPD; Ball et al. 2023)."""
 
     demonstrations: ReplayBuffer
+    executor: Labels
+    asked_queries = 0
 
     def demonstrate(self, env: gym.Env[Any, Any], advisor: Labels, states: int) -> None:
         """Fill the demonstrations with ``states`` transitions in which the advisor acts, its errors included."""
+        self.executor = advisor
         self.demonstrations = ReplayBuffer(states, self.observation_space, self.action_space, self.device)
         observation, _ = env.reset()
         for step in range(states):
-            action = advisor.words(observation[None], step)[0]
+            action = advisor.acted(observation, step)
             following, reward, terminated, truncated, _ = env.step(action)
             info = {"TimeLimit.truncated": truncated and not terminated}
             ended = np.array([terminated or truncated])
             self.demonstrations.add(observation, following, action, np.array([reward]), ended, [info])
             observation = env.reset()[0] if ended[0] else following
+
+    @property
+    def asked_labels(self) -> int:
+        """States that the advisor labelled, by acting in them."""
+        return self.demonstrations.size()
 
     def draw_batches(self, n: int, batch_size: int) -> list[Batch]:
         half = batch_size // 2
@@ -43,11 +51,34 @@ class Executing(VARL):
     """SAC that lets the advisor act: for ``states_per_query`` steps from each trigger step on. Nothing is cloned."""
 
     executor: Labels
+    asked_labels = 0
+
+    @property
+    def asked_queries(self) -> int:
+        """Times that the advisor was given the arm."""
+        return sum(step <= self.num_timesteps for step in self.trigger)  # type: ignore[union-attr]
 
     def advised_action(self, observation: np.ndarray) -> np.ndarray | None:
         """(act_dim,) what the advisor does now; None: it is not its turn."""
         began = [step for step in self.trigger if step <= self.num_timesteps < step + self.states_per_query]  # type: ignore[union-attr]
-        return self.executor.words(observation[None], self.num_timesteps)[0] if began else None
+        if not began:
+            return None
+        self.asked_labels += 1
+        return self.executor.acted(observation, self.num_timesteps)
+
+
+class ExecutingPlans(VARL):
+    """VARL whose plans act, in every other episode for as long as they would guide, and are not cloned."""
+
+    def advised_action(self, observation: np.ndarray) -> np.ndarray | None:
+        """(act_dim,) what the plans say; None: it is the policy's turn, or there is no plan."""
+        if not self.guidance.plans or not self.guided or self.successes.ended % 2 == 0:
+            return None
+        assert self.scene is not None  # plans are taken in only where there is one
+        return self.guidance.label(observation[None], self.scene)[0]
+
+    def guidance_batches(self, batches: list[Batch]) -> list[None]:  # type: ignore[override]
+        return [None] * len(batches)
 
 
 class Preferring(VARL):
@@ -57,11 +88,18 @@ class Preferring(VARL):
     (-1, 0), so that ending an episode in success is never a loss, and is added to the sparse one.
     """
 
-    labels_left = 5_000
+    labels_left = ALL_LABELS = 5_000
     error_rate = 0.0
     EVERY = 1_000  # steps between two sessions of labelling
     SESSION = 100  # labels a session: 5,000 by step 50,000
     EPOCHS = 20
+
+    @property
+    def asked_labels(self) -> int:
+        """Pairs compared so far, each a query."""
+        return self.ALL_LABELS - self.labels_left
+
+    asked_queries = asked_labels
 
     def _setup_model(self) -> None:
         super()._setup_model()

@@ -19,7 +19,7 @@ from varl_common.errors import VarlError
 from benchmarks.advice.advisors import Labels, Plans, Random, expert_of, plan_of
 from benchmarks.advice.environments import make_env
 from benchmarks.advice.progress import Progress, progress_of
-from benchmarks.advice.rivals import Demonstrated, Executing, Preferring
+from benchmarks.advice.rivals import Demonstrated, Executing, ExecutingPlans, Preferring
 from benchmarks.advice.vlm import Filmed, Vlm, world_of
 
 REWARD_SCALE = 10.0  # for every method: with a sparse reward of 1, the bonus for entropy outweighs success at first
@@ -60,6 +60,7 @@ METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "rlpd": (Demonstrated, {}),
     "preferences": (Preferring, {}),
     "execute": (Executing, {}),
+    "execute-plans": (ExecutingPlans, PLAN),
 }
 
 
@@ -105,6 +106,8 @@ class Rewarded(Progress):
 def make_model(setting: Setting) -> VARL:
     """The run's model, its training environment in it, ready to train."""
     kind, own = METHODS[setting.method]
+    if kind is ExecutingPlans and plan_of(setting.task) is None:
+        raise VarlError(f"there is no plan of {setting.task} to execute; run the method execute")
     if setting.method == "varl" and plan_of(setting.task) is None:
         own = LABELS
     arguments = {**COMMON, **own, **dict(setting.altered)}
@@ -142,7 +145,7 @@ def make_model(setting: Setting) -> VARL:
 
 
 def _advisor(setting: Setting, env: Any, error_rate: float, fresh: bool) -> Advisor | None:
-    plan = plan_of(setting.task) if setting.method == "varl" else None
+    plan = plan_of(setting.task) if setting.method in ("varl", "execute-plans") else None
     if plan is not None:
         return Plans(plan, env.get_wrapper_attr("description"), error_rate, setting.seed, setting.misplaced)
     if setting.method in ("varl", "varl-labels"):

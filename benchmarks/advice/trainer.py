@@ -17,7 +17,7 @@ from torch import nn
 from varl_agent.varl import VARL
 
 from benchmarks.advice.environments import make_env
-from benchmarks.advice.rivals import Executing, Preferring
+from benchmarks.advice.rivals import Executing, ExecutingPlans, Preferring
 from benchmarks.advice.setting import EVALUATION_SEED, Setting, make_model
 
 COLUMNS = (
@@ -74,7 +74,7 @@ def _advance(model: VARL, act: Acting) -> None:
         action = model.action_space.sample()[None]
     else:
         action = act(model._last_obs[0], deterministic=False)[None]  # type: ignore[index]
-    if isinstance(model, Executing):
+    if isinstance(model, Executing | ExecutingPlans):
         advised = model.advised_action(model._last_obs[0])  # type: ignore[index]
         action = action if advised is None else advised[None]
     observation, reward, done, info = model.env.step(action)  # type: ignore[union-attr]
