@@ -12,6 +12,7 @@ import torch as th
 from stable_baselines3 import SAC
 from stable_baselines3.common.callbacks import EveryNTimesteps, StopTrainingOnMaxEpisodes
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import SubprocVecEnv
 from varl_agent.advice import ADVICE_LIMIT, AdviceAnswer, AdviceStatus, finished
 from varl_agent.guidance import GuidanceBuffer
 from varl_agent.policies import ScaledExtractor
@@ -323,8 +324,118 @@ def test_a_dict_observation():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"gate": "some"}, {"cutoff": "soft"}, {"selection": "best"}, {"update": "slow"}, {"trigger": 0}]
+    "wrong",
+    [
+        {"gate": "some"},
+        {"cutoff": "soft"},
+        {"selection": "best"},
+        {"update": "slow"},
+        {"trigger": 0},
+        {"trigger": True},
+        {"trigger": "100"},
+        {"trigger": 100.5},
+        {"trigger": [-5]},
+        {"states_per_query": 0},
+        {"window": -1},
+        {"success_fraction": 1.0},
+        {"success_fraction": -0.2},
+        {"success_fraction": 0.5, "n_steps": 3},
+        {"guidance_weight": -1.0},
+        {"guidance_batch_size": 0},
+        {"cutoff_step": -5},
+        {"cutoff_decay": -10},
+        {"cutoff_rate": 2.0},
+        {"advice_delay": -3},
+        {"advice_deadline": -1.0},
+        {"max_grad_norm": -1},
+        {"advisor": "gpt"},
+    ],
 )
-def test_an_unknown_setting_is_refused_in_a_sentence(wrong):
-    with pytest.raises(VarlError):
-        make(Scripted(), **wrong)
+def test_an_impossible_setting_is_refused_in_a_sentence(wrong):
+    with pytest.raises(VarlError, match=next(iter(wrong))):
+        make(**{"advisor": Scripted(), **wrong})
+
+
+@pytest.mark.parametrize("trigger", [np.int64(30), np.array([30, 60]), (30, 60)])
+def test_steps_may_be_numpys(trigger):
+    assert make(Scripted(), trigger=trigger).learn(65).guidance.queries == 2
+
+
+@pytest.mark.parametrize("answer", [None, "left", AdviceAnswer(np.full((10, 3), "left"), np.zeros(10), np.ones(10))])
+@pytest.mark.parametrize("delay", [0, None])
+def test_what_is_no_answer_does_not_stop_training(answer, delay):
+    class Confused:
+        def ask(self, query):
+            return finished(answer)
+
+    model = make(Confused(), trigger=[30], advice_delay=delay).learn(60)
+    assert (model.guidance.queries, set(model.guidance.status)) == (1, {AdviceStatus.UNAVAILABLE})
+
+
+@pytest.mark.parametrize("delay", [0, None])
+def test_an_advisor_without_a_future_does_not_stop_training(delay):
+    class Mute:
+        def ask(self, query):
+            return None
+
+    assert make(Mute(), trigger=[30], advice_delay=delay).learn(60).guidance.used == 0
+
+
+def test_labels_need_no_description_from_environments_in_processes_of_their_own():
+    class Pushing:
+        def ask(self, query):
+            return finished(AdviceAnswer.of(np.full((len(query), 1), 0.5)))
+
+    env = make_vec_env("Pendulum-v1", 2, vec_env_cls=SubprocVecEnv)
+    model = make(Pushing(), env).learn(80)
+    assert (model.guidance.used, model.scene) == (20, None)
+    env.close()
+
+
+def test_when_steps_are_counted_anew_guidance_has_all_its_time_again():
+    model = make(Scripted(), cutoff="linear", cutoff_step=70, cutoff_decay=100).learn(90)
+    assert (model.cutoff.released_at, model.guidance.queries, model.guidance.used) == (70, 2, 20)
+    model.learn(50)
+    assert (model.num_timesteps, model.cutoff.released_at, model.cutoff.factor(50)) == (50, -1, 1.0)
+    assert (model.guidance.queries, model.guidance.used) == (1, 30), "what was advised before is still known"
+    assert model.guidance.age(50) == (110 + 80 + 20) / 3, "steps ago"
+    model.learn(50, reset_num_timesteps=False)
+    assert (model.guidance.queries, model.cutoff.released_at) == (2, 70)
+
+
+def test_loaded_without_its_replay_it_draws_no_rows_that_are_not_there(tmp_path):
+    class Winning(PointEnv):
+        """Observations are never 0."""
+
+        def _observe(self):
+            return super()._observe() + 1
+
+        def step(self, action):
+            observation, reward, *ended, info = super().step(action)
+            return observation, reward, *ended, {**info, "is_success": True}
+
+    model = make(env=Winning(), success_fraction=0.5).learn(120)
+    model.save(tmp_path / "model")
+    model.save_replay_buffer(tmp_path / "replay")
+    loaded = VARL.load(tmp_path / "model", env=make_vec_env(Winning, n_envs=2))
+    loaded.learn(80, reset_num_timesteps=False)
+    assert loaded.num_timesteps == 200
+    assert len(loaded.successes) > 0
+    assert loaded.draw_batches(1, 64)[0].observations.any(dim=1).all()
+
+    loaded = VARL.load(tmp_path / "model", env=Winning())
+    loaded.load_replay_buffer(tmp_path / "replay")
+    loaded.learn(1, reset_num_timesteps=False)
+    assert len(loaded.successes) == len(model.successes), "and with its replay it goes on"
+
+
+@pytest.mark.parametrize("update", ["autograd", "fast"])
+def test_entropy_and_soft_value_are_logged_where_the_temperature_is_fixed_too(update):
+    model = make(ent_coef=0.1, update=update).learn(60, log_interval=1000)
+    logged = model.logger.name_to_value
+    assert "train/ent_coef_loss" not in logged
+    states = th.as_tensor(model.replay_buffer.observations[:60, 0])
+    with th.no_grad():
+        entropy = -model.actor.action_log_prob(states)[1].mean().item()
+    assert logged["train/entropy"] == pytest.approx(entropy, abs=0.5)
+    assert logged["train/soft_q"] == pytest.approx(-logged["train/actor_loss"] - 0.1 * logged["train/entropy"])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
+from varl_common.errors import VarlError
 from varl_common.plan import Plan
 
 # Advice is drawn inside the action bounds: the likelihood of a tanh-Gaussian diverges at -1 and 1, and
@@ -106,7 +107,12 @@ def checked(answer: AdviceAnswer, n: int, act_dim: int) -> AdviceAnswer:
 
     A row marked OK that is not finite becomes INVALID; an answer of the wrong shape is INVALID throughout
     (its plan is kept: it does not depend on the rows).
+
+    Raises:
+        VarlError: it is no answer.
     """
+    if not isinstance(answer, AdviceAnswer):
+        raise VarlError(f"the advisor answered with {type(answer).__name__}, expected an AdviceAnswer")
     actions, status = np.asarray(answer.actions, np.float32), np.asarray(answer.status, np.uint8)
     if actions.shape != (n, act_dim) or status.shape != (n,):
         reason = f"answer of shape {actions.shape}, expected {(n, act_dim)}"

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import torch as th
 from stable_baselines3 import SAC
-from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import obs_as_tensor
+from varl_common.errors import VarlError, expect
 from varl_common.plan import Scene
 
 from varl_agent.advice import Advisor
@@ -77,6 +78,12 @@ class AdvisedSAC(SAC):
         advice_deadline: float = 60.0,
         **kwargs: Any,
     ) -> None:
+        expect(advisor is None or hasattr(advisor, "ask"), "advisor", advisor, "an object with a method ask, or None")
+        expect(states_per_query >= 1, "states_per_query", states_per_query, "1 or more")
+        expect(window is None or window >= 1, "window", window, "1 or more moments, or None")
+        expect(0 <= success_fraction < 1, "success_fraction", success_fraction, "a share from 0 to below 1")
+        expect(advice_delay is None or advice_delay >= 0, "advice_delay", advice_delay, "0 or more steps, or None")
+        expect(advice_deadline >= 0, "advice_deadline", advice_deadline, "0 or more seconds")
         self.advisor = advisor
         self.trigger = trigger
         self.states_per_query = states_per_query
@@ -91,6 +98,8 @@ class AdvisedSAC(SAC):
     def _setup_model(self) -> None:
         super()._setup_model()
         assert self.replay_buffer is not None
+        if self.success_fraction and isinstance(self.replay_buffer, NStepReplayBuffer):
+            raise VarlError("success_fraction draws single steps; set it to 0, or n_steps to 1")
         act_dim = int(np.prod(self.action_space.shape))  # type: ignore[arg-type]
         self.cutoff = Cutoff(*self.cutoff_settings)
         self.guidance = GuidanceBuffer(act_dim, self.seed)
@@ -119,16 +128,21 @@ class AdvisedSAC(SAC):
         """The environment's description, for plans; None where it has none. Asked for once an environment."""
         if self._described is not self.env:
             self._described = self.env
-            try:
-                self._scene = self.env.get_attr("description", indices=0)[0] if self.env is not None else None
-            except AttributeError:
-                self._scene = None
+            # In this order: to be asked for what it has not ends the process of a SubprocVecEnv.
+            described = self.env is not None and self.env.has_attr("description")
+            self._scene = self.env.get_attr("description", indices=0)[0] if described else None  # type: ignore[union-attr]
         return self._scene
 
     # --- every environment step ---------------------------------------------------------------------------------------
 
     def _setup_learn(self, total_timesteps: int, callback: Any = None, reset: bool = True, *rest: Any) -> Any:
         fresh = reset or self._last_obs is None
+        assert self.replay_buffer is not None
+        self.successes.follow(self.replay_buffer)
+        if reset and self.num_timesteps:  # the steps that guidance goes by are counted from 0 again
+            self.consultation.forget()
+            self.guidance.restart(self.num_timesteps)
+            self.cutoff.restart()
         result = super()._setup_learn(total_timesteps, callback, reset, *rest)
         if fresh:
             self.successes.restart()
@@ -181,11 +195,11 @@ class AdvisedSAC(SAC):
         if self.advisor is None:
             return
         step = self.num_timesteps
-        self.consultation.take_in(step, self.scene if self.consultation.waiting else None)
+        self.consultation.take_in(step, lambda: self.scene)
         may_ask = self.guided and not self.consultation.waiting and len(self.moments) > 0
         if may_ask and self._schedule.due(self, step, self.guidance.queries):
             self.consultation.ask(*self.moments.query(step, self.states_per_query, self._doubt))
-            self.consultation.take_in(step, self.scene)
+            self.consultation.take_in(step, lambda: self.scene)
         if getattr(self.advisor, "wants_frames", False):
             self._capture(self.guided and self._schedule.near(step, self.window // self.n_envs, self.guidance.queries))
 

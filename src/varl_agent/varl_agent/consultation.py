@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import dataclass
 from typing import Any
 
 from varl_common.errors import VarlError
-from varl_common.plan import Scene
+from varl_common.plan import Plan, Scene
 
 from varl_agent.advice import AdviceAnswer, AdviceQuery, AdviceStatus, Advisor, checked
 from varl_agent.guidance import GuidanceBuffer, Observations, to_array, to_tensor, tree_map
@@ -57,13 +58,18 @@ class Consultation:
         future: Future[AdviceAnswer]
         try:
             future = self.advisor.ask(query)
+            future.done()  # or it is no future
         except Exception as error:  # whatever an advisor does, training goes on
             future = Future()
             future.set_exception(error)
         self._open = _Question(observations, query, future, time.monotonic())
 
-    def take_in(self, step: int, scene: Scene | None) -> bool:
-        """Take in the answer if it is its time. Returns whether a question was settled."""
+    def forget(self) -> None:
+        """Wait no longer for what was asked."""
+        self._open = None
+
+    def take_in(self, step: int, scene: Callable[[], Scene | None]) -> bool:
+        """Take in the answer if it is its time, and say whether it was; ``scene`` is asked for where it is a plan."""
         question = self._open
         if question is None:
             return False
@@ -101,27 +107,25 @@ class Consultation:
             query = AdviceQuery(state["step"], **arrays, frames=[None] * len(arrays["states"]))
             self.ask(tree_map(state["observations"], to_array), query)
 
-    def _answer(self, question: _Question, wait: float, scene: Scene | None) -> AdviceAnswer:
+    def _answer(self, question: _Question, wait: float, scene: Callable[[], Scene | None]) -> AdviceAnswer:
         n, act_dim = len(question.query), self.guidance.act_dim
         try:
-            answer = question.future.result(timeout=wait)
+            answer = checked(question.future.result(timeout=wait), n, act_dim)
         except NotInTime:
             question.future.cancel()
             return AdviceAnswer.none(n, act_dim, AdviceStatus.TIMEOUT, f"no answer within {self.deadline:g} s")
-        except Exception as error:
+        except Exception as error:  # what it raised, or an answer that is none
             log.warning("the advisor failed: %s", error)
             return AdviceAnswer.none(n, act_dim, AdviceStatus.UNAVAILABLE, str(error))
-        return _with_usable_plan(checked(answer, n, act_dim), scene)
+        return answer if answer.plan is None else _with_usable_plan(answer, answer.plan, scene())
 
 
-def _with_usable_plan(answer: AdviceAnswer, scene: Scene | None) -> AdviceAnswer:
+def _with_usable_plan(answer: AdviceAnswer, plan: Plan, scene: Scene | None) -> AdviceAnswer:
     """The answer without its plan where that does not fit the environment."""
-    if answer.plan is None:
-        return answer
     try:
         if scene is None:
             raise VarlError("a plan needs an environment with a `description` that names its entities")
-        answer.plan.check(scene)
+        plan.check(scene)
     except VarlError as error:
         log.warning("a plan of %s is not used: %s", answer.advisor, error)
         values: dict[str, Any] = {**vars(answer), "plan": None}

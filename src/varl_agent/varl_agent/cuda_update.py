@@ -165,7 +165,7 @@ class CudaUpdate(FastUpdate):
         self._actor.step(self._max_norm)
 
         actor_loss, critic_loss = alpha * mean_log_pi - q_pi.amin(0).mean(), 0.5 * error.square().mean(1).sum()
-        losses = th.stack([actor_loss, critic_loss, alpha, alpha_loss])
+        losses = th.stack([actor_loss, critic_loss, alpha, alpha_loss, -mean_log_pi])
         return (losses,) if opened is None else (losses, *advised[:2], opened)
 
     def _opened(self, x: Inputs, mean: th.Tensor, std: th.Tensor) -> th.Tensor:

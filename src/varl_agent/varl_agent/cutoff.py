@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from varl_common.config import did_you_mean
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, expect
 
 CUTOFF_NAMES = ("hard", "linear", "adaptive")
 
@@ -32,8 +32,15 @@ class Cutoff:
     def __post_init__(self) -> None:
         if self.name not in CUTOFF_NAMES:
             raise VarlError(f"unknown cutoff {self.name!r}; {did_you_mean(self.name, list(CUTOFF_NAMES))}")
+        for name in ("step", "decay", "successes"):
+            expect((value := getattr(self, name)) >= 0, f"cutoff_{name}", value, "0 or more")
+        expect(0 <= self.rate <= 1, "cutoff_rate", self.rate, "a share from 0 to 1")
         if self.name == "hard":
             self.decay = 0
+
+    def restart(self) -> None:
+        """Environment steps are counted from 0 again: guidance has all its time before it."""
+        self.released_at = -1
 
     def update(self, step: int, successes: int, success_rate: float) -> None:
         """Tell how far training is: environment step, episodes that succeeded so far, share of the recent ones."""

@@ -56,7 +56,7 @@ from varl_agent.policies import ScaledExtractor
 
 Layers = list[list[th.Tensor]]  # as networks has it
 Networks = list[list[list[Block]]]  # each its layers, each the blocks of these
-LOSSES = ("actor_loss", "critic_loss", "ent_coef", "ent_coef_loss")
+LOSSES = ("actor_loss", "critic_loss", "ent_coef", "ent_coef_loss", "entropy")
 _HIDDEN = ([nn.Linear, nn.ReLU], [nn.Linear, nn.LayerNorm, nn.ReLU])
 
 
@@ -137,6 +137,7 @@ class FastUpdate:
         if hasattr(model, "record_training"):
             model.record_training(losses)
             return
+        del losses["entropy"]  # SB3 does not log it
         model.logger.record("train/n_updates", model._n_updates, exclude="tensorboard")
         for name, value in losses.items():
             model.logger.record(f"train/{name}", value)
@@ -252,7 +253,7 @@ class FastUpdate:
             advised = work.mean[inputs.advised], work.std[inputs.advised], work.opened
             gate, threshold = self._gate(*advised, inputs, guidance)
         q = work.actor_step(alpha, gate, threshold)
-        return (np.array([alpha * log_pi - q, critic_loss, alpha, alpha_loss]), *advised)
+        return (np.array([alpha * log_pi - q, critic_loss, alpha, alpha_loss, -log_pi]), *advised)
 
     def _gate(
         self, mean: np.ndarray, std: np.ndarray, opened: np.ndarray, inputs: Inputs, guidance: Any

@@ -78,11 +78,8 @@ class Gauge:
         return self._newest
 
     def _entropy(self) -> float:
-        """Of the newest batch, from the temperature's loss -log(alpha) (mean log pi + target); nan where unknown."""
-        loss = self._model.logger.name_to_value.get("train/ent_coef_loss")
-        log_alpha = float(self._model.log_ent_coef.detach()) if self._model.log_ent_coef is not None else 0.0
-        if loss is not None and abs(log_alpha) > 1e-3:
-            self._newest_entropy = float(loss) / log_alpha + float(self._model.target_entropy)
+        """Of the newest batches (nats); nan until there are any. The logger forgets what it has written."""
+        self._newest_entropy = float(self._model.logger.name_to_value.get("train/entropy", self._newest_entropy))
         return self._newest_entropy
 
     def _latency(self) -> float:

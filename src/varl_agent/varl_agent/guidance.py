@@ -24,13 +24,13 @@ class GuidanceBuffer:
         observations: (n, ...) as the environment gives them, or a dict of such arrays.
         actions: (n, act_dim) float32, advised, inside +-``ADVICE_LIMIT``; nan where ``status`` is not OK.
         status, confidence: (n,) of :class:`AdviceStatus`; 0..1.
-        step: (n,) environment step at which the state was shown.
+        step: (n,) environment step at which the state was shown; negative: before these were counted from 0 again.
         advisor: (n,) index into ``advisors``.
         advisors: names of those who answered.
         plans: (step, index into ``advisors``, plan), oldest first.
         trusted: (k,) indices of the plans that guide (:meth:`trust`, :meth:`try_next`); None: all.
         chosen_at: episodes that had ended when these were chosen, or last succeeded; None: since the newest plan came.
-        asked, queries: states shown and requests made so far, answered or not.
+        asked, queries: states shown and requests made since steps are counted, answered or not.
     """
 
     def __init__(self, act_dim: int, seed: int | None = None) -> None:
@@ -114,6 +114,12 @@ class GuidanceBuffer:
         last = -1 if self.trusted is None else self.trusted[-1]
         self.trusted = [last + 1] if last + 1 < len(self.plans) else None
         self.chosen_at = ended
+
+    def restart(self, step: int) -> None:
+        """Environment steps, questions and states are counted from 0 again, now at ``step``; what is known stays."""
+        self.step = self.step - step
+        self.plans = [(asked_at - step, who, plan) for asked_at, who, plan in self.plans]
+        self.asked = self.queries = 0
 
     def age(self, step: int) -> float:
         """Mean of the environment steps since the advice in use was asked for."""

@@ -46,6 +46,16 @@ class SuccessIndex:
         if len(self._rows) and self._rows[0, 0] < self.time - self.capacity:
             self._rows = self._rows[self._rows[:, 0] >= self.time - self.capacity]
 
+    def follow(self, replay: ReplayBuffer) -> None:
+        """Forget the rows where ``replay`` is not the one that they are of: a model may be loaded without its own."""
+        size, n_envs = replay.buffer_size, replay.n_envs
+        same = self.capacity == size and len(self._won) == n_envs
+        if same and self.time % size == replay.pos and (self.time >= size) == replay.full:
+            return
+        self.capacity, self.time = size, replay.pos + size * replay.full
+        self._start, self._won = np.full(n_envs, self.time), np.zeros(n_envs, bool)
+        self._rows = np.empty((0, 2), np.int64)
+
     def restart(self) -> None:
         """The environments were reset from outside: the running episodes begin anew."""
         self._start[:], self._won[:] = self.time, False

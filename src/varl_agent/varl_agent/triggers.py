@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from varl_common.errors import VarlError
+import numpy as np
+from varl_common.errors import expect
 
 # Steps at which to ask; or every so many steps; or a function of the model, called every step.
 Trigger = Sequence[int] | int | Callable[[Any], bool]
 
 
 class Schedule:
-    """A trigger, and how many of its questions have been settled (answered, or given up)."""
+    """A trigger, and how many of its questions have been settled (answered, or given up).
+
+    Raises:
+        VarlError: the trigger is none; steps are whole and positive.
+    """
 
     def __init__(self, trigger: Trigger) -> None:
         self.call: Callable[[Any], bool] | None = None
@@ -20,12 +25,14 @@ class Schedule:
         self.steps: list[int] = []
         if callable(trigger):
             self.call = trigger
-        elif isinstance(trigger, int):
-            if trigger <= 0:
-                raise VarlError(f"trigger: a period of {trigger} steps; expected at least 1, or a list of steps")
-            self.period = trigger
+            return
+        steps = np.asarray(trigger)
+        whole = steps.ndim <= 1 and steps.dtype != bool and (steps.size == 0 or np.issubdtype(steps.dtype, np.integer))
+        expect(whole and bool((steps > 0).all()), "trigger", trigger, "steps, a period of steps or a function")
+        if steps.ndim == 0:
+            self.period = int(steps)
         else:
-            self.steps = sorted(int(step) for step in trigger)
+            self.steps = sorted(steps.tolist())
 
     def due(self, model: Any, step: int, settled: int) -> bool:
         """Whether to ask at ``step``, when ``settled`` questions have been settled."""

@@ -11,7 +11,7 @@ the reward is never touched. Where an answer is a plan, G is the replay batch it
 
 from __future__ import annotations
 
-import math
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -25,7 +25,7 @@ from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import obs_as_tensor, polyak_update
 from torch.distributions import Normal
 from varl_common.config import did_you_mean
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, expect
 
 from varl_agent.advised import AdvisedSAC
 from varl_agent.batches import AT_ONCE, Batch, in_turn, parted
@@ -94,8 +94,10 @@ class VARL(AdvisedSAC):
     ) -> None:
         if update not in UPDATES:
             raise VarlError(f"unknown update {update!r}; {did_you_mean(update, list(UPDATES))}")
-        if max_grad_norm is not None and not max_grad_norm > 0:
-            raise VarlError(f"max_grad_norm is {max_grad_norm}, expected a positive number, or None for no clipping")
+        limit = "a positive number, or None for no clipping"
+        expect(max_grad_norm is None or max_grad_norm > 0, "max_grad_norm", max_grad_norm, limit)
+        expect(guidance_weight >= 0, "guidance_weight", guidance_weight, "0 or more")
+        expect(guidance_batch_size >= 1, "guidance_batch_size", guidance_batch_size, "1 or more")
         self.gate = make_gate(gate, gate_threshold)
         self.guidance_weight = guidance_weight
         self.guidance_batch_size = guidance_batch_size
@@ -134,7 +136,7 @@ class VARL(AdvisedSAC):
         if self.ent_coef_optimizer is not None:
             optimizers.append(self.ent_coef_optimizer)
         self._update_learning_rate(optimizers)
-        losses: dict[str, list[float]] = {"actor_loss": [], "critic_loss": [], "ent_coef": [], "ent_coef_loss": []}
+        losses: dict[str, list[float]] = defaultdict(list)
 
         for gradient_step, (batch, guidance) in enumerate(self.batches(gradient_steps, batch_size)):
             discount = self.gamma if batch.discounts is None else batch.discounts
@@ -154,6 +156,7 @@ class VARL(AdvisedSAC):
             else:
                 alpha = self.ent_coef_tensor
             losses["ent_coef"].append(alpha.item())
+            losses["entropy"].append(-log_prob.detach().mean().item())
 
             # Critics.
             with th.no_grad():
@@ -180,7 +183,7 @@ class VARL(AdvisedSAC):
                 polyak_update(self.batch_norm_stats, self.batch_norm_stats_target, 1.0)
 
         self._n_updates += gradient_steps
-        self.record_training({name: float(np.mean(values)) for name, values in losses.items() if values})
+        self.record_training({name: float(np.mean(values)) for name, values in losses.items()})
 
     def _step(self, optimizer: th.optim.Optimizer, loss: th.Tensor) -> None:
         optimizer.zero_grad()
@@ -254,20 +257,13 @@ class VARL(AdvisedSAC):
         }
 
     def record_training(self, losses: dict[str, float]) -> None:
-        """Log means of the last updates, under SB3's names, and guidance's metrics."""
+        """Log means of the last updates, under SB3's names and "entropy" (nats), and guidance's metrics."""
+        soft_q = -losses["actor_loss"] - losses["ent_coef"] * losses["entropy"]
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        for name, value in {**losses, **self._entropy_and_value(losses)}.items():
+        for name, value in {**losses, "soft_q": soft_q}.items():
             self.logger.record(f"train/{name}", value)
         for name, value in {**self.guidance_metrics, **self._advice_counts()}.items():
             self.logger.record(f"guidance/{name}", value)
-
-    def _entropy_and_value(self, losses: dict[str, float]) -> dict[str, float]:
-        """The policy's entropy (nats) and mean soft Q on the last batches, solved from the losses they are part of."""
-        alpha, alpha_loss = losses["ent_coef"], losses.get("ent_coef_loss")
-        if alpha_loss is None or abs(math.log(alpha)) < 1e-3:
-            return {}
-        entropy = alpha_loss / math.log(alpha) + float(self.target_entropy)
-        return {"entropy": entropy, "soft_q": -losses["actor_loss"] - alpha * entropy}
 
     def _advice_counts(self) -> dict[str, float]:
         guidance = self.guidance
