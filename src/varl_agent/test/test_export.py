@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,3 +125,46 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
         import_minari(tmp_path / "dataset", other)
     assert other.size() == 0
     json.loads((tmp_path / "dataset" / "metadata.json").read_text())
+
+
+def replaced(name: str, values: np.ndarray) -> Callable[[Any], None]:
+    def change(file: Any) -> None:
+        del file[name]
+        file[name] = values
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda file: file.pop("episode_3/actions"), "episode_3 lacks a part"),
+        (replaced("episode_3/rewards", np.zeros(1)), r"episode_3 has an array of shape \(1,\)"),
+        (replaced("episode_3/rewards", np.full(4, np.nan)), "episode_3 holds what is not a finite number"),
+        (replaced("episode_3/actions", np.full((4, 2), 50.0)), "episode_3 has actions beyond -1..1"),
+        (replaced("episode_3/observations", np.full((5, 3), b"x")), "episode_3 holds what is not a finite number"),
+    ],
+)
+def test_of_a_dataset_that_is_wrong_somewhere_nothing_is_taken(
+    tmp_path: Path, spoil: Callable[[Any], None], says: str
+) -> None:
+    export_minari(filled(tmp_path / "replay", STATE), tmp_path / "dataset")
+    with h5py.File(tmp_path / "dataset" / "main_data.hdf5", "r+") as file:
+        file.create_group("notes")  # of somebody else's: passed over
+        spoil(file)
+    other = PersistentReplayBuffer(100, STATE, ACTIONS, device="cpu", folder=tmp_path / "other")
+    with pytest.raises(VarlError, match=says):
+        import_minari(tmp_path / "dataset", other)
+    assert other.size() == 0
+
+
+def test_a_broken_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    export_minari(filled(tmp_path / "replay", STATE), tmp_path / "dataset")
+    data = tmp_path / "dataset" / "main_data.hdf5"
+    whole = data.read_bytes()
+    other = PersistentReplayBuffer(100, STATE, ACTIONS, device="cpu", folder=tmp_path / "other")
+    for broken in (whole[: len(whole) // 2], whole[:1500] + bytes(3000) + whole[4500:]):
+        data.write_bytes(broken)
+        with pytest.raises(VarlError, match="or is broken"):
+            import_minari(tmp_path / "dataset", other)
+        assert other.size() == 0

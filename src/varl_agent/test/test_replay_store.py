@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,62 @@ def test_others_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "replay" / "rows").write_bytes(b"short")
     with pytest.raises(VarlError, match="damaged"):
         ReplayStore(tmp_path / "replay", LAYOUT)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda header: header.unlink(),
+        lambda header: header.write_bytes(bytes(4096)),
+        lambda header: header.write_bytes((99).to_bytes(8, "little") + header.read_bytes()[8:]),
+    ],
+    ids=["missing", "zeros", "counts more than there were"],
+)
+def test_a_header_that_is_not_that_of_its_rows_is_refused_and_nothing_is_touched(
+    tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    store = ReplayStore(tmp_path / "replay", LAYOUT)
+    fill(store, 0, 30)
+    store.close()
+    del store
+    spoil(tmp_path / "replay" / "header")
+    rows = (tmp_path / "replay" / "rows").read_bytes()
+    with pytest.raises(VarlError, match="the replay is damaged"):
+        ReplayStore(tmp_path / "replay", LAYOUT)
+    assert (tmp_path / "replay" / "rows").read_bytes() == rows
+
+
+@pytest.mark.parametrize("left", ["layout.json", "rows", "header"])
+def test_a_store_whose_making_was_cut_short_is_made(tmp_path: Path, left: str) -> None:
+    """Killed after this file was there; a header of zeros is that of a store without rows."""
+    ReplayStore(tmp_path / "replay", LAYOUT).close()
+    header = tmp_path / "replay" / "header"
+    header.write_bytes(bytes(4096)) if left == "header" else header.unlink()
+    if left == "layout.json":
+        (tmp_path / "replay" / "rows").unlink()
+    store = ReplayStore(tmp_path / "replay", LAYOUT)
+    fill(store, 0, 3)
+    assert readable(store) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("text", ['"abc"', '{"version": 1, "frames": null}', "{", "[]"])
+def test_a_layout_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "layout.json").write_text(text)
+    with pytest.raises(VarlError, match=r"layout\.json is damaged"):
+        ReplayStore(tmp_path, LAYOUT)
+
+
+def test_where_no_store_can_be_made_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VarlError, match="cannot be made"):
+        ReplayStore(tmp_path / "file", LAYOUT)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        with pytest.raises(VarlError, match="ulimit"):
+            ReplayStore(tmp_path / "replay", LAYOUT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_it_is_not_pickled(tmp_path: Path) -> None:

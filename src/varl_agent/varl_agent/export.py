@@ -65,42 +65,70 @@ def import_minari(folder: str | Path, buffer: PersistentReplayBuffer, tag: Tag =
     """Add the episodes of a Minari dataset to ``buffer``, tagged; returns how many transitions that were.
 
     Raises:
-        VarlError: it is not such a dataset, its sizes are not the buffer's, or h5py is missing.
+        VarlError: it is not such a dataset, its sizes are not the buffer's, it holds what is no finite number or
+            actions beyond -1..1, or h5py is missing; nothing was added then. Or the disk is full.
     """
     h5py, path = _h5py(), Path(folder) / DATA
     if buffer.n_envs != 1:
         raise VarlError(
             f"demonstrations go into a replay of one environment, not of {buffer.n_envs}; import them apart"
         )
-    try:
-        file = h5py.File(path, "r")
-    except OSError:
-        raise VarlError(f"{path} is not a Minari dataset's HDF5 file; name the folder that holds {DATA}") from None
     added = 0
-    with file:
-        for name in sorted(file, key=lambda name: int(name.rpartition("_")[2])):
-            group = file[name]
-            try:
-                seen = {
-                    key: group[f"observations/{key}" if key else "observations"][()] for key in buffer.observation_keys
-                }
-                actions, rewards, terminated, truncated = (
-                    group[part][()] for part in ("actions", "rewards", "terminations", "truncations")
-                )
-            except (KeyError, AttributeError, TypeError):
-                raise VarlError(f"{path}: {name} lacks a part or has other observations than the task's") from None
-            for key, values in seen.items():
-                _expect(path, name, values, (len(actions) + 1, *buffer.part_shape(key)))
-            _expect(path, name, actions, (len(actions), buffer.action_dim))
-            for t in range(len(actions)):
-                before, after = ({key: value[t + i][None] for key, value in seen.items()} for i in (0, 1))
-                done = np.array([terminated[t] or truncated[t]])
-                info = {"TimeLimit.truncated": bool(truncated[t] and not terminated[t]), "tag": tag}
-                if "" in seen:
-                    before, after = before[""], after[""]
-                buffer.add(before, after, actions[t], rewards[t], done, [info])
-            added += len(actions)
+    try:
+        with h5py.File(path, "r") as file:
+            names = sorted((name for name in file if name.startswith("episode_")), key=_number)
+            for name in names:  # all of them before the first is added
+                _read(path, name, file[name], buffer)
+            for name in names:
+                added += _add(buffer, *_read(path, name, file[name], buffer), tag)
+    except (OSError, RuntimeError):  # h5py's, of a file that is missing, something else or broken
+        remedy = f"name the folder that holds a whole {DATA}"
+        raise VarlError(f"{path} is not a Minari dataset's HDF5 file, or is broken; {remedy}") from None
     return added
+
+
+_PARTS = ("actions", "rewards", "terminations", "truncations")
+
+
+def _number(name: str) -> tuple[int, str]:
+    """By which episodes are sorted."""
+    digits = name.rpartition("_")[2]
+    return int(digits) if digits.isdecimal() else -1, name
+
+
+def _read(path: Path, name: str, group: Any, buffer: PersistentReplayBuffer) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parts of an episode's observations, and ``_PARTS``, fit for ``buffer``.
+
+    Raises:
+        VarlError: they are not; the message says what.
+    """
+    try:
+        seen = {key: group[_observations(key)][()] for key in buffer.observation_keys}
+        parts = {part: group[part][()] for part in _PARTS}
+        n = len(parts["actions"])
+    except (KeyError, AttributeError, TypeError):
+        raise VarlError(f"{path}: {name} lacks a part or has other observations than the task's") from None
+    for key, values in seen.items():
+        _expect(path, name, values, (n + 1, *buffer.part_shape(key)))
+    _expect(path, name, parts["actions"], (n, buffer.action_dim))
+    for part in _PARTS[1:]:
+        _expect(path, name, parts[part], (n,))
+    if np.abs(parts["actions"]).max(initial=0.0) > 1 + 1e-5:
+        raise VarlError(f"{path}: {name} has actions beyond -1..1, in which a replay has them; scale them first")
+    return seen, parts
+
+
+def _add(buffer: PersistentReplayBuffer, seen: dict[str, Any], parts: dict[str, Any], tag: Tag) -> int:
+    """Append an episode; its length."""
+    actions, rewards, terminated, truncated = (parts[part] for part in _PARTS)
+    for t in range(len(actions)):
+        before, after = ({key: value[t + i][None] for key, value in seen.items()} for i in (0, 1))
+        done = np.array([terminated[t] or truncated[t]])
+        info = {"TimeLimit.truncated": bool(truncated[t] and not terminated[t]), "tag": tag}
+        if "" in seen:
+            before, after = before[""], after[""]
+        buffer.add(before, after, actions[t], rewards[t], done, [info])
+    return len(actions)
 
 
 def _episodes(buffer: PersistentReplayBuffer) -> Iterator[np.ndarray]:
@@ -118,9 +146,11 @@ def _observations(key: str) -> str:
     return f"observations/{key}" if key else "observations"
 
 
-def _expect(path: Path, name: str, values: np.ndarray, shape: tuple[int, ...]) -> None:
-    if values.shape != shape:
-        raise VarlError(f"{path}: {name} has an array of shape {values.shape} where the task's is {shape}")
+def _expect(path: Path, name: str, values: Any, shape: tuple[int, ...]) -> None:
+    if np.shape(values) != shape:
+        raise VarlError(f"{path}: {name} has an array of shape {np.shape(values)} where the task's is {shape}")
+    if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
+        raise VarlError(f"{path}: {name} holds what is not a finite number; leave that episode out")
 
 
 def _space(space: spaces.Space) -> dict[str, Any]:

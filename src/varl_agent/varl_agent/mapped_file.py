@@ -9,6 +9,7 @@ from pathlib import Path
 
 from varl_common.errors import VarlError
 
+_ROOM = "allow larger files (ulimit -f), or make the replay smaller"
 CLAIM = 16 << 20  # bytes of disk space claimed at a time
 
 
@@ -26,7 +27,10 @@ class MappedFile:
         except OSError as error:
             raise VarlError(f"{path} cannot be opened ({error.strerror}); the replay is damaged or not yours") from None
         if create:
-            self.file.truncate(size)
+            try:
+                self.file.truncate(size)
+            except OSError as error:
+                raise VarlError(f"{path} cannot be of {size} bytes ({error.strerror}); {_ROOM}") from None
         there = os.fstat(self.file.fileno()).st_size
         if there != size:
             raise VarlError(f"{path} has {there} bytes instead of {size}; the replay is damaged")
@@ -46,7 +50,7 @@ class MappedFile:
             os.posix_fallocate(self.file.fileno(), self._claimed, upto - self._claimed)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
+                raise VarlError(f"{self.path} cannot grow to {upto} bytes ({error.strerror}); {_ROOM}") from None
             raise VarlError(
                 f"{self.path}: the disk is full; free at least {CLAIM >> 20} MiB there (what is stored is safe)"
             ) from None

@@ -104,6 +104,8 @@ class ReplayStore:
         self.folder, self.writable = Path(folder), writable
         self.layout = self._agree(layout)
         fresh = writable and not (self.folder / "header").exists()
+        if fresh and self._has_rows():
+            raise self._damaged("is missing beside rows")
         size = self.layout.ring * self.layout.n_envs
         self._rows = MappedFile(self.folder / "rows", size * self.layout.row.itemsize, writable, fresh)
         # An episode of a single step needs two frames a row, so that many always suffice.
@@ -125,6 +127,9 @@ class ReplayStore:
         if writable:
             self._lock()
             self._recover()
+        count, most = int(self._count[0]), int(self._count[1])  # in this order: another process may be appending
+        if count > most:
+            raise self._damaged(f"counts {count} rows of {most}")
         self._newest = self._newest_frames()
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -224,15 +229,20 @@ class ReplayStore:
         if not path.exists():
             if layout is None or not self.writable:
                 raise VarlError(f"{self.folder} is not a replay store; name the folder that holds its layout.json")
-            self.folder.mkdir(parents=True, exist_ok=True)
             aside = path.with_suffix(".new")
-            aside.write_text(json.dumps({"version": VERSION, **asdict(layout)}))
-            aside.rename(path)
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                aside.write_text(json.dumps({"version": VERSION, **asdict(layout)}))
+                aside.rename(path)
+            except OSError as error:
+                remedy = "name a folder where you may write, on a disk with room"
+                raise VarlError(f"{self.folder} cannot be made ({error.strerror}); {remedy}") from None
         try:
             found: dict[str, Any] = json.loads(path.read_text())
             version = found.pop("version")
             there = Layout(**{**found, "frames": {name: tuple(shape) for name, shape in found["frames"].items()}})
-        except (ValueError, KeyError, TypeError) as error:
+            _ = there.row, there.ring
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise VarlError(f"{path} is damaged ({error}); remove the folder to start a new replay") from None
         if version != VERSION:
             raise VarlError(f"{self.folder} has version {version}, this is version {VERSION}; use the former")
@@ -255,12 +265,21 @@ class ReplayStore:
         whole = [(sequence, count) for sequence, count, check in slots if check == _checksum(sequence, count)]
         stamp = bytes(memory[BOOT : BOOT + len(boot)])
         if stamp != boot:
-            if not whole and any(stamp):
-                raise VarlError(f"{self.folder}/header is damaged; remove the folder to start a new replay")
+            if not whole and (any(stamp) or self._has_rows()):
+                raise self._damaged("has no count that is whole")
             self._count[0] = max(whole)[1] if whole else 0
             memory[BOOT : BOOT + len(boot)] = boot
         self._sequence, self._flushed = max(whole)[0] if whole else 0, self.count
         self._write_durable()
+
+    def _has_rows(self) -> bool:
+        """Whether rows were ever appended: only these claim disk space."""
+        rows = self.folder / "rows"
+        return rows.exists() and rows.stat().st_blocks > 0
+
+    def _damaged(self, how: str) -> VarlError:
+        remedy = "bring it back from a copy, or remove the folder to start a new replay"
+        return VarlError(f"{self.folder}/header {how}: the replay is damaged; {remedy}")
 
     def _write_durable(self) -> None:
         """Write the count of what has been flushed to the disk, leaving the copy written before alone."""
