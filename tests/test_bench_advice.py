@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from varl_vlm_advisor.testing.server import KEY, Server
 advisors = pytest.importorskip("benchmarks.advice.advisors", reason="run from the repository's root")
 
 from benchmarks.advice import statistics, trainer  # noqa: E402
+from benchmarks.advice.__main__ import main  # noqa: E402
 from benchmarks.advice.environments import make_env  # noqa: E402
 from benchmarks.advice.report import write_report  # noqa: E402
 from benchmarks.advice.runner import _keep_finished, _key  # noqa: E402
@@ -131,6 +133,134 @@ def test_a_run_that_was_cut_off_is_repeated_and_a_finished_one_is_not(tmp_path):
     assert _key(finished) in done
     assert _key(cut) not in done
     assert len(evals.read_text().splitlines()) == 3
+
+
+def reported(tmp_path, rows):
+    """The report of runs (task, method, p, seed, steps in all, success at their end)."""
+    for task, method, rate, seed, steps, won in rows:
+        trainer.append(tmp_path / "evals.csv", [[task, method, rate, seed, steps, steps, won, won, 1, 0, 0, 0.0, 1.0]])
+    write_report(tmp_path / "evals.csv", tmp_path)
+    return (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_whatever_the_error_rate_varl_is_compared(tmp_path, rate):
+    wins = {"sac": 0.2, "varl": 0.9, "rlpd": 0.5}
+    report = reported(
+        tmp_path, [("reach", method, rate, seed, 100, won) for method, won in wins.items() for seed in (0, 1)]
+    )
+    assert f"p={rate}, steps=100." in report
+    assert "| varl | 0.1k | 1 | 0.90 [0.90, 0.90] | 0.90 | +0.70 [+0.70, +0.70] | 1.00 |" in report
+    assert "| rlpd | 1 | +0.40 [+0.40, +0.40] | 1.00 |" in report
+
+
+def test_what_all_runs_share_is_said_once(tmp_path):
+    wins = {"sac[net=256,gamma=0.9]": 0.2, "varl[net=256,gamma=0.9]": 0.9}
+    report = reported(tmp_path, [("reach", method, 0.1, 0, 100, won) for method, won in wins.items()])
+    assert "p=0.1, steps=100, net=256,gamma=0.9." in report
+    assert "| sac | 1 | +0.70 [+0.70, +0.70] | 1.00 |" in report
+
+
+def test_runs_of_other_lengths_and_error_rates_are_told_apart(tmp_path):
+    rows = [("reach", "varl", 0.1, seed, 100, 0.9) for seed in (0, 1, 2)]
+    report = reported(tmp_path, [*rows, ("reach", "varl", 0.1, 0, 50, 0.1), ("reach", "varl", 0.3, 0, 100, 0.4)])
+    assert "| reach | varl | 3 |" in report
+    assert "| reach | varl steps=50 | 1 |" in report
+    assert "| reach | varl p=0.3 | 1 |" in report
+
+
+def test_whatever_differs_is_another_run():
+    plain = Setting("reach", "varl", 0, 100, 0.1)
+    changes: list[dict[str, Any]] = [
+        {"net": 32},
+        {"update_every": 1},
+        {"misplaced": 0.1},
+        {"altered": (("gate", "none"),)},
+    ]
+    others = [dataclasses.replace(plain, **change) for change in changes]
+    assert plain.label == "varl"
+    assert others[0].label == "varl[net=32]"
+    assert len({_key(setting) for setting in (plain, *others)}) == 5
+
+
+def bench(out, *arguments):
+    main(
+        ["--tasks", "reach", "--methods", "sac", "varl", "--steps", "40", "--seeds", "1", "--out", str(out), *arguments]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--set", "gate"], "NAME=VALUE"),
+        (["--seeds", "0"], "whole number of 1 or more"),
+        (["--steps", "-5"], "whole number of 1 or more"),
+        (["--net", "0"], "whole number of 1 or more"),
+        (["--processes", "0"], "whole number of 1 or more"),
+        (["--update-every", "0"], "whole number of 1 or more"),
+        (["--error-rate", "1.5"], "share from 0 to 1"),
+        (["--misplaced", "-1"], "0 m or more"),
+        (["--set", "gat=none"], "did you mean 'gate'"),
+        (["--methods", "rlpd", "--set", "trigger=1000"], "a list of steps"),
+    ],
+)
+def test_an_argument_that_cannot_be_is_refused_in_a_sentence(tmp_path, capsys, arguments, says):
+    with pytest.raises(SystemExit) as end:
+        bench(tmp_path, *arguments)
+    assert says in f"{capsys.readouterr().err} {end.value}"
+
+
+def test_nobody_elses_file_is_overwritten(tmp_path):
+    (tmp_path / "evals.csv").write_text("my,own\n1,2\n")
+    with pytest.raises(SystemExit, match="other columns"):
+        bench(tmp_path)
+    assert (tmp_path / "evals.csv").read_text() == "my,own\n1,2\n"
+    with pytest.raises(SystemExit, match="cannot be made"):
+        bench(tmp_path / "evals.csv" / "below")
+
+
+def test_rivals_say_what_they_got_from_the_advisor(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "POINTS", 1)
+    altered = (
+        ("learning_starts", 10),
+        ("trigger", [20, 50]),
+        ("states_per_query", 8),
+        ("batch_size", 16),
+        ("window", 20),
+    )
+    for method in ("rlpd", "execute", "execute-plans", "varl-labels"):
+        trainer.train(
+            Setting("reach", method, 0, 60, 0.1, net=16, altered=altered), tmp_path / "evals.csv", lambda _: None
+        )
+    with (tmp_path / "evals.csv").open() as file:
+        rows = {row["method"].split("[")[0]: row for row in csv.DictReader(file)}
+    assert {name: (row["queries"], row["labels"]) for name, row in rows.items()} == {
+        "rlpd": ("0", "16"),
+        "execute": ("2", "16"),
+        "execute-plans": ("2", "16"),
+        "varl-labels": ("2", "16"),
+    }
+
+
+def test_plans_that_are_executed_act_in_every_other_episode_and_are_not_cloned():
+    altered = (("learning_starts", 10), ("trigger", [20]), ("states_per_query", 8), ("window", 20))
+    model: Any = make_model(Setting("reach", "execute-plans", 0, 200, 0.0, misplaced=0.0, net=16, altered=altered))
+    act = trainer.Acting(model)
+    for _ in range(30):
+        trainer._advance(model, act)
+    assert len(model.guidance.plans) == 1
+    state = model._last_obs[0]
+    for ended in (2, 3):
+        model.successes.ended = ended
+        action = model.advised_action(state)
+        assert (action is None) == (ended == 2)
+    assert np.allclose(action, model.guidance.label(state[None], model.scene)[0])
+    assert [guidance for _, guidance in model.batches(2, 8)] == [None, None]
+    model.cutoff.update(60_000, 0, 0.0)
+    model.num_timesteps = 80_000
+    assert model.advised_action(state) is None, "as long as they would guide"
+    with pytest.raises(VarlError, match="no plan of maze-umaze"):
+        make_model(Setting("maze-umaze", "execute-plans", 0, 100, 0.1))
 
 
 @pytest.mark.slow

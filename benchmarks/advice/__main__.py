@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"  # a process a core: threads of their own would fight
@@ -32,21 +34,61 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--tasks", nargs="+", required=True, help="Meta-World's names, maze-umaze, maze-medium, reach, push, lift"
     )
     parser.add_argument("--methods", nargs="+", default=["sac", "varl"], choices=METHODS)
-    parser.add_argument("--seeds", type=int, default=5, help="seeds 0 .. n-1 after --first-seed")
+    parser.add_argument("--seeds", type=_whole, default=5, help="seeds 0 .. n-1 after --first-seed")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=100_000, help="environment steps of a run")
-    parser.add_argument("--error-rate", type=float, default=0.1, help="of the advice: wrong axes, faulty plans")
-    parser.add_argument("--misplaced", type=float, default=0.02, help="m, standard deviation of what a plan sees")
+    parser.add_argument("--steps", type=_whole, default=100_000, help="environment steps of a run")
+    parser.add_argument("--error-rate", type=_share, default=0.1, help="of the advice: wrong axes, faulty plans")
+    parser.add_argument("--misplaced", type=_length, default=0.02, help="m, standard deviation of what a plan sees")
     parser.add_argument("--advisor-file", default="config/advisor.yaml", help="of varl-vlm: backend, strategy, ...")
-    parser.add_argument("--net", type=int, default=64, help="units in each of two hidden layers")
-    parser.add_argument("--update-every", type=int, default=2, help="environment steps to an update")
+    parser.add_argument("--net", type=_whole, default=64, help="units in each of two hidden layers")
+    parser.add_argument("--update-every", type=_whole, default=2, help="environment steps to an update")
     parser.add_argument(
-        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="alter a setting of the methods: gate=none"
+        "--set",
+        nargs="*",
+        type=_pair,
+        default=[],
+        metavar="NAME=VALUE",
+        help="alter a setting of the methods: gate=none",
     )
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at a time")
+    parser.add_argument("--processes", type=_whole, default=os.cpu_count(), help="runs at a time")
     parser.add_argument("--ray-address", help="spread the runs over this Ray cluster")
     parser.add_argument("--out", type=Path, required=True, help="folder of evals.csv and report.md")
     return parser.parse_args(arguments)
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    return _between(text, 1.0, "a share from 0 to 1")
+
+
+def _length(text: str) -> float:
+    return _between(text, float("inf"), "a length of 0 m or more")
+
+
+def _between(text: str, most: float, expected: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0.0 <= value <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
+    return value
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, where a value is a number, list or word."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, as in gate=none")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
 
 
 if __name__ == "__main__":

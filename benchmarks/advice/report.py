@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,29 @@ from benchmarks.advice.statistics import Scores, gap_interval, interval, iqm, pr
 
 MARKS = (25_000, 50_000, 100_000)  # steps at which success is told
 GOOD = 0.9
+RATED = {"error_rate": "p=", "total_steps": "steps="}  # columns that tell runs of a method apart, and how it is said
 BASE = "sac"  # the rival of every method, altered as the method is where there is such a run
 OURS = "varl"  # the rival of every other one
 
 
 class Curves:
-    """The runs of an evals.csv by method and task."""
+    """The runs of an evals.csv by method and task.
+
+    What is the same in all of them is said once, in ``shared``; a method's name says where it differs from most.
+    """
 
     def __init__(self, evals: Path) -> None:
-        runs: dict[tuple[str, str, str], list[dict[str, str]]] = defaultdict(list)
         with evals.open(newline="") as file:
-            for row in csv.DictReader(file):
-                name = row["method"] if row["error_rate"] == "0.1" else f"{row['method']} p={row['error_rate']}"
-                runs[name, row["task"], row["seed"]].append(row)
+            rows = list(csv.DictReader(file))
+        most = {column: Counter(row[column] for row in rows).most_common(1)[0][0] for column in RATED}
+        altered = {row["method"].partition("[")[2] for row in rows}
+        common = altered.pop() if len(altered) == 1 else ""
+        self.shared = [f"{said}{most[column]}" for column, said in RATED.items()] + ([common[:-1]] if common else [])
+        runs: dict[tuple[str, str, str], list[dict[str, str]]] = defaultdict(list)
+        for row in rows:
+            name = row["method"].removesuffix(f"[{common}")
+            name += "".join(f" {said}{row[column]}" for column, said in RATED.items() if row[column] != most[column])
+            runs[name, row["task"], row["seed"]].append(row)
         self.runs = {key: sorted(rows, key=lambda row: int(row["step"])) for key, rows in runs.items()}
         self.methods = list(dict.fromkeys(method for method, _, _ in self.runs))
         self.tasks = list(dict.fromkeys(task for _, task, _ in self.runs))
@@ -62,7 +72,7 @@ def write_report(evals: Path, out: Path) -> None:
     curves = Curves(evals)
     last = max(int(rows[-1]["step"]) for rows in curves.runs.values())
     marks = [mark for mark in MARKS if mark < last] + [last]
-    text = ["# Advice bench", "", _method_note(), ""]
+    text = ["# Advice bench", "", _method_note(curves), ""]
     text += _table_of_tasks(curves, marks)
     text += _table_of_aggregates(curves, marks)
     text += _table_of_rivals(curves, marks)
@@ -71,8 +81,9 @@ def write_report(evals: Path, out: Path) -> None:
     _plot(curves, out)
 
 
-def _method_note() -> str:
+def _method_note(curves: Curves) -> str:
     return (
+        f"All runs, where a method's name does not say otherwise: {', '.join(curves.shared)}.\n"
         "Success of the deterministic policy over 10 fresh episodes; area under the curve of the exploring policy's\n"
         f"success over its last 50 episodes, and the step at which that was first {GOOD:.0%}; first success in\n"
         "training; steps are medians; n runs per row.\n"

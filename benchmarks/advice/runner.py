@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import csv
 import ctypes
-import json
 import signal
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from multiprocessing.managers import SyncManager
 from pathlib import Path
 from queue import Empty
-from typing import Any
 
 from tqdm import tqdm
 from varl_common.errors import VarlError
@@ -27,19 +25,22 @@ PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 def run(options: argparse.Namespace) -> None:
     """Train the runs that ``--out`` does not hold in full yet, then write the report."""
-    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VarlError(f"{options.out} cannot be made ({error.strerror}); name another --out") from None
     evals = options.out / "evals.csv"
-    altered = tuple((name, _value(value)) for name, value in (item.split("=", 1) for item in options.set))
     common = {
         name: getattr(options, name)
         for name in ("steps", "error_rate", "misplaced", "net", "update_every", "advisor_file")
     }
-    wanted = [
-        Setting(task, method, seed, altered=altered, **common)
+    settings = [
+        Setting(task, method, seed, altered=tuple(options.set), **common)
         for task in options.tasks
         for method in options.methods
         for seed in range(options.first_seed, options.first_seed + options.seeds)
     ]
+    wanted = list({_key(setting): setting for setting in settings}.values())  # a task may be named twice
     done = _keep_finished(evals)
     missing = [setting for setting in wanted if _key(setting) not in done]
     for task in {setting.task for setting in missing}:
@@ -99,10 +100,17 @@ def _key(setting: Setting) -> tuple[str, ...]:
 
 
 def _keep_finished(evals: Path) -> set[tuple[str, ...]]:
-    """Runs that ``evals`` holds to their last step; the rows of the others, cut off, are taken out."""
+    """Runs that ``evals`` holds to their last step; the rows of the others, cut off, are taken out.
+
+    Raises:
+        VarlError: it is somebody else's file.
+    """
     if not evals.exists():
         return set()
     with evals.open(newline="") as file:
+        if tuple(next(csv.reader(file), ())) != COLUMNS:
+            raise VarlError(f"{evals} has other columns than a bench's; name another --out, or move that file away")
+        file.seek(0)
         rows = [row for row in csv.DictReader(file) if row["step"] and None not in row.values()]
     keys = [tuple(row[name] for name in ("task", "method", "error_rate", "seed", "total_steps")) for row in rows]
     done = {key for key, row in zip(keys, rows, strict=True) if int(row["step"]) == int(row["total_steps"])}
@@ -113,11 +121,3 @@ def _keep_finished(evals: Path) -> set[tuple[str, ...]]:
         writer.writerows(row for key, row in zip(keys, rows, strict=True) if key in done)
     aside.replace(evals)
     return done
-
-
-def _value(text: str) -> Any:
-    """A setting's value: a number, list or word."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text

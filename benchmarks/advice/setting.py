@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import inspect
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch as th
+from stable_baselines3 import SAC
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 from varl_agent.advice import Advisor
+from varl_agent.advised import AdvisedSAC
 from varl_agent.varl import VARL
 from varl_common.config import did_you_mean
 from varl_common.errors import VarlError
@@ -62,11 +65,24 @@ METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "execute": (Executing, {}),
     "execute-plans": (ExecutingPlans, PLAN),
 }
+GIVEN = {"self", "policy", "env", "advisor", "policy_kwargs", "buffer_size", "seed", "device"}  # by make_model
+ALTERABLE = {"error_rate", "fresh"} | {
+    name
+    for kind in (SAC, AdvisedSAC, VARL)
+    for name, parameter in inspect.signature(kind).parameters.items()
+    if name not in GIVEN and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One run of the bench. ``altered``: (name, value) pairs of --set, part of the method's name in the tables."""
+    """One run of the bench. What is not as usual is part of the method's name in the tables.
+
+    ``altered``: (name, value) pairs of --set.
+
+    Raises:
+        VarlError: the method, or the name of a pair, is not known.
+    """
 
     task: str
     method: str
@@ -82,12 +98,21 @@ class Setting:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise VarlError(f"unknown method {self.method!r}; {did_you_mean(self.method, list(METHODS))}")
+        for name, value in self.altered:
+            if name not in ALTERABLE:
+                raise VarlError(f"unknown setting {name!r}; {did_you_mean(name, sorted(ALTERABLE))}")
+            if name == "trigger" and self.method in ("rlpd", "execute") and not isinstance(value, list | tuple):
+                raise VarlError(
+                    f"trigger is {value!r}, expected for {self.method} a list of steps: trigger=[1000,3000]"
+                )
 
     @property
     def label(self) -> str:
-        """Method, and what was altered: ``varl[gate=none]``, or who was asked: ``varl-vlm[advisor-file=qwen.yaml]``."""
+        """Method, and in brackets what is altered, or who is asked: ``varl[net=256]``, ``varl-vlm[advisor-file=a]``."""
         asked = [("advisor-file", Path(self.advisor_file).name)] if self.method == "varl-vlm" else []
-        changes = ",".join(f"{name}={value}" for name, value in (*asked, *self.altered))
+        usual = {item.name: item.default for item in fields(self)}
+        sized = [(n, v) for n in ("misplaced", "net", "update_every") if (v := getattr(self, n)) != usual[n]]
+        changes = ",".join(f"{name}={value}" for name, value in (*asked, *sized, *self.altered))
         return f"{self.method}[{changes}]" if changes else self.method
 
     def with_seed(self, seed: int) -> Setting:

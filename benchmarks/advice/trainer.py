@@ -17,7 +17,7 @@ from torch import nn
 from varl_agent.varl import VARL
 
 from benchmarks.advice.environments import make_env
-from benchmarks.advice.rivals import Executing, ExecutingPlans, Preferring
+from benchmarks.advice.rivals import Executing, ExecutingPlans
 from benchmarks.advice.setting import EVALUATION_SEED, Setting, make_model
 
 COLUMNS = (
@@ -125,9 +125,9 @@ def examine(act: Acting, env: gym.Env[Any, Any]) -> float:
 
 def _row(setting: Setting, model: VARL, rate: float | None, found: int, wall: float) -> list[object]:
     recent = list(model.ep_success_buffer or ())[-RECENT:]
-    labels, queries = model.guidance.asked, model.guidance.queries
-    if isinstance(model, Preferring):
-        labels = queries = Preferring.labels_left - model.labels_left
+    labels = getattr(model, "asked_labels", model.guidance.asked)
+    queries = getattr(model, "asked_queries", model.guidance.queries)
+    asked = model.advisor or getattr(model, "executor", None)
     return [
         setting.task,
         setting.label,
@@ -140,7 +140,7 @@ def _row(setting: Setting, model: VARL, rate: float | None, found: int, wall: fl
         found,
         queries,
         labels,
-        round(float(getattr(model.advisor, "seconds", 0.0)), 3),
+        round(float(getattr(asked, "seconds", 0.0)), 3),
         round(wall, 1),
     ]
 

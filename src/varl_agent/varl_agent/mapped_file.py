@@ -9,7 +9,9 @@ from pathlib import Path
 
 from varl_common.errors import VarlError
 
-_ROOM = "allow larger files (ulimit -f), or make the replay smaller"
+_SMALLER = "or make a smaller replay in another folder"
+REMEDY = "bring it back from a copy, or remove the folder to start a new replay"
+DAMAGED = f"the replay is damaged; {REMEDY}"
 CLAIM = 16 << 20  # bytes of disk space claimed at a time
 
 
@@ -17,31 +19,35 @@ class MappedFile:
     """``memory`` is the file. ``create``: it must not be there in full yet; else it must.
 
     Raises:
-        VarlError: it is missing or of another length, the memory cannot be had, or the disk is full.
+        VarlError: it is missing or of another length, cannot be made, or the memory cannot be had.
     """
 
     def __init__(self, path: Path, size: int, writable: bool, create: bool) -> None:
         self.path, self.size, self._claimed = path, size, 0
         try:
             self.file = path.open("w+b" if create else "r+b" if writable else "rb", buffering=0)
-        except OSError as error:
-            raise VarlError(f"{path} cannot be opened ({error.strerror}); the replay is damaged or not yours") from None
-        if create:
-            try:
+            if create:
                 self.file.truncate(size)
-            except OSError as error:
-                raise VarlError(f"{path} cannot be of {size} bytes ({error.strerror}); {_ROOM}") from None
+        except OSError as error:
+            made = f"of {size} bytes cannot be made" if create else "cannot be opened"
+            remedy = f"use a disk with room and allow larger files (ulimit -f), {_SMALLER}" if create else DAMAGED
+            raise VarlError(f"{path} {made} ({error.strerror}); {remedy}") from None
         there = os.fstat(self.file.fileno()).st_size
         if there != size:
-            raise VarlError(f"{path} has {there} bytes instead of {size}; the replay is damaged")
+            raise VarlError(f"{path} has {there} bytes instead of {size}; {DAMAGED}")
         access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
-        self.memory = mmap.mmap(self.file.fileno(), size, access=access)
+        try:
+            self.memory = mmap.mmap(self.file.fileno(), size, access=access)
+        except OSError as error:
+            raise VarlError(
+                f"{path} of {size} bytes has no room in memory ({error.strerror}); free some, {_SMALLER}"
+            ) from None
 
     def claim(self, end: int) -> None:
         """Make sure that the bytes up to ``end`` have disk space: writing to a mapping without any kills the process.
 
         Raises:
-            VarlError: the disk is full.
+            VarlError: the disk is full, or the file may not grow.
         """
         if end <= self._claimed:
             return
@@ -50,7 +56,8 @@ class MappedFile:
             os.posix_fallocate(self.file.fileno(), self._claimed, upto - self._claimed)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise VarlError(f"{self.path} cannot grow to {upto} bytes ({error.strerror}); {_ROOM}") from None
+                remedy = f"allow larger files (ulimit -f), {_SMALLER}"
+                raise VarlError(f"{self.path} cannot grow to {upto} bytes ({error.strerror}); {remedy}") from None
             raise VarlError(
                 f"{self.path}: the disk is full; free at least {CLAIM >> 20} MiB there (what is stored is safe)"
             ) from None

@@ -5,7 +5,8 @@ packed rows) and one file of frames for each camera. A row is written first and 
 8-byte store; the kernel keeps mapped pages when a process dies, so after a kill -9 every counted row is whole and no
 other is seen.
 ``flush`` also makes the count safe against a loss of power: a copy of it, with a checksum, is written to the disk after
-the rows that it counts, and is the one believed when the machine has been started anew since.
+the rows that it counts, and is the one believed when the machine has been started anew since. Each row is marked by
+its number: a count whose newest row was never written is refused.
 
 The ring is longer than the capacity by ``slack``: the row being written is never one that can be read, and a checkpoint
 finds its rows again after newer ones were added. Disk space is claimed ahead of the rows, so that a full disk is an
@@ -29,12 +30,13 @@ from typing import Any
 import numpy as np
 from varl_common.errors import VarlError
 
-from varl_agent.mapped_file import MappedFile
+from varl_agent.mapped_file import DAMAGED, REMEDY, MappedFile
 
 VERSION = 1
 HEADER = mmap.PAGESIZE
 COUNT, DURABLE, BOOT = 0, (64, 128), 192  # places in the header, in bytes
 _DURABLE = struct.Struct("<QQI")  # sequence number, count, checksum of the two
+MOST = 1 << 48  # rows; at one a microsecond that is nine years
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # of Linux: new at each start of the machine
 
 
@@ -67,7 +69,10 @@ class Layout:
 
     @property
     def row(self) -> np.dtype:
-        """One transition. ``done``: the episode ended; ``timeout``: by time alone, so that the next state counts."""
+        """One transition. ``done``: the episode ended; ``timeout``: by time alone, so that the next state counts.
+
+        ``mark`` is the store's own: which time row it is.
+        """
         return np.dtype(
             [
                 ("observation", "<f4", (self.obs_dim,)),
@@ -77,7 +82,8 @@ class Layout:
                 ("done", "<f4"),
                 ("timeout", "<f4"),
                 ("tag", "u1"),
-                ("unused", "u1", (3,)),
+                ("unused", "u1"),
+                ("mark", "<u2"),
                 *((f"{which}frame/{camera}", "<i8") for camera in self.frames for which in ("", "next_")),
             ]
         )
@@ -97,15 +103,16 @@ class ReplayStore:
         writable: False: only read, beside a process that may be writing.
 
     Raises:
-        VarlError: it is another layout's, another process's, damaged, missing (``layout`` None), or the disk is full.
+        VarlError: it is another layout's, another process's, damaged, missing (``layout`` None), or cannot be made.
+            Of what is damaged nothing is touched.
     """
 
     def __init__(self, folder: str | Path, layout: Layout | None = None, writable: bool = True) -> None:
         self.folder, self.writable = Path(folder), writable
+        if self._begun() and not (self.folder / "header").exists():  # in this order, as it is made before any row
+            raise self._damaged("is missing beside rows")
         self.layout = self._agree(layout)
         fresh = writable and not (self.folder / "header").exists()
-        if fresh and self._has_rows():
-            raise self._damaged("is missing beside rows")
         size = self.layout.ring * self.layout.n_envs
         self._rows = MappedFile(self.folder / "rows", size * self.layout.row.itemsize, writable, fresh)
         # An episode of a single step needs two frames a row, so that many always suffice.
@@ -115,7 +122,7 @@ class ReplayStore:
         }
         if fresh:  # a store with a header is complete
             MappedFile(self.folder / "header.new", HEADER, writable, True).claim(HEADER)
-            (self.folder / "header.new").rename(self.folder / "header")
+            self._put("header")
         self._header = MappedFile(self.folder / "header", HEADER, writable, False)
         self.rows = np.frombuffer(self._rows.memory, self.layout.row)
         self._images = {
@@ -123,13 +130,13 @@ class ReplayStore:
             for camera, shape in self.layout.frames.items()
         }
         self._count = np.frombuffer(self._header.memory, np.uint64, 2, COUNT)  # now, and at the most so far
-        self._sequence, self._flushed = 0, 0
         if writable:
             self._lock()
-            self._recover()
-        count, most = int(self._count[0]), int(self._count[1])  # in this order: another process may be appending
-        if count > most:
-            raise self._damaged(f"counts {count} rows of {most}")
+        count = self._recovered()
+        if writable:
+            self._count[0] = count
+            self._header.memory[BOOT : BOOT + len(_boot())] = _boot()
+            self._write_durable()
         self._newest = self._newest_frames()
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -164,7 +171,7 @@ class ReplayStore:
         that is the frame after the environment's last transition is not stored again.
 
         Raises:
-            VarlError: the disk is full; nothing has changed then.
+            VarlError: the disk is full, or a file may not grow; nothing has changed then.
         """
         count, n = self.count, self.layout.n_envs
         start = count % self.layout.ring * n
@@ -177,6 +184,7 @@ class ReplayStore:
                     number = self._write_frame(camera, before[env], newest)
                 row[f"frame/{camera}"][env] = number
                 row[f"next_frame/{camera}"][env] = self._write_frame(camera, after[env], newest)
+        row["mark"] = _mark(count)
         self.rows[start : start + n] = row
         self._newest = newest
         self._count[1] = max(self._count[1], count + 1)
@@ -196,14 +204,15 @@ class ReplayStore:
                 f"{self.folder}: {most - count} rows were added since row {count} and only {self.layout.slack} are "
                 "kept beyond the capacity; save more often or give the replay more slack"
             )
+        self._flushed = min(self._flushed, count)
+        self._write_durable()  # first: no fewer rows ever count than are said to be on the disk
         self._count[0] = count
         self._newest = self._newest_frames()
-        self._flushed = min(self._flushed, count)
-        self._write_durable()
 
     def flush(self) -> None:
         """Bring the rows since the last flush, then their count, to the disk."""
-        first, last, step = self._flushed, self.count, self.layout.n_envs * self.layout.row.itemsize
+        last, step = self.count, self.layout.n_envs * self.layout.row.itemsize
+        first = max(self._flushed, last - self.layout.ring + 1)  # those before are overwritten
         if last > first:
             self._rows.flush(first * step, last * step)
             ends = self.take(np.array([[first], [last - 1]]), np.arange(self.layout.n_envs))
@@ -229,21 +238,14 @@ class ReplayStore:
         if not path.exists():
             if layout is None or not self.writable:
                 raise VarlError(f"{self.folder} is not a replay store; name the folder that holds its layout.json")
-            aside = path.with_suffix(".new")
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                aside.write_text(json.dumps({"version": VERSION, **asdict(layout)}))
-                aside.rename(path)
-            except OSError as error:
-                remedy = "name a folder where you may write, on a disk with room"
-                raise VarlError(f"{self.folder} cannot be made ({error.strerror}); {remedy}") from None
+            self._put("layout.json", json.dumps({"version": VERSION, **asdict(layout)}))
         try:
             found: dict[str, Any] = json.loads(path.read_text())
             version = found.pop("version")
             there = Layout(**{**found, "frames": {name: tuple(shape) for name, shape in found["frames"].items()}})
             _ = there.row, there.ring
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise VarlError(f"{path} is damaged ({error}); remove the folder to start a new replay") from None
+            raise VarlError(f"{path} is damaged ({error}); {REMEDY}") from None
         if version != VERSION:
             raise VarlError(f"{self.folder} has version {version}, this is version {VERSION}; use the former")
         if layout is not None and layout != there:
@@ -258,28 +260,61 @@ class ReplayStore:
         except OSError:
             raise VarlError(f"{self.folder} is being written by another process; end that one first") from None
 
-    def _recover(self) -> None:
-        """Decide how many rows count: those counted, or, if the machine was started since, those flushed."""
-        memory, boot = self._header.memory, _BOOT_ID.read_bytes().strip()
-        slots = [_DURABLE.unpack_from(memory, place) for place in DURABLE]
-        whole = [(sequence, count) for sequence, count, check in slots if check == _checksum(sequence, count)]
-        stamp = bytes(memory[BOOT : BOOT + len(boot)])
-        if stamp != boot:
-            if not whole and (any(stamp) or self._has_rows()):
-                raise self._damaged("has no count that is whole")
-            self._count[0] = max(whole)[1] if whole else 0
-            memory[BOOT : BOOT + len(boot)] = boot
-        self._sequence, self._flushed = max(whole)[0] if whole else 0, self.count
-        self._write_durable()
+    def _put(self, name: str, text: str | None = None) -> None:
+        """Have a file of this name, whole or not at all; ``text`` None: what is in the one beside it, with ".new"."""
+        aside = self.folder / f"{name}.new"
+        try:
+            if text is not None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                aside.write_text(text)
+            aside.rename(self.folder / name)
+        except OSError as error:
+            remedy = "name a folder where you may write, on a disk with room"
+            raise VarlError(f"{self.folder} cannot be made ({error.strerror}); {remedy}") from None
 
-    def _has_rows(self) -> bool:
-        """Whether rows were ever appended: only these claim disk space."""
-        rows = self.folder / "rows"
-        return rows.exists() and rows.stat().st_blocks > 0
+    def _begun(self) -> bool:
+        """Whether rows were ever written: the first are where the file held nothing but zeros."""
+        try:
+            with (self.folder / "rows").open("rb") as file:
+                return any(file.read(1 << 20))
+        except OSError:
+            return False
+
+    def _last_flush(self) -> tuple[int, int]:
+        """Sequence number and count of the newest copy on the disk that is whole; zeros if none is."""
+        slots = [_DURABLE.unpack_from(self._header.memory, place) for place in DURABLE]
+        return max([(number, n) for number, n, check in slots if check == _checksum(number, n)], default=(0, 0))
+
+    def _recovered(self) -> int:
+        """How many rows count: those counted, or, if the machine was started since, those flushed.
+
+        Raises:
+            VarlError: there can never have been so many, or so few.
+        """
+        begun = self._begun()  # all in this order: another process may be appending
+        self._sequence, self._flushed = self._last_flush()
+        count, most, flushed = int(self._count[0]), int(self._count[1]), self._flushed
+        restarted = bytes(self._header.memory[BOOT : BOOT + len(_boot())]) != _boot()
+        if begun and not self._sequence and (restarted or not count):  # the making of a store ends with a flush
+            raise self._damaged("has no count that is whole")
+        if count > most or most < flushed or most > MOST:
+            raise self._damaged(f"counts {count} rows of {most}, {flushed} of them flushed")
+        if self.writable and (restarted or count < flushed):
+            count = flushed
+        elif count < flushed and self._last_flush() == (self._sequence, flushed):  # else it is just being rewound
+            raise self._damaged(f"counts {count} rows where {flushed} were flushed")
+        if count:
+            newest = self.take(np.full(self.layout.n_envs, count - 1), np.arange(self.layout.n_envs))
+            if newest["mark"].any():
+                written = (newest["mark"] == _mark(count - 1)).all()
+            else:  # by a version that did not mark them, or never
+                written = count <= flushed or any(newest.tobytes())
+            if not written:
+                raise self._damaged(f"counts {count} rows, of which the last was never written")
+        return count
 
     def _damaged(self, how: str) -> VarlError:
-        remedy = "bring it back from a copy, or remove the folder to start a new replay"
-        return VarlError(f"{self.folder}/header {how}: the replay is damaged; {remedy}")
+        return VarlError(f"{self.folder}/header {how}: {DAMAGED}")
 
     def _write_durable(self) -> None:
         """Write the count of what has been flushed to the disk, leaving the copy written before alone."""
@@ -319,6 +354,15 @@ class ReplayStore:
 
 def _file_of(camera: str) -> str:
     return f"{camera.replace('/', '-')}.frames"
+
+
+def _mark(time: int) -> int:
+    """What tells a time row from those before it at its place, and from none (0)."""
+    return time % 0xFFFF + 1
+
+
+def _boot() -> bytes:
+    return _BOOT_ID.read_bytes().strip()
 
 
 def _checksum(sequence: int, count: int) -> int:
