@@ -6,6 +6,7 @@ Only numbers are read and written: HDF5 and JSON, never a pickle.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,43 +67,57 @@ def import_minari(folder: str | Path, buffer: PersistentReplayBuffer, tag: Tag =
 
     Raises:
         VarlError: it is not such a dataset, its sizes are not the buffer's, it holds what is no finite number or
-            actions beyond -1..1, or h5py is missing; nothing was added then. Or the disk is full.
+            actions beyond -1..1, h5py is missing, or the disk is full. Nothing was added then.
     """
     h5py, path = _h5py(), Path(folder) / DATA
     if buffer.n_envs != 1:
         raise VarlError(
             f"demonstrations go into a replay of one environment, not of {buffer.n_envs}; import them apart"
         )
-    added = 0
+    added, before = 0, buffer.state_dict()
     try:
         with h5py.File(path, "r") as file:
-            names = sorted((name for name in file if name.startswith("episode_")), key=_number)
+            names = _names(path, file)
             for name in names:  # all of them before the first is added
-                _read(path, name, file[name], buffer)
+                _read(path, name, file, buffer)
             for name in names:
-                added += _add(buffer, *_read(path, name, file[name], buffer), tag)
-    except (OSError, RuntimeError):  # h5py's, of a file that is missing, something else or broken
+                added += _add(buffer, *_read(path, name, file, buffer), tag)
+    except BaseException as error:  # also of a person who ends it: no part of a dataset is left
+        if buffer.state_dict() != before:
+            buffer.load_state_dict(before)
+        if not isinstance(error, _BROKEN):
+            raise
         remedy = f"name the folder that holds a whole {DATA}"
         raise VarlError(f"{path} is not a Minari dataset's HDF5 file, or is broken; {remedy}") from None
     return added
 
 
+_BROKEN = OSError, RuntimeError, ValueError, MemoryError  # h5py's, of a file that is missing, something else or broken
 _PARTS = ("actions", "rewards", "terminations", "truncations")
 
 
-def _number(name: str) -> tuple[int, str]:
-    """By which episodes are sorted."""
-    digits = name.rpartition("_")[2]
-    return int(digits) if digits.isdecimal() else -1, name
+def _names(path: Path, file: Any) -> list[str]:
+    """The names of a dataset's episodes, in their order.
+
+    Raises:
+        VarlError: there are none, or what is there is none.
+    """
+    for name in file:
+        if not re.fullmatch("episode_[0-9]+", name):
+            raise VarlError(f"{path} holds {name!r}, which is no episode; take it out, or name another dataset")
+    if not len(file):
+        raise VarlError(f"{path} holds no episode; name another dataset")
+    return sorted(file, key=lambda name: int(name.rpartition("_")[2]))
 
 
-def _read(path: Path, name: str, group: Any, buffer: PersistentReplayBuffer) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read(path: Path, name: str, file: Any, buffer: PersistentReplayBuffer) -> tuple[dict[str, Any], dict[str, Any]]:
     """The parts of an episode's observations, and ``_PARTS``, fit for ``buffer``.
 
     Raises:
         VarlError: they are not; the message says what.
     """
     try:
+        group = file[name]
         seen = {key: group[_observations(key)][()] for key in buffer.observation_keys}
         parts = {part: group[part][()] for part in _PARTS}
         n = len(parts["actions"])
@@ -149,7 +164,9 @@ def _observations(key: str) -> str:
 def _expect(path: Path, name: str, values: Any, shape: tuple[int, ...]) -> None:
     if np.shape(values) != shape:
         raise VarlError(f"{path}: {name} has an array of shape {np.shape(values)} where the task's is {shape}")
-    if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
+    with np.errstate(over="ignore"):  # as float32, which is how a replay keeps them
+        finite = values.dtype.kind in "fiub" and np.isfinite(values.astype(np.float32)).all()
+    if not finite:
         raise VarlError(f"{path}: {name} holds what is not a finite number; leave that episode out")
 
 

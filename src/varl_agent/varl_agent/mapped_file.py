@@ -10,6 +10,7 @@ from pathlib import Path
 from varl_common.errors import VarlError
 
 _SMALLER = "or make a smaller replay in another folder"
+_LARGER = f"allow larger files (ulimit -f), {_SMALLER}"
 REMEDY = "bring it back from a copy, or remove the folder to start a new replay"
 DAMAGED = f"the replay is damaged; {REMEDY}"
 CLAIM = 16 << 20  # bytes of disk space claimed at a time
@@ -29,9 +30,13 @@ class MappedFile:
             if create:
                 self.file.truncate(size)
         except OSError as error:
-            made = f"of {size} bytes cannot be made" if create else "cannot be opened"
-            remedy = f"use a disk with room and allow larger files (ulimit -f), {_SMALLER}" if create else DAMAGED
-            raise VarlError(f"{path} {made} ({error.strerror}); {remedy}") from None
+            how = (
+                "cannot be opened",
+                "the replay is damaged or not yours; bring it back from a copy, or name another folder",
+            )
+            if create:
+                how = f"of {size} bytes cannot be made", f"use a disk with room, {_LARGER}"
+            raise VarlError(f"{path} {how[0]} ({error.strerror}); {how[1]}") from None
         there = os.fstat(self.file.fileno()).st_size
         if there != size:
             raise VarlError(f"{path} has {there} bytes instead of {size}; {DAMAGED}")
@@ -56,8 +61,7 @@ class MappedFile:
             os.posix_fallocate(self.file.fileno(), self._claimed, upto - self._claimed)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                remedy = f"allow larger files (ulimit -f), {_SMALLER}"
-                raise VarlError(f"{self.path} cannot grow to {upto} bytes ({error.strerror}); {remedy}") from None
+                raise VarlError(f"{self.path} cannot grow to {upto} bytes ({error.strerror}); {_LARGER}") from None
             raise VarlError(
                 f"{self.path}: the disk is full; free at least {CLAIM >> 20} MiB there (what is stored is safe)"
             ) from None
