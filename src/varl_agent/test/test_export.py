@@ -138,9 +138,13 @@ def replaced(name: str, values: np.ndarray) -> Callable[[Any], None]:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
+        (lambda file: file.create_group("notes"), "holds 'notes', which is no episode"),
+        (lambda file: [file.pop(name) for name in list(file)], "holds no episode"),
         (lambda file: file.pop("episode_3/actions"), "episode_3 lacks a part"),
+        (replaced("episode_3", np.zeros(3)), "episode_3 lacks a part"),
         (replaced("episode_3/rewards", np.zeros(1)), r"episode_3 has an array of shape \(1,\)"),
         (replaced("episode_3/rewards", np.full(4, np.nan)), "episode_3 holds what is not a finite number"),
+        (replaced("episode_3/rewards", np.full(4, 1e300)), "episode_3 holds what is not a finite number"),
         (replaced("episode_3/actions", np.full((4, 2), 50.0)), "episode_3 has actions beyond -1..1"),
         (replaced("episode_3/observations", np.full((5, 3), b"x")), "episode_3 holds what is not a finite number"),
     ],
@@ -150,7 +154,6 @@ def test_of_a_dataset_that_is_wrong_somewhere_nothing_is_taken(
 ) -> None:
     export_minari(filled(tmp_path / "replay", STATE), tmp_path / "dataset")
     with h5py.File(tmp_path / "dataset" / "main_data.hdf5", "r+") as file:
-        file.create_group("notes")  # of somebody else's: passed over
         spoil(file)
     other = PersistentReplayBuffer(100, STATE, ACTIONS, device="cpu", folder=tmp_path / "other")
     with pytest.raises(VarlError, match=says):
@@ -168,3 +171,21 @@ def test_a_broken_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
         with pytest.raises(VarlError, match="or is broken"):
             import_minari(tmp_path / "dataset", other)
         assert other.size() == 0
+
+
+def test_an_import_that_ends_midway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk that becomes full."""
+    export_minari(filled(tmp_path / "replay", STATE), tmp_path / "dataset")
+    other = filled(tmp_path / "other", STATE)
+    before, append = other.store.take(np.arange(22)), other.store.append
+
+    def full(*arguments: Any) -> None:
+        if other.store.count == 30:
+            raise VarlError("the disk is full")
+        append(*arguments)
+
+    monkeypatch.setattr(other.store, "append", full)
+    with pytest.raises(VarlError, match="the disk is full"):
+        import_minari(tmp_path / "dataset", other)
+    assert other.size() == other.store.count == other.pos == 22
+    assert other.store.take(np.arange(22)).tobytes() == before.tobytes()

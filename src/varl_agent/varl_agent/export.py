@@ -74,7 +74,7 @@ def import_minari(folder: str | Path, buffer: PersistentReplayBuffer, tag: Tag =
         raise VarlError(
             f"demonstrations go into a replay of one environment, not of {buffer.n_envs}; import them apart"
         )
-    added, before = 0, buffer.state_dict()
+    added, kept = 0, buffer.store.count
     try:
         with h5py.File(path, "r") as file:
             names = _names(path, file)
@@ -82,17 +82,16 @@ def import_minari(folder: str | Path, buffer: PersistentReplayBuffer, tag: Tag =
                 _read(path, name, file, buffer)
             for name in names:
                 added += _add(buffer, *_read(path, name, file, buffer), tag)
-    except BaseException as error:  # also of a person who ends it: no part of a dataset is left
-        if buffer.state_dict() != before:
-            buffer.load_state_dict(before)
-        if not isinstance(error, _BROKEN):
-            raise
+        kept += added
+    except (OSError, RuntimeError, MemoryError):  # h5py's, of a file that is missing, something else or broken
         remedy = f"name the folder that holds a whole {DATA}"
         raise VarlError(f"{path} is not a Minari dataset's HDF5 file, or is broken; {remedy}") from None
+    finally:
+        if buffer.store.count != kept:  # the disk was full, the file broken, or a person ended it
+            buffer.load_state_dict({"count": kept})
     return added
 
 
-_BROKEN = OSError, RuntimeError, ValueError, MemoryError  # h5py's, of a file that is missing, something else or broken
 _PARTS = ("actions", "rewards", "terminations", "truncations")
 
 
@@ -103,10 +102,10 @@ def _names(path: Path, file: Any) -> list[str]:
         VarlError: there are none, or what is there is none.
     """
     for name in file:
-        if not re.fullmatch("episode_[0-9]+", name):
-            raise VarlError(f"{path} holds {name!r}, which is no episode; take it out, or name another dataset")
+        if not re.fullmatch("episode_[0-9]+", str(name)):
+            raise VarlError(f"{path} holds {name!r}, which is no episode; take it out, or name the folder of a dataset")
     if not len(file):
-        raise VarlError(f"{path} holds no episode; name another dataset")
+        raise VarlError(f"{path} holds no episode; name the folder of another dataset")
     return sorted(file, key=lambda name: int(name.rpartition("_")[2]))
 
 
@@ -121,7 +120,7 @@ def _read(path: Path, name: str, file: Any, buffer: PersistentReplayBuffer) -> t
         seen = {key: group[_observations(key)][()] for key in buffer.observation_keys}
         parts = {part: group[part][()] for part in _PARTS}
         n = len(parts["actions"])
-    except (KeyError, AttributeError, TypeError):
+    except (KeyError, AttributeError, TypeError, ValueError):
         raise VarlError(f"{path}: {name} lacks a part or has other observations than the task's") from None
     for key, values in seen.items():
         _expect(path, name, values, (n + 1, *buffer.part_shape(key)))
@@ -165,8 +164,8 @@ def _expect(path: Path, name: str, values: Any, shape: tuple[int, ...]) -> None:
     if np.shape(values) != shape:
         raise VarlError(f"{path}: {name} has an array of shape {np.shape(values)} where the task's is {shape}")
     with np.errstate(over="ignore"):  # as float32, which is how a replay keeps them
-        finite = values.dtype.kind in "fiub" and np.isfinite(values.astype(np.float32)).all()
-    if not finite:
+        real = values.dtype.kind == "f" and np.isfinite(values.astype(np.float32)).all()
+    if not real and values.dtype.kind not in "iub":
         raise VarlError(f"{path}: {name} holds what is not a finite number; leave that episode out")
 
 

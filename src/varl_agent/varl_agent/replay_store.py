@@ -130,6 +130,7 @@ class ReplayStore:
             for camera, shape in self.layout.frames.items()
         }
         self._count = np.frombuffer(self._header.memory, np.uint64, 2, COUNT)  # now, and at the most so far
+        self._sequence, self._flushed = 0, 0
         if writable:
             self._lock()
         count = self._recovered()
@@ -303,13 +304,11 @@ class ReplayStore:
             count = flushed
         elif count < flushed and self._last_flush() == (self._sequence, flushed):  # else it is just being rewound
             raise self._damaged(f"counts {count} rows where {flushed} were flushed")
-        if count:
+        if count > flushed:
             newest = self.take(np.full(self.layout.n_envs, count - 1), np.arange(self.layout.n_envs))
-            if newest["mark"].any():
-                written = (newest["mark"] == _mark(count - 1)).all()
-            else:  # by a version that did not mark them, or never
-                written = count <= flushed or any(newest.tobytes())
-            if not written:
+            marked = (newest["mark"] == _mark(count - 1)).all()
+            unmarked = not newest["mark"].any() and any(newest.tobytes())  # by a version that did not mark rows
+            if not (marked or unmarked):
                 raise self._damaged(f"counts {count} rows, of which the last was never written")
         return count
 
