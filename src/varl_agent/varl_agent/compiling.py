@@ -17,7 +17,7 @@ from numba import njit
 
 config: Any = numba_config  # its names are made at run time
 
-FILES = ("adam.py", "blas.py", "compiling.py", "kept.py", "kernels.py", "networks.py", "workspace.py")
+FILES = ("adam.py", "blas.py", "compiling.py", "kept.py", "kernels.py", "labelling.py", "networks.py", "workspace.py")
 
 _contents = hashlib.sha256(b"".join((Path(__file__).parent / name).read_bytes() for name in FILES))
 _caches = config.CACHE_DIR or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "varl"

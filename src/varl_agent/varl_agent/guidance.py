@@ -12,6 +12,11 @@ from varl_common.plan import Plan, Scene, vote
 
 from varl_agent.advice import ADVICE_LIMIT, AdviceAnswer, AdviceStatus
 
+try:
+    from varl_agent.labelling import Labeller
+except ImportError:  # no numba, without which the fast update is not there either
+    Labeller = None  # type: ignore[assignment,misc]
+
 CONTRADICTS = 1.5
 
 Observations = np.ndarray | dict[str, np.ndarray]
@@ -48,6 +53,8 @@ class GuidanceBuffer:
         self.asked = 0
         self.queries = 0
         self._usable = np.empty((0,), np.int64)
+        self._labeller: Callable[[np.ndarray], np.ndarray] | None = None
+        self._labels_of: Any = None  # the plans and the scene that it is of
         self._rng = th.Generator()
         self._rng.manual_seed(0 if seed is None else seed)
 
@@ -85,9 +92,10 @@ class GuidanceBuffer:
 
     def label(self, states: np.ndarray, scene: Scene) -> np.ndarray:
         """What the trusted plans together advise in ``states`` (n, obs_dim): (n, act_dim) inside +-``ADVICE_LIMIT``."""
-        plans = self.plans if self.trusted is None else [self.plans[i] for i in self.trusted]
-        actions = vote([plan.actions(states, scene) for _, _, plan in plans])
-        return np.clip(actions, -ADVICE_LIMIT, ADVICE_LIMIT)
+        plans = [plan for _, _, plan in (self.plans if self.trusted is None else [self.plans[i] for i in self.trusted])]
+        if self._labeller is None or self._labels_of[1] is not scene or self._labels_of[0] != plans:
+            self._labeller, self._labels_of = _labeller(plans, scene), (plans, scene)
+        return self._labeller(states).clip(-ADVICE_LIMIT, ADVICE_LIMIT)
 
     def trust(self, states: np.ndarray, actions: np.ndarray, scene: Scene) -> None:
         """Leave out the plans that contradict ``actions`` (n, act_dim), which led to success from ``states``.
@@ -152,6 +160,12 @@ class GuidanceBuffer:
             setattr(self, name, to_array(state[name]))
         self._usable = np.flatnonzero(self.status == AdviceStatus.OK)
         self._rng.set_state(state["rng"].cpu())
+
+
+def _labeller(plans: list[Plan], scene: Scene) -> Callable[[np.ndarray], np.ndarray]:
+    if Labeller is not None:
+        return Labeller(plans, scene)
+    return lambda states: vote([plan.actions(states, scene) for plan in plans])
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
