@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -15,6 +16,7 @@ from varl_agent.fast_update import FastUpdate
 from varl_agent.policies import VARLPolicy
 from varl_agent.replay_buffer import PersistentReplayBuffer
 from varl_agent.varl import VARL
+from varl_common.plan import Phase, Plan
 
 Train = Callable[[int, int], object]  # so many updates, each on a batch of so many rows
 
@@ -28,6 +30,13 @@ class Learners:
         class Spaces(gymnasium.Env[Any, Any]):
             observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (obs,), np.float32)
             action_space = gymnasium.spaces.Box(-1, 1, (act,), np.float32)
+            description = SimpleNamespace(
+                observation_names=[f"x{i}" for i in range(obs)],
+                action_names=["dx", "dy", "dz", "gripper"],
+                action_scale=np.full(act, 0.1),
+                entities=["tool", "block", "target"],
+                entity_indices=[0, 3, 6],
+            )
 
         self._env = Spaces
 
@@ -42,12 +51,18 @@ class Learners:
             advice, np.full(192, AdviceStatus.OK, np.uint8), np.ones(192, np.float32), [""] * 192, None, "benchmark"
         )
         guided.guidance.add(states, answer, 0)
+        planned = self._make(VARL, stored=True, cutoff="hard", cutoff_step=10**9, gate="log-prob", **plain)
+        for step in range(3):
+            way = [Phase("block", (0.0, 0.0, height), grip, 2.0) for height, grip in ((0.5, -1.0), (0.0, 1.0))]
+            plan = Plan((*way, Phase("target", (0.1 * step, 0.0, 0.0), 1.0)))
+            planned.guidance.add(states[:0], AdviceAnswer.of(advice[:0], "benchmark", plan), step)
         return {
             "sb3": self._make(SAC).train,
             "sbx": self._make(sbx.SAC).train,
             "varl": FastUpdate(self._make(SAC, stored=True)).train,
             "varl_unguided": self._make(VARL, stored=True, **plain).train,
             "varl_guided": guided.train,
+            "varl_planned": planned.train,
             "sb3_layernorm": self._make(SAC, VARLPolicy).train,
             "varl_layernorm": FastUpdate(self._make(SAC, VARLPolicy, stored=True)).train,
         }

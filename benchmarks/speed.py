@@ -96,6 +96,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "ratio_sb3_batch64": ratio("batch64_utd1", "varl", "sb3"),
         "peak_fraction": fast * own_flops(256) / peak,
         "guidance_cost": ratio("batch256_utd1", "varl_unguided", "varl_guided") - 1,
+        "guidance_cost_plans": ratio("batch256_utd1", "varl_unguided", "varl_planned") - 1,
         "ratio_sb3_layernorm": ratio("batch256_utd1", "varl_layernorm", "sb3_layernorm"),
         **replay,
         "updates_per_cpu_second": {case: medians(values) for case, values in rates.items()},
