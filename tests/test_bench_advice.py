@@ -18,7 +18,7 @@ from varl_vlm_advisor.testing.server import KEY, Server
 
 advisors = pytest.importorskip("benchmarks.advice.advisors", reason="run from the repository's root")
 
-from benchmarks.advice import statistics, trainer  # noqa: E402
+from benchmarks.advice import runner, statistics, trainer  # noqa: E402
 from benchmarks.advice.__main__ import main  # noqa: E402
 from benchmarks.advice.environments import make_env  # noqa: E402
 from benchmarks.advice.report import write_report  # noqa: E402
@@ -169,6 +169,65 @@ def test_runs_of_other_lengths_and_error_rates_are_told_apart(tmp_path):
     assert "| reach | varl p=0.3 | 1 |" in report
 
 
+def test_varl_is_compared_with_sac_of_whatever_error_rate(tmp_path):
+    wins = {("varl", 0.3): 0.9, ("rlpd", 0.3): 0.5, ("sac", 0.1): 0.2}
+    rows = [("reach", method, rate, seed, 100, won) for (method, rate), won in wins.items() for seed in (0, 1)]
+    report = reported(tmp_path, [*rows, ("reach", "sac", 0.3, 1, 100, 0.2)])
+    assert "| reach | sac | 2 |" in report, "seed 1's two runs are one"
+    assert "| varl | 0.1k | 1 | 0.90 [0.90, 0.90] | 0.90 | +0.70 [+0.70, +0.70] | 1.00 |" in report
+    assert "| sac | 1 | +0.70 [+0.70, +0.70] | 1.00 |" in report
+
+
+def test_what_some_runs_have_beside_what_all_share_keeps_varl_comparable(tmp_path):
+    wins = {"sac[net=256,trigger=[5, 6]]": 0.2, "varl[net=256,trigger=[5, 6]]": 0.9}
+    wins |= {"varl[net=256,trigger=[5, 6],gate=none]": 0.5, "varl-vlm[advisor-file=a,net=256,trigger=[5, 6]]": 0.6}
+    report = reported(tmp_path, [("reach", method, 0.1, 0, 100, won) for method, won in wins.items()])
+    assert "steps=100, net=256,trigger=[5, 6]." in report
+    assert "| varl[gate=none] | 0.1k | 1 | 0.50 [0.50, 0.50] | 0.50 | +0.30 [+0.30, +0.30] | 1.00 |" in report
+    assert "| sac | 1 | +0.70 [+0.70, +0.70] | 1.00 |" in report
+    assert "| varl-vlm[advisor-file=a] | 1 | +0.30 [+0.30, +0.30] | 1.00 |" in report
+
+
+def test_runs_of_another_length_are_told_at_their_end_and_compared_with_sac_as_long(tmp_path):
+    wins = {("sac", 200): 0.3, ("varl", 200): 0.9, ("rlpd", 200): 0.8, ("sac", 100): 0.1, ("varl", 100): 0.5}
+    for (method, steps), won in wins.items():
+        for step, rate in ((steps // 2, ""), (steps, won)):
+            row = ["reach", method, 0.1, 0, steps, step, rate, won, 1, 0, 0, 0.0, 1.0]
+            trainer.append(tmp_path / "evals.csv", [row])
+    write_report(tmp_path / "evals.csv", tmp_path)
+    report = (tmp_path / "report.md").read_text()
+    assert "| reach | varl steps=100 | 1 | 0.50 |  |" in report
+    assert "| varl steps=100 | 0.1k | 1 | 0.50 [0.50, 0.50] | 0.50 | +0.40 [+0.40, +0.40] | 1.00 |" in report
+
+
+def test_success_at_a_step_is_never_that_of_an_earlier_one(tmp_path):
+    for step, rate in ((24_000, ""), (32_000, 0.2), (48_000, ""), (56_000, 0.6), (60_000, 0.9)):
+        row = ["reach", "sac", 0.1, 0, 60_000, step, rate, 0.0, 1, 0, 0, 0.0, 1.0]
+        trainer.append(tmp_path / "evals.csv", [row])
+    write_report(tmp_path / "evals.csv", tmp_path)
+    assert "| reach | sac | 1 | 0.20 | 0.60 | 0.90 |" in (tmp_path / "report.md").read_text()
+
+
+def test_a_task_or_method_named_twice_is_trained_once(tmp_path, monkeypatch):
+    trained: list[Setting] = []
+    monkeypatch.setattr(runner, "_train_all", lambda missing, *_: trained.extend(missing))
+    monkeypatch.setattr(runner, "write_report", lambda *_: None)
+    bench(tmp_path, "--tasks", "reach", "reach", "--methods", "sac", "sac")
+    assert [setting.label for setting in trained] == ["sac"]
+
+
+def test_a_finished_run_of_another_size_is_not_taken_for_this_one(tmp_path, monkeypatch):
+    trained: list[Setting] = []
+    monkeypatch.setattr(runner, "_train_all", lambda missing, *_: trained.extend(missing))
+    monkeypatch.setattr(runner, "write_report", lambda *_: None)
+    for method in ("sac", "varl"):
+        trainer.append(tmp_path / "evals.csv", [["reach", method, 0.1, 0, 40, 40, 0.0, 0.0, -1, 0, 0, 0.0, 1.0]])
+    bench(tmp_path)
+    assert not trained
+    bench(tmp_path, "--net", "32", "--update-every", "1")
+    assert [setting.label for setting in trained] == ["sac[net=32,update_every=1]", "varl[net=32,update_every=1]"]
+
+
 def test_whatever_differs_is_another_run():
     plain = Setting("reach", "varl", 0, 100, 0.1)
     changes: list[dict[str, Any]] = [
@@ -200,6 +259,10 @@ def bench(out, *arguments):
         (["--update-every", "0"], "whole number of 1 or more"),
         (["--error-rate", "1.5"], "share from 0 to 1"),
         (["--misplaced", "-1"], "0 m or more"),
+        (["--misplaced", "inf"], "0 m or more"),
+        (["--first-seed", "-1"], "whole number of 0 or more"),
+        (["--set", "error_rate=1.5"], "share from 0 to 1"),
+        (["--set", "_init_setup_model=false"], "unknown setting"),
         (["--set", "gat=none"], "did you mean 'gate'"),
         (["--methods", "rlpd", "--set", "trigger=1000"], "a list of steps"),
     ],
@@ -240,6 +303,15 @@ def test_rivals_say_what_they_got_from_the_advisor(tmp_path, monkeypatch):
         "execute-plans": ("2", "16"),
         "varl-labels": ("2", "16"),
     }
+
+
+@pytest.mark.parametrize("method", ["rlpd", "execute"])
+def test_the_seconds_of_who_acts_are_counted(method):
+    setting = Setting("reach", method, 0, 60, 0.1, net=16, altered=(("trigger", [20]), ("states_per_query", 8)))
+    model: Any = make_model(setting)
+    model.executor.seconds = 1.5
+    row = dict(zip(trainer.COLUMNS, trainer._row(setting, model, None, -1, 0.0), strict=True))
+    assert row["advisor_s"] == 1.5
 
 
 def test_plans_that_are_executed_act_in_every_other_episode_and_are_not_cloned():

@@ -35,7 +35,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--methods", nargs="+", default=["sac", "varl"], choices=METHODS)
     parser.add_argument("--seeds", type=_whole, default=5, help="seeds 0 .. n-1 after --first-seed")
-    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--first-seed", type=_seed, default=0)
     parser.add_argument("--steps", type=_whole, default=100_000, help="environment steps of a run")
     parser.add_argument("--error-rate", type=_share, default=0.1, help="of the advice: wrong axes, faulty plans")
     parser.add_argument("--misplaced", type=_length, default=0.02, help="m, standard deviation of what a plan sees")
@@ -57,8 +57,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _whole(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return _counted(text, 1)
+
+
+def _seed(text: str) -> int:
+    return _counted(text, 0)
+
+
+def _counted(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {least} or more")
     return int(text)
 
 
@@ -67,7 +75,7 @@ def _share(text: str) -> float:
 
 
 def _length(text: str) -> float:
-    return _between(text, float("inf"), "a length of 0 m or more")
+    return _between(text, sys.float_info.max, "a length of 0 m or more")
 
 
 def _between(text: str, most: float, expected: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from benchmarks.advice.statistics import Scores, gap_interval, interval, iqm, pr
 MARKS = (25_000, 50_000, 100_000)  # steps at which success is told
 GOOD = 0.9
 RATED = {"error_rate": "p=", "total_steps": "steps="}  # columns that tell runs of a method apart, and how it is said
-BASE = "sac"  # the rival of every method, altered as the method is where there is such a run
+BASE = "sac"  # the rival of every method, as altered and as long as it where there is such a run; asks for no advice
 OURS = "varl"  # the rival of every other one
 
 
@@ -32,18 +33,34 @@ class Curves:
     def __init__(self, evals: Path) -> None:
         with evals.open(newline="") as file:
             rows = list(csv.DictReader(file))
-        most = {column: Counter(row[column] for row in rows).most_common(1)[0][0] for column in RATED}
-        altered = {row["method"].partition("[")[2] for row in rows}
-        common = altered.pop() if len(altered) == 1 else ""
-        self.shared = [f"{said}{most[column]}" for column, said in RATED.items()] + ([common[:-1]] if common else [])
-        runs: dict[tuple[str, str, str], list[dict[str, str]]] = defaultdict(list)
+        parts = {method: _parts(method) for method in dict.fromkeys(row["method"] for row in rows)}
+        advised = [row for row in rows if parts[row["method"]][0] != BASE] or rows
+        most = {column: Counter(row[column] for row in advised).most_common(1)[0][0] for column in RATED}
+        pairs = [altered for _, altered in parts.values()]
+        common = [pair for pair in pairs[0] if all(pair in others for others in pairs)]
+        self.shared = [f"{said}{most[column]}" for column, said in RATED.items()]
+        self.shared += [",".join(common)] if common else []
+        runs: dict[tuple[str, str, str], dict[int, dict[str, str]]] = defaultdict(dict)
+        self._parts: dict[str, tuple[str, str]] = {}  # of a name: what is altered, and another length
         for row in rows:
-            name = row["method"].removesuffix(f"[{common}")
-            name += "".join(f" {said}{row[column]}" for column, said in RATED.items() if row[column] != most[column])
-            runs[name, row["task"], row["seed"]].append(row)
-        self.runs = {key: sorted(rows, key=lambda row: int(row["step"])) for key, rows in runs.items()}
+            kind, altered = parts[row["method"]]
+            own = ",".join(pair for pair in altered if pair not in common)
+            others = {column: f" {said}{row[column]}" for column, said in RATED.items() if row[column] != most[column]}
+            if kind == BASE:
+                others.pop("error_rate", None)  # whatever the advice, the run is the same
+            changed = f"[{own}]" if own else ""
+            name = kind + changed + "".join(others.values())
+            self._parts[name] = changed, others.get("total_steps", "")
+            runs[name, row["task"], row["seed"]].setdefault(int(row["step"]), row)
+        self.runs = {key: [steps[step] for step in sorted(steps)] for key, steps in runs.items()}
         self.methods = list(dict.fromkeys(method for method, _, _ in self.runs))
         self.tasks = list(dict.fromkeys(task for _, task, _ in self.runs))
+
+    def base_of(self, method: str) -> str:
+        """SAC as altered and as long as the method, ``sac[x=1] steps=9`` for ``varl[x=1] steps=9``, or the nearest."""
+        altered, length = self._parts[method]
+        nearest = (BASE + altered + length, BASE + altered, BASE + length)
+        return next((name for name in nearest if name in self.methods), BASE)
 
     def of(self, method: str, task: str) -> list[list[dict[str, str]]]:
         """The runs of a method on a task."""
@@ -59,19 +76,23 @@ class Curves:
         return found
 
 
+def _parts(method: str) -> tuple[str, list[str]]:
+    """``varl[net=256,trigger=[1, 2]]`` to ``varl`` and its pairs, ``net=256`` and ``trigger=[1, 2]``."""
+    kind, _, altered = method.removesuffix("]").partition("[")
+    return kind, re.split(r",(?=[\w-]+=)", altered) if altered else []
+
+
 def _rate_at(rows: list[dict[str, str]], mark: int) -> float | None:
-    """Success at the last examination up to ``mark``; None for a run that ended before."""
-    if int(rows[-1]["step"]) < mark:
-        return None
-    upto = [row for row in rows if int(row["step"]) <= mark and row["success_rate"]]
-    return float(upto[-1]["success_rate"]) if upto else None
+    """Success at the row in which ``mark`` falls; None where there was no examination, or the run ended before."""
+    rate = next((row["success_rate"] for row in rows if int(row["step"]) >= mark), "")
+    return float(rate) if rate else None
 
 
 def write_report(evals: Path, out: Path) -> None:
     """``report.md``, ``curves.png`` and ``curves.svg`` in ``out``."""
     curves = Curves(evals)
-    last = max(int(rows[-1]["step"]) for rows in curves.runs.values())
-    marks = [mark for mark in MARKS if mark < last] + [last]
+    ends = {int(rows[0]["total_steps"]) for rows in curves.runs.values()}
+    marks = sorted({mark for mark in MARKS if mark < max(ends)} | ends)
     text = ["# Advice bench", "", _method_note(curves), ""]
     text += _table_of_tasks(curves, marks)
     text += _table_of_aggregates(curves, marks)
@@ -84,9 +105,9 @@ def write_report(evals: Path, out: Path) -> None:
 def _method_note(curves: Curves) -> str:
     return (
         f"All runs, where a method's name does not say otherwise: {', '.join(curves.shared)}.\n"
-        "Success of the deterministic policy over 10 fresh episodes; area under the curve of the exploring policy's\n"
-        f"success over its last 50 episodes, and the step at which that was first {GOOD:.0%}; first success in\n"
-        "training; steps are medians; n runs per row.\n"
+        "Success of the deterministic policy over 10 fresh episodes, at the first row of evals.csv from the step\n"
+        "on; area under the curve of the exploring policy's success over its last 50 episodes, and the step at which\n"
+        f"that was first {GOOD:.0%}; first success in training; steps are medians; n runs per row.\n"
         "Intervals are 95 %, by a bootstrap stratified by task."
     )
 
@@ -137,7 +158,7 @@ def _table_of_aggregates(curves: Curves, marks: list[int]) -> list[str]:
     ]
     for mark in marks:
         for method in curves.methods:
-            base = curves.at(_base_of(method, curves.methods), mark)
+            base = curves.at(curves.base_of(method), mark)
             scores = curves.at(method, mark)
             if not scores:
                 continue
@@ -171,7 +192,7 @@ def _table_of_rivals(curves: Curves, marks: list[int]) -> list[str]:
     for rival in rivals:
         sides = [(curves.at(OURS, mark), curves.at(rival, mark)) for mark in marks]
         cells = [cell for ours, theirs in sides for cell in _compared(ours, theirs)]
-        shared = set(sides[-1][0]) & set(sides[-1][1])
+        shared = {task for ours, theirs in sides for task in ours if task in theirs}
         lines.append(f"| {rival} | {len(shared)} | {' | '.join(cells)} |")
     return [*lines, ""]
 
@@ -182,12 +203,6 @@ def _compared(scores: Scores, rival: Scores) -> list[str]:
         return ["", ""]
     gap, low, high = gap_interval(scores, rival)
     return [f"{gap:+.2f} [{low:+.2f}, {high:+.2f}]", f"{probability_of_improvement(scores, rival):.2f}"]
-
-
-def _base_of(method: str, methods: list[str]) -> str:
-    """``sac[x=1]`` for ``varl[x=1]`` where there is such a run, else ``sac``."""
-    altered = BASE + method[method.index("[") :] if "[" in method else BASE
-    return altered if altered in methods else BASE
 
 
 def _plot(curves: Curves, out: Path) -> None:

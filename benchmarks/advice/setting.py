@@ -70,7 +70,7 @@ ALTERABLE = {"error_rate", "fresh"} | {
     name
     for kind in (SAC, AdvisedSAC, VARL)
     for name, parameter in inspect.signature(kind).parameters.items()
-    if name not in GIVEN and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    if name not in GIVEN and name[0] != "_" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
 }
 
 
@@ -81,7 +81,7 @@ class Setting:
     ``altered``: (name, value) pairs of --set.
 
     Raises:
-        VarlError: the method, or the name of a pair, is not known.
+        VarlError: the method, or the name of a pair, is not known, or its value is none that it can have.
     """
 
     task: str
@@ -101,6 +101,8 @@ class Setting:
         for name, value in self.altered:
             if name not in ALTERABLE:
                 raise VarlError(f"unknown setting {name!r}; {did_you_mean(name, sorted(ALTERABLE))}")
+            if name == "error_rate" and not (isinstance(value, int | float) and 0.0 <= value <= 1.0):
+                raise VarlError(f"error_rate is {value!r}, expected a share from 0 to 1: error_rate=0.3")
             if name == "trigger" and self.method in ("rlpd", "execute") and not isinstance(value, list | tuple):
                 raise VarlError(
                     f"trigger is {value!r}, expected for {self.method} a list of steps: trigger=[1000,3000]"
