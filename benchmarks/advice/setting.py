@@ -17,7 +17,7 @@ from varl_agent.advice import Advisor
 from varl_agent.advised import AdvisedSAC
 from varl_agent.varl import VARL
 from varl_common.config import did_you_mean
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, expect
 
 from benchmarks.advice.advisors import Labels, Plans, Random, expert_of, plan_of
 from benchmarks.advice.environments import make_env
@@ -101,12 +101,12 @@ class Setting:
         for name, value in self.altered:
             if name not in ALTERABLE:
                 raise VarlError(f"unknown setting {name!r}; {did_you_mean(name, sorted(ALTERABLE))}")
-            if name == "error_rate" and not (isinstance(value, int | float) and 0.0 <= value <= 1.0):
-                raise VarlError(f"error_rate is {value!r}, expected a share from 0 to 1: error_rate=0.3")
-            if name == "trigger" and self.method in ("rlpd", "execute") and not isinstance(value, list | tuple):
-                raise VarlError(
-                    f"trigger is {value!r}, expected for {self.method} a list of steps: trigger=[1000,3000]"
-                )
+            if name == "error_rate":
+                share = isinstance(value, int | float) and 0.0 <= value <= 1.0
+                expect(share, name, value, "a share from 0 to 1: error_rate=0.3")
+            if name == "trigger" and self.method in ("rlpd", "execute"):
+                steps = isinstance(value, list | tuple)
+                expect(steps, name, value, f"for {self.method} a list of steps: trigger=[1000,3000]")
 
     @property
     def label(self) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from varl_common.errors import VarlError
-from varl_common.plan import Plan, Scene
+from varl_common.plan import Scene
 
 from varl_agent.advice import AdviceAnswer, AdviceQuery, AdviceStatus, Advisor, checked
 from varl_agent.guidance import GuidanceBuffer, Observations, to_array, to_tensor, tree_map
@@ -117,15 +117,18 @@ class Consultation:
         except Exception as error:  # what it raised, or an answer that is none
             log.warning("the advisor failed: %s", error)
             return AdviceAnswer.none(n, act_dim, AdviceStatus.UNAVAILABLE, str(error))
-        return answer if answer.plan is None else _with_usable_plan(answer, answer.plan, scene())
+        return _with_usable_plan(answer, scene)
 
 
-def _with_usable_plan(answer: AdviceAnswer, plan: Plan, scene: Scene | None) -> AdviceAnswer:
+def _with_usable_plan(answer: AdviceAnswer, scene: Callable[[], Scene | None]) -> AdviceAnswer:
     """The answer without its plan where that does not fit the environment."""
+    if answer.plan is None:
+        return answer
     try:
-        if scene is None:
+        described = scene()
+        if described is None:
             raise VarlError("a plan needs an environment with a `description` that names its entities")
-        plan.check(scene)
+        answer.plan.check(described)
     except VarlError as error:
         log.warning("a plan of %s is not used: %s", answer.advisor, error)
         values: dict[str, Any] = {**vars(answer), "plan": None}

@@ -20,6 +20,7 @@ from varl_agent.replay_store import Tag
 
 MINARI_VERSION = "0.5.4"  # whose format this is
 DATA, METADATA = "main_data.hdf5", "metadata.json"
+_PARTS = ("actions", "rewards", "terminations", "truncations")  # of an episode, beside its observations
 
 
 def export_minari(buffer: PersistentReplayBuffer, folder: str | Path, dataset_id: str = "varl/replay-v0") -> int:
@@ -90,9 +91,6 @@ def import_minari(folder: str | Path, buffer: PersistentReplayBuffer, tag: Tag =
         if buffer.store.count != kept:  # the disk was full, the file broken, or a person ended it
             buffer.load_state_dict({"count": kept})
     return added
-
-
-_PARTS = ("actions", "rewards", "terminations", "truncations")
 
 
 def _names(path: Path, file: Any) -> list[str]:

@@ -1,6 +1,6 @@
 """What several plans together advise in many states, compiled: ``Plan.actions`` and ``vote`` in one pass.
 
-There a batch of 256 states and three plans are a hundred small steps of numpy, which take a third of an update's time.
+There a batch of 256 states and three plans are a hundred small steps of numpy, a tenth of an update's time.
 """
 
 from __future__ import annotations
