@@ -30,13 +30,12 @@ class MappedFile:
             if create:
                 self.file.truncate(size)
         except OSError as error:
-            how = (
-                "cannot be opened",
-                "the replay is damaged or not yours; bring it back from a copy, or name another folder",
-            )
             if create:
-                how = f"of {size} bytes cannot be made", f"use a disk with room, {_LARGER}"
-            raise VarlError(f"{path} {how[0]} ({error.strerror}); {how[1]}") from None
+                raise VarlError(
+                    f"{path} of {size} bytes cannot be made ({error.strerror}); use a disk with room, {_LARGER}"
+                ) from None
+            remedy = "the replay is damaged or not yours; bring it back from a copy, or name another folder"
+            raise VarlError(f"{path} cannot be opened ({error.strerror}); {remedy}") from None
         there = os.fstat(self.file.fileno()).st_size
         if there != size:
             raise VarlError(f"{path} has {there} bytes instead of {size}; {DAMAGED}")

@@ -136,7 +136,8 @@ class ReplayStore:
         count = self._recovered()
         if writable:
             self._count[0] = count
-            self._header.memory[BOOT : BOOT + len(_boot())] = _boot()
+            boot = _boot()
+            self._header.memory[BOOT : BOOT + len(boot)] = boot
             self._write_durable()
         self._newest = self._newest_frames()
 
@@ -277,7 +278,7 @@ class ReplayStore:
         """Whether rows were ever written: the first are where the file held nothing but zeros."""
         try:
             with (self.folder / "rows").open("rb") as file:
-                return any(file.read(1 << 20))
+                return bool(file.read(1 << 20).strip(b"\0"))
         except OSError:
             return False
 
@@ -295,7 +296,8 @@ class ReplayStore:
         begun = self._begun()  # all in this order: another process may be appending
         self._sequence, self._flushed = self._last_flush()
         count, most, flushed = int(self._count[0]), int(self._count[1]), self._flushed
-        restarted = bytes(self._header.memory[BOOT : BOOT + len(_boot())]) != _boot()
+        boot = _boot()
+        restarted = bytes(self._header.memory[BOOT : BOOT + len(boot)]) != boot
         if begun and not self._sequence and (restarted or not count):  # the making of a store ends with a flush
             raise self._damaged("has no count that is whole")
         if count > most or most < flushed or most > MOST:
