@@ -35,8 +35,8 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from varl_common.domain import free_domain, one_host  # noqa: E402
-from varl_vlm_advisor.encoding import decode, encode  # noqa: E402
 from varl_vlm_advisor.evaluation.worlds import make_world  # noqa: E402
+from varl_vlm_advisor.question.encoding import decode, encode  # noqa: E402
 from varl_vlm_advisor.testing.server import BEHAVIOURS, Server  # noqa: E402
 
 from varl_interfaces import msg  # noqa: E402
@@ -47,7 +47,7 @@ EXPERT_STEPS = 300  # the slowest of these experts needs about 120
 STATES = 64
 DEADLINE = 1.0  # s
 NODE = """
-import std_srvs.srv, varl_vlm_advisor.advisor_node as advisor
+import std_srvs.srv, varl_vlm_advisor.nodes.advisor as advisor
 class Probed(advisor.AdvisorNode):
     def __init__(self):
         super().__init__()

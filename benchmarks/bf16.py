@@ -2,8 +2,8 @@
 
     python -m benchmarks.bf16 --seeds 3 --steps 6000
 
-The arithmetic is that of the GPU (varl_agent.cuda_update without its graph), so a CPU tells as much about learning as a
-GPU would; of speed it tells nothing. Task: the project's ``reach``, 2 x 256, plans as advice. Writes
+The arithmetic is that of the GPU (varl_agent.fast.cuda_update without its graph), so a CPU tells as much about learning
+as a GPU would; of speed it tells nothing. Task: the project's ``reach``, 2 x 256, plans as advice. Writes
 benchmarks/results/bf16.csv, a row for each RECENT episodes' success, and resumes where it was stopped.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch as th
-from varl_agent.cuda_update import CudaUpdate
+from varl_agent.fast.cuda_update import CudaUpdate
 
 from benchmarks.advice.setting import Setting, make_model
 from benchmarks.advice.trainer import RECENT, append

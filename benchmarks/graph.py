@@ -32,15 +32,15 @@ import gymnasium  # noqa: E402
 import numpy as np  # noqa: E402
 import rclpy  # noqa: E402
 from ament_index_python.packages import get_package_prefix  # noqa: E402
-from varl_agent.control import Control  # noqa: E402
-from varl_agent.parallel_env import ParallelEnv  # noqa: E402
-from varl_agent.run_folder import RunFolder  # noqa: E402
-from varl_agent.settings import LearnerSettings, make_learning, make_model  # noqa: E402
-from varl_agent.training import Schedule, Training, describe  # noqa: E402
+from varl_agent.training.control import Control  # noqa: E402
+from varl_agent.training.run_folder import RunFolder  # noqa: E402
+from varl_agent.training.settings import LearnerSettings, make_learning, make_model  # noqa: E402
+from varl_agent.training.training import Schedule, Training, describe  # noqa: E402
+from varl_agent.vec_env.parallel_env import ParallelEnv  # noqa: E402
 from varl_common.config import load_yaml  # noqa: E402
 from varl_common.domain import free_domain, one_host  # noqa: E402
-from varl_robot_env.arm_env import ArmEnv  # noqa: E402
-from varl_robot_env.ros_env import RosEnv  # noqa: E402
+from varl_robot_env.env.arm_env import ArmEnv  # noqa: E402
+from varl_robot_env.ros.ros_env import RosEnv  # noqa: E402
 
 BUSY = 8.0  # updates per step: at 20 Hz more than a core makes, so the learner never rests within an episode
 

@@ -30,8 +30,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
-from varl_common.qos import COMMAND, LATCHED
-from varl_robot_env.robot import RobotConfig
+from varl_common.ros.qos import COMMAND, LATCHED
+from varl_robot_env.config.robot import RobotConfig
 
 from varl_interfaces.msg import EnvStatus, TrainingStatus
 

@@ -173,7 +173,7 @@ def measure_replay(folder: Path) -> dict[str, float]:
     """A store of a million rows: the time of a batch of 256, of a flush of 1,000 rows, of reopening, and its memory."""
     import gymnasium
     import numpy as np
-    from varl_agent.replay_buffer import PersistentReplayBuffer
+    from varl_agent.replay.buffer import PersistentReplayBuffer
 
     before = resident()
     spaces = gymnasium.spaces.Box(-9, 9, (OBS,), np.float32), gymnasium.spaces.Box(-1, 1, (ACT,), np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch as th
 import yaml
-from varl_agent.advice import AdviceQuery
+from varl_agent.advice.messages import AdviceQuery
 from varl_common.errors import VarlError
 from varl_vlm_advisor.testing.server import KEY, Server
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import xacro
 import yaml
-from varl_robot_env.kinematics import Kinematics
-from varl_robot_env.robot import RobotConfig
+from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.kinematics.kinematics import Kinematics
 
 ROOT = Path(__file__).parents[1]
 WORLD = ROOT / "src/varl_robot_env/gazebo/varl_world.sdf"

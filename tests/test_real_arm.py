@@ -19,9 +19,9 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 from varl_common.config import load_yaml
-from varl_common.qos import COMMAND, LATCHED
-from varl_robot_env.robot import RobotConfig
-from varl_robot_env.ros_env import RosEnv
+from varl_common.ros.qos import COMMAND, LATCHED
+from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.ros.ros_env import RosEnv
 
 from varl_interfaces.msg import EnvStatus
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from varl_common.qos import LATCHED
-from varl_robot_env.paths import config_file
+from varl_common.ros.qos import LATCHED
+from varl_robot_env.config.paths import config_file
 from visualization_msgs.msg import MarkerArray
 
 from varl_interfaces.msg import Advised

@@ -14,9 +14,9 @@ import rclpy
 import yaml
 from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
-from varl_agent.replay_store import ReplayStore, Tag
+from varl_agent.replay.store import ReplayStore, Tag
 from varl_common.config import load_yaml
-from varl_robot_env.ros_env import EnvUnavailable, RosEnv
+from varl_robot_env.ros.ros_env import EnvUnavailable, RosEnv
 
 from varl_interfaces.msg import EnvStatus
 

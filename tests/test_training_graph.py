@@ -13,9 +13,8 @@ import yaml
 
 pytest.importorskip("rclpy")
 
-from varl_agent.replay_store import ReplayStore
-
-from varl_agent import checkpoint
+from varl_agent.replay.store import ReplayStore
+from varl_agent.training import checkpoint
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 90.0) -> None:
@@ -121,7 +120,7 @@ def test_training_goes_on_without_an_advisor(processes: Any, tmp_path: Path) -> 
 def test_services_pause_save_and_stop_and_the_status_tells(processes: Any, tmp_path: Path, ros: int) -> None:
     import rclpy
     from std_srvs.srv import Trigger
-    from varl_common.qos import LATCHED
+    from varl_common.ros.qos import LATCHED
 
     from varl_interfaces.msg import TrainingStatus
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from varl_agent.advice import AdviceAnswer, AdviceQuery, finished
+from varl_agent.advice.messages import AdviceAnswer, AdviceQuery, finished
 from varl_common.plan import Phase, Plan
 
 from benchmarks.advice.environments import ARM_TASKS, MAZES

@@ -42,7 +42,7 @@ def make_env(task: str, seed: int) -> gym.Env[np.ndarray, np.ndarray]:
     """
     try:
         if task in ARM_TASKS:
-            from varl_robot_env.arm_env import ArmEnv
+            from varl_robot_env.env.arm_env import ArmEnv
 
             return _Seeded(ArmEnv(task), seed)
         if task in MAZES:

@@ -10,8 +10,8 @@ import torch as th
 import torch.nn.functional as F
 from stable_baselines3.common.buffers import ReplayBuffer
 from torch import nn
-from varl_agent.batches import Batch, joined, split
-from varl_agent.varl import VARL
+from varl_agent.sac.batches import Batch, joined, split
+from varl_agent.sac.varl import VARL
 
 from benchmarks.advice.advisors import Labels
 

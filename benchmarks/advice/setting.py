@@ -13,9 +13,9 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
-from varl_agent.advice import Advisor
-from varl_agent.advised import AdvisedSAC
-from varl_agent.varl import VARL
+from varl_agent.advice.messages import Advisor
+from varl_agent.sac.advised import AdvisedSAC
+from varl_agent.sac.varl import VARL
 from varl_common.config import did_you_mean
 from varl_common.errors import VarlError, expect
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch as th
 from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
 from torch import nn
-from varl_agent.varl import VARL
+from varl_agent.sac.varl import VARL
 
 from benchmarks.advice.environments import make_env
 from benchmarks.advice.rivals import Executing, ExecutingPlans

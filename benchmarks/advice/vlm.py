@@ -10,11 +10,11 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from varl_agent.advice import AdviceAnswer, AdviceQuery
+from varl_agent.advice.messages import AdviceAnswer, AdviceQuery
 from varl_common.errors import VarlError
-from varl_vlm_advisor.advisor import Advisor
-from varl_vlm_advisor.config import load_config
 from varl_vlm_advisor.evaluation.worlds import ArmWorld, MetaWorld, World
+from varl_vlm_advisor.service.advisor import Advisor
+from varl_vlm_advisor.service.config import load_config
 from varl_vlm_advisor.types import Answers, State
 
 from benchmarks.advice.environments import ARM_TASKS, MAZES
@@ -51,7 +51,7 @@ class Filmed(gym.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray]):
 
 
 class Vlm:
-    """An :class:`~varl_agent.advice.Advisor` on a backend. Counts the seconds that it takes."""
+    """An :class:`~varl_agent.advice.messages.Advisor` on a backend. Counts the seconds that it takes."""
 
     def __init__(self, file: Path, world: World) -> None:
         """Raises VarlError where the file is wrong or the backend is not there."""

@@ -23,7 +23,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from varl_vlm_advisor.projection import transform
+from varl_vlm_advisor.question.projection import transform
 from visualization_msgs.msg import Marker, MarkerArray
 
 from varl_interfaces.msg import Entities

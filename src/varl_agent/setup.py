@@ -15,9 +15,9 @@ setup(
     extras_require={"test": ["pytest"]},
     entry_points={
         "console_scripts": [
-            "learner = varl_agent.commands:learner",
-            "evaluate = varl_agent.commands:evaluate",
-            "teleop = varl_agent.commands:teleop",
+            "learner = varl_agent.nodes.commands:learner",
+            "evaluate = varl_agent.nodes.commands:evaluate",
+            "teleop = varl_agent.nodes.commands:teleop",
         ]
     },
     zip_safe=True,

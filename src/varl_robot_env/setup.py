@@ -17,13 +17,13 @@ setup(
     extras_require={"test": ["pytest", "hypothesis"]},
     entry_points={
         "console_scripts": [
-            f"env = {NAME}.env_node:main",
-            f"simulator = {NAME}.simulator_node:main",
-            f"gazebo = {NAME}.gazebo_node:main",
-            f"realsense = {NAME}.realsense_node:main",
-            f"markers = {NAME}.markers_node:main",
-            f"perception = {NAME}.perception_node:main",
-            f"calibrate = {NAME}.calibrate_node:main",
+            f"env = {NAME}.nodes.env:main",
+            f"simulator = {NAME}.nodes.simulator:main",
+            f"gazebo = {NAME}.nodes.gazebo:main",
+            f"realsense = {NAME}.nodes.realsense:main",
+            f"markers = {NAME}.nodes.rviz_markers:main",
+            f"perception = {NAME}.nodes.perception:main",
+            f"calibrate = {NAME}.nodes.calibrate:main",
             f"standin_driver = {NAME}.standin.driver_node:main",
             f"standin_camera = {NAME}.standin.camera_node:main",
         ]

@@ -15,8 +15,8 @@ setup(
     extras_require={"test": ["pytest"]},
     entry_points={
         "console_scripts": [
-            "advisor = varl_vlm_advisor.advisor_node:main",
-            "advisor_eval = varl_vlm_advisor.evaluate:run",
+            "advisor = varl_vlm_advisor.nodes.advisor:main",
+            "advisor_eval = varl_vlm_advisor.evaluation.command:run",
         ],
         "varl_vlm_advisor.backends": [
             "none = varl_vlm_advisor.backends.none:NoneBackend",

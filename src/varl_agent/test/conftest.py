@@ -8,15 +8,15 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.spaces import Box
-from varl_agent.checkpoint import Identity
-from varl_agent.control import Control
-from varl_agent.figures import Figures
-from varl_agent.learning import Learning, LearningBeside
-from varl_agent.parallel_env import ParallelEnv
-from varl_agent.replay_buffer import PersistentReplayBuffer
-from varl_agent.run_folder import RunFolder
-from varl_agent.training import Schedule, Training
-from varl_agent.varl import VARL
+from varl_agent.replay.buffer import PersistentReplayBuffer
+from varl_agent.sac.varl import VARL
+from varl_agent.training.checkpoint import Identity
+from varl_agent.training.control import Control
+from varl_agent.training.learning import Learning, LearningBeside
+from varl_agent.training.metrics import Figures
+from varl_agent.training.run_folder import RunFolder
+from varl_agent.training.training import Schedule, Training
+from varl_agent.vec_env.parallel_env import ParallelEnv
 
 
 class PointReach(gym.Env[np.ndarray, np.ndarray]):

@@ -1,7 +1,7 @@
 """How the fast update's functions are compiled, and where they are kept: ``~/.cache/varl`` (or ``NUMBA_CACHE_DIR``).
 
 What numba has compiled it takes for valid as long as the function's own file stays as it is, whatever became of the
-functions in other files that it calls. So the folder is named after all of these files' contents.
+functions and constants of other files that it uses. So the folder is named after all of these files' contents.
 """
 
 from __future__ import annotations
@@ -15,11 +15,24 @@ from typing import Any
 from numba import config as numba_config
 from numba import njit
 
+import varl_common
+
 config: Any = numba_config  # its names are made at run time
 
-FILES = ("adam.py", "blas.py", "compiling.py", "kept.py", "kernels.py", "labelling.py", "networks.py", "workspace.py")
-
-_contents = hashlib.sha256(b"".join((Path(__file__).parent / name).read_bytes() for name in FILES))
+# Every file that a compiled function, or a constant in one, comes from; a test follows their imports.
+_PACKAGE, _COMMON = Path(__file__).parent, Path(varl_common.__file__).parent
+FILES = (
+    _PACKAGE / "compiling.py",
+    _PACKAGE / "processor.py",
+    _PACKAGE / "advice/plan_labels.py",
+    *(
+        _PACKAGE / "fast" / f"{name}.py"
+        for name in ("adam", "blas", "flat_adam", "inputs", "kernels", "networks", "packed", "workspace")
+    ),
+    _COMMON / "errors.py",
+    _COMMON / "plan.py",
+)
+_contents = hashlib.sha256(b"".join(path.read_bytes() for path in FILES))
 _caches = config.CACHE_DIR or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "varl"
 FOLDER = Path(_caches) / f"compiled-{_contents.hexdigest()[:16]}"
 

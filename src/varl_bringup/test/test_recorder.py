@@ -15,7 +15,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosbags.rosbag2 import Reader
 from std_msgs.msg import String
 from varl_bringup.installed import find_executable
-from varl_common.qos import LATCHED
+from varl_common.ros.qos import LATCHED
 
 from varl_interfaces.msg import Entities
 

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 from varl_common.errors import VarlError
-from varl_robot_env.paths import config_folder, resolve
-from varl_robot_env.robot import RobotConfig
+from varl_robot_env.config.paths import config_folder, resolve
+from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.simulation.gazebo import World
 
 from varl_bringup.installed import is_installed
 from varl_bringup.node import Node
 from varl_bringup.parameter_files import ParameterFiles
-from varl_robot_env.gazebo import World
 
 _NEEDS = (
     *("ros_gz_sim", "ros_gz_bridge", "ros_gz_interfaces", "gz_ros2_control"),

@@ -14,7 +14,7 @@ from varl_common.arguments import Argument, complete, namespace
 from varl_common.config import load_yaml
 from varl_common.domain import one_host
 from varl_common.errors import VarlError
-from varl_robot_env.paths import config_file, config_folder, resolve
+from varl_robot_env.config.paths import config_file, config_folder, resolve
 
 from varl_bringup.gazebo import gazebo_nodes
 from varl_bringup.installed import is_installed

@@ -7,7 +7,7 @@ from typing import Any
 
 from varl_common.config import did_you_mean, load_yaml
 from varl_common.errors import VarlError
-from varl_robot_env.paths import config_folder
+from varl_robot_env.config.paths import config_folder
 
 # The sections that a user's file may have: the nodes of the project.
 SECTIONS = (

@@ -14,9 +14,9 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from varl_common.config import Config
-from varl_common.diagnostics import Diagnostics, Health
 from varl_common.errors import VarlError
-from varl_common.node import declare_parameters, run_node
+from varl_common.ros.diagnostics import Diagnostics, Health
+from varl_common.ros.node import declare_parameters, run_node
 
 _LOOK_EVERY = 0.5  # s, for new topics
 # Takes what each publisher offers, so that no topic is left out for its QoS.

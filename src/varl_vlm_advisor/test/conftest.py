@@ -6,8 +6,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from varl_vlm_advisor.advisor import Advisor
-from varl_vlm_advisor.config import config_model
+from varl_vlm_advisor.service.advisor import Advisor
+from varl_vlm_advisor.service.config import config_model
 from varl_vlm_advisor.types import EnvDescription, Frame, State
 
 NAMES = [f"{entity}_{axis}" for entity in ("tool", "block", "target") for axis in "xyz"] + ["gripper"]

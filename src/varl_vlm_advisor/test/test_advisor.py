@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from varl_common.config import Config
 from varl_common.errors import VarlError
-from varl_vlm_advisor.advisor import Advisor
 from varl_vlm_advisor.backends import BackendError, Reply
-from varl_vlm_advisor.config import config_model, load_config
-from varl_vlm_advisor.question import Question
+from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.service.advisor import Advisor
+from varl_vlm_advisor.service.config import config_model, load_config
 from varl_vlm_advisor.types import EnvDescription, State, Status
 
 Make = Callable[..., Advisor]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import yaml
 from varl_vlm_advisor.backends import installed
-from varl_vlm_advisor.config import load_config
-from varl_vlm_advisor.evaluate import ARGUMENTS
+from varl_vlm_advisor.evaluation.command import ARGUMENTS
+from varl_vlm_advisor.service.config import load_config
 from varl_vlm_advisor.testing.server import BEHAVIOURS
 from varl_vlm_advisor.types import Status
 

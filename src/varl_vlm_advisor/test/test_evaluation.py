@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from varl_common.errors import VarlError
-from varl_vlm_advisor.evaluate import main
+from varl_vlm_advisor.evaluation.command import main
 from varl_vlm_advisor.evaluation.metrics import agreement, score
 from varl_vlm_advisor.evaluation.situations import collect, restore
 from varl_vlm_advisor.evaluation.storage import situations

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from varl_vlm_advisor.advisor import Advisor
+from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.testing.fuzz import FuzzBackend
 from varl_vlm_advisor.types import EnvDescription, State, Status
 

@@ -19,7 +19,7 @@ from varl_vlm_advisor.types import EnvDescription, State  # noqa: E402
 from varl_interfaces import msg  # noqa: E402
 from varl_interfaces.srv import GetAdvice  # noqa: E402
 
-NODE = "from varl_vlm_advisor.advisor_node import main; main()"
+NODE = "from varl_vlm_advisor.nodes.advisor import main; main()"
 FUZZED = 10_000
 CONFIG = Path(__file__).parents[3] / "config" / "advisor.yaml"
 

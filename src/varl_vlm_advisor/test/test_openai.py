@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from varl_common.errors import VarlError
-from varl_vlm_advisor.advisor import Advisor
+from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.testing.server import BEHAVIOURS, KEY, Server
 from varl_vlm_advisor.types import Answers, EnvDescription, State, Status
 

@@ -7,11 +7,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from varl_vlm_advisor.answer.motion import HOVER, lift, to_action
 from varl_vlm_advisor.backends import BackendError
-from varl_vlm_advisor.config import AdvisorConfig
-from varl_vlm_advisor.motion import HOVER, lift, to_action
-from varl_vlm_advisor.prompt import Prompter
-from varl_vlm_advisor.question import Question
+from varl_vlm_advisor.question.prompt import Prompter
+from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.service.config import AdvisorConfig
 from varl_vlm_advisor.types import EnvDescription, Frame, State
 
 PLACE = np.array([0.4, 0.1, 0.02])

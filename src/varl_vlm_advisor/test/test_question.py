@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 from varl_vlm_advisor.backends import BackendError
-from varl_vlm_advisor.config import AdvisorConfig
-from varl_vlm_advisor.drawing import decode, draw_axes, mirror
-from varl_vlm_advisor.projection import Projection
-from varl_vlm_advisor.prompt import Prompter
+from varl_vlm_advisor.question.drawing import decode, draw_axes, mirror
+from varl_vlm_advisor.question.projection import Projection
+from varl_vlm_advisor.question.prompt import Prompter
+from varl_vlm_advisor.service.config import AdvisorConfig
 from varl_vlm_advisor.types import EnvDescription, Frame, State
 
 Moment = Callable[..., State]

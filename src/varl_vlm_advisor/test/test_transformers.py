@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from varl_common.errors import VarlError
-from varl_vlm_advisor.advisor import Advisor
+from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.testing.tiny_vlm import ARCHITECTURES, make_tiny_vlm
 from varl_vlm_advisor.types import EnvDescription, State, Status
 

@@ -13,12 +13,12 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from varl_common.config import Config, did_you_mean
-from varl_common.node import declare_parameters, run_node
+from varl_common.ros.node import declare_parameters, run_node
 
-from varl_robot_env.image_messages import to_image
-from varl_robot_env.perception import MarkerConfig
-from varl_robot_env.realsense import Intrinsics
-from varl_robot_env.realsense_node import camera_info
+from varl_robot_env.nodes.realsense import camera_info
+from varl_robot_env.perception.markers_and_colors import MarkerConfig
+from varl_robot_env.perception.realsense import Intrinsics
+from varl_robot_env.ros.image_messages import to_image
 from varl_robot_env.standin.faults import CameraFault
 from varl_robot_env.standin.scene import draw_marker
 

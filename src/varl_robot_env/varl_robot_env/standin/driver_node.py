@@ -25,10 +25,10 @@ from std_msgs.msg import Bool, Float64, Float64MultiArray, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 from varl_common.config import Config, did_you_mean
-from varl_common.node import declare_parameters, run_node
-from varl_common.qos import COMMAND, LATCHED
+from varl_common.ros.node import declare_parameters, run_node
+from varl_common.ros.qos import COMMAND, LATCHED
 
-from varl_robot_env.robot import RobotConfig
+from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.standin.faults import DriverFault
 from varl_robot_env.standin.plant import Plant
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from varl_robot_env.perception import DICTIONARIES, MarkerConfig
+from varl_robot_env.perception.markers_and_colors import DICTIONARIES, MarkerConfig
 from varl_robot_env.types import Array, Image
 
 _FINE = 8  # drawn so many times finer and averaged: edges between pixels

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 from varl_common.config import Config, did_you_mean
 from varl_common.errors import VarlError
 
-from varl_vlm_advisor.question import Question
+from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.types import Status
 
 GROUP = "varl_vlm_advisor.backends"

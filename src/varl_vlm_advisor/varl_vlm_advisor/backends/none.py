@@ -7,7 +7,7 @@ from typing import ClassVar
 from varl_common.config import Config
 
 from varl_vlm_advisor.backends import BackendError, Reply
-from varl_vlm_advisor.question import Question
+from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.types import Status
 
 

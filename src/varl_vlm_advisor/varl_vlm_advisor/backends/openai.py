@@ -15,8 +15,8 @@ from varl_common.config import Config
 from varl_common.errors import VarlError
 
 from varl_vlm_advisor.backends import BackendError, Reply
-from varl_vlm_advisor.chat import messages
-from varl_vlm_advisor.question import Question
+from varl_vlm_advisor.question.chat import messages
+from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.types import Status
 
 _OFFICIAL = "https://api.openai.com/v1"

@@ -10,8 +10,8 @@ from varl_common.config import Config
 from varl_common.errors import VarlError
 
 from varl_vlm_advisor.backends import BackendError, Reply
-from varl_vlm_advisor.cache import Cache
-from varl_vlm_advisor.question import Question
+from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.service.cache import Cache
 from varl_vlm_advisor.types import Status
 
 

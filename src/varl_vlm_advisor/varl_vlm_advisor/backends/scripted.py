@@ -12,8 +12,8 @@ from varl_common.config import Config
 from varl_common.plan import Phase, Plan
 
 from varl_vlm_advisor.backends import BackendError, Reply
-from varl_vlm_advisor.encoding import GRIPPER_WORDS, encode, words_of
-from varl_vlm_advisor.question import Question
+from varl_vlm_advisor.question.encoding import GRIPPER_WORDS, encode, words_of
+from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.types import GRIPPER, EnvDescription, Status
 
 # Metres. The block of the project's own tasks is a 4 cm cube, and the fingers are 2 cm wide.

@@ -15,8 +15,8 @@ from varl_common.config import Config
 from varl_common.errors import VarlError
 
 from varl_vlm_advisor.backends import BackendError, Reply
-from varl_vlm_advisor.chat import messages
-from varl_vlm_advisor.question import Question
+from varl_vlm_advisor.question.chat import messages
+from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.types import Status
 
 
@@ -43,7 +43,7 @@ class TransformersBackend:
         try:
             import torch
 
-            from varl_vlm_advisor.constrained import Constraint
+            from varl_vlm_advisor.backends.constrained import Constraint
         except ImportError as error:
             raise VarlError(f"advisor: the backend transformers needs {error.name}; pip install {error.name}") from None
         self._settings = settings

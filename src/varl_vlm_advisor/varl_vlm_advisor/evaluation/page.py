@@ -11,11 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from varl_vlm_advisor.drawing import Image, decode, draw_arrow, encode
 from varl_vlm_advisor.evaluation.metrics import Score
 from varl_vlm_advisor.evaluation.panel import Opinion
 from varl_vlm_advisor.evaluation.situations import Situation
-from varl_vlm_advisor.projection import Projection
+from varl_vlm_advisor.question.drawing import Image, decode, draw_arrow, encode
+from varl_vlm_advisor.question.projection import Projection
 from varl_vlm_advisor.types import TOOL, EnvDescription
 
 _ADVISED, _EXPERT = (200, 0, 200), (0, 160, 0)  # magenta and green, in OpenCV's order

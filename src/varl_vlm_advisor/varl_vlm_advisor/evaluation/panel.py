@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from varl_vlm_advisor.advisor import Advisor
-from varl_vlm_advisor.config import AdvisorConfig
-from varl_vlm_advisor.drawing import mirror
-from varl_vlm_advisor.encoding import decode, encode, words_of
 from varl_vlm_advisor.evaluation.metrics import agreement
 from varl_vlm_advisor.evaluation.situations import Situation
+from varl_vlm_advisor.question.drawing import mirror
+from varl_vlm_advisor.question.encoding import decode, encode, words_of
+from varl_vlm_advisor.service.advisor import Advisor
+from varl_vlm_advisor.service.config import AdvisorConfig
 from varl_vlm_advisor.types import Advice, EnvDescription, State, Status
 
 Actions = NDArray[np.float32]

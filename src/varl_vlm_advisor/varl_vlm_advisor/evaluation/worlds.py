@@ -11,8 +11,8 @@ from varl_common.config import did_you_mean
 from varl_common.errors import VarlError
 
 from varl_vlm_advisor.backends.scripted import PLANS
-from varl_vlm_advisor.drawing import encode, encode_depth
-from varl_vlm_advisor.projection import transform
+from varl_vlm_advisor.question.drawing import encode, encode_depth
+from varl_vlm_advisor.question.projection import transform
 from varl_vlm_advisor.types import EnvDescription, Frame
 
 Vector = NDArray[np.float32]
@@ -58,7 +58,7 @@ class ArmWorld:
 
     def __init__(self, task: str, env: Any = None) -> None:
         """``env``: an ArmEnv to look at; None: one of its own."""
-        from varl_robot_env.arm_env import ArmEnv
+        from varl_robot_env.env.arm_env import ArmEnv
 
         self._env = env or ArmEnv(task, reward="dense")
         self.env = EnvDescription(**vars(self._env.description))

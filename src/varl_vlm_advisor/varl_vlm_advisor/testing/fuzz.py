@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from varl_common.config import Config
 
 from varl_vlm_advisor.backends import Reply
-from varl_vlm_advisor.question import Question
-from varl_vlm_advisor.schema import plan_targets
+from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.question.schema import plan_targets
 
 ODD: list[Any] = [
     None, True, -1, 0, 10**400, 1e308, float("nan"), float("inf"), "", "+LARGE", "+large ", "\ud800", "\x00", [], {},

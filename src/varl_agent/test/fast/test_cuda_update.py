@@ -1,0 +1,108 @@
+"""A GPU's update: what a graph forbids is not in it; and where there is a GPU, the graph against autograd."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3.common.logger import Logger
+from torch.utils._python_dispatch import TorchDispatchMode
+from varl_agent.advice.messages import AdviceAnswer
+from varl_agent.fast.cuda_update import CudaUpdate
+from varl_agent.sac.gates import GATE_NAMES
+from varl_agent.sac.varl import VARL
+from varl_common.errors import VarlError
+
+LOOKS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal")
+
+
+class Operations(TorchDispatchMode):
+    """Notes each operation with its operands' shapes and memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, list[tuple[int, ...]]]] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        shapes = [tuple(value.shape) for value in args if isinstance(value, th.Tensor)]
+        self.seen.append((function.overloadpacket.__name__, shapes))
+        return function(*args, **kwargs or {})
+
+
+def advised(env: Any, gate: str = "axis", **settings: Any) -> VARL:
+    """A model with a filled replay and guidance."""
+    net = {"policy_kwargs": {"net_arch": [32, 32]}, "cutoff_step": 10**6}
+    model = VARL("MlpPolicy", env, gate=gate, seed=0, buffer_size=500, **{"device": "cpu", **net, **settings})
+    model.set_logger(Logger(None, []))
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        obs, next_obs = rng.uniform(-1, 1, (2, 1, 4))
+        model.replay_buffer.add(  # type: ignore[union-attr]
+            obs, next_obs, rng.uniform(-1, 1, (1, 2)), rng.standard_normal(1), rng.random(1) < 0.1, [{}]
+        )
+    states = rng.uniform(-1, 1, (30, 4)).astype(np.float32)
+    model.guidance.add(states, AdviceAnswer.of(rng.uniform(-0.9, 0.9, (30, 2)), "test"), 0)
+    return model
+
+
+@pytest.mark.parametrize("gate", GATE_NAMES)
+def test_an_update_can_be_captured(point_reach: Any, gate: str) -> None:
+    """It looks at no number, and does the same operations on the same shapes whatever the data."""
+    model = advised(point_reach(), gate)
+    update = CudaUpdate(model, graph=False)
+    recorded = []
+    with th.inference_mode():
+        for batch, guidance in model.batches(2, 16):
+            inputs = update._load(batch, guidance)
+            with Operations() as operations:
+                update._step(inputs)
+            recorded.append(operations.seen)
+    assert recorded[0] == recorded[1]
+    assert not [name for name, _ in recorded[0] if name in LOOKS]
+    assert len(recorded[0]) > 100
+
+
+def test_bfloat16_learns_as_float32_does(make_training: Any, point_reach: Any, tmp_path: Any) -> None:
+    """Learning curves on a toy; the products are a CPU's, of factors as short as a GPU's."""
+    curves = []
+    for bf16 in (False, True):
+        training = make_training(point_reach, tmp_path / str(bf16), steps=1500)
+        object.__setattr__(training.schedule, "evaluate_every", 0)
+        training.model.lr_schedule = lambda _: 2e-3
+        training.model._fast_update = CudaUpdate(training.model, bf16=bf16)
+        training.run()
+        episodes = training.record.episodes
+        curves.append([np.mean([e.success for e in episodes if 0 < end - e.step <= 500]) for end in (500, 1000, 1500)])
+        training.close()
+    assert curves[0] != curves[1]
+    assert curves[1] == pytest.approx(curves[0], abs=0.2)
+    assert curves[1][-1] > 0.8
+
+
+def test_bfloat16_is_refused_where_it_does_nothing(point_reach: Any) -> None:
+    with pytest.raises(VarlError, match="device='cuda'"):
+        VARL("MlpPolicy", point_reach(), bf16=True, device="cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not th.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("gate", GATE_NAMES)
+def test_a_graph_equals_autograd(point_reach: Any, gate: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("varl_agent.fast.cuda_update.READ_EVERY", 1)
+    reference = advised(point_reach(), gate, device="cuda", update="autograd")
+    graph = advised(point_reach(), gate, device="cuda", update="auto")
+    assert isinstance(graph._fast(), CudaUpdate)
+    for seed in range(50):
+        graph.policy.load_state_dict(reference.policy.state_dict())
+        losses = []
+        for model in (reference, graph):
+            np.random.seed(seed)  # noqa: NPY002 (Stable-Baselines3 samples from the global generator)
+            th.manual_seed(seed)
+            model.train(1, 24)
+            values = model.logger.name_to_value
+            losses.append([values[f"train/{name}"] for name in ("actor_loss", "critic_loss", "ent_coef")])
+        assert losses[1] == pytest.approx(losses[0], rel=1e-5, abs=1e-5)
+    (work,) = {inputs.work for inputs in graph._fast()._inputs.values()}
+    assert isinstance(work[0], th.cuda.CUDAGraph)

@@ -1,0 +1,103 @@
+"""What a person sees of a run and finds in its folder."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from varl_agent.training.evaluation import Played
+from varl_agent.training.metrics import Figures
+from varl_agent.training.progress import Bar, Lines, duration
+from varl_agent.training.record import Episode, Evaluation, Phase, Record
+from varl_agent.training.report import save_pictures, summary, write_report
+from varl_agent.training.run_folder import RunFolder
+from varl_common.errors import VarlError
+
+
+class Picture:
+    def image(self) -> np.ndarray:
+        return np.zeros((6, 8, 3), np.uint8)
+
+
+def figures(step: int = 5000) -> Figures:
+    record = Record(10_000, Phase.TRAINING, step=step, updates=4500)
+    record.episodes = [Episode(50 * i, i > 60, float(i > 60), 50) for i in range(1, 101)]
+    record.evaluations = [Evaluation(2500, 0.2, 0.2), Evaluation(5000, 0.9, 0.9)]
+    return Figures(
+        record=record,
+        updates_per_second=98.6,
+        utd=1.0,
+        advice_asked=192,
+        advice_used=180,
+        advice_queries=3,
+        gate_open=0.4,
+        guided=True,
+        alpha=0.02,
+        entropy=-1.0,
+        action_latency_p99=0.002,
+        replay_size=5000,
+        time_left=75.0,
+    )
+
+
+def test_the_summary_says_how_it_went(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    final = [Played(i < 48, float(i < 48), 20, []) for i in range(50)]
+    now = figures()
+    write_report(folder, summary(now, "reach", 7, "scripted", final), now.record)
+    values = json.loads(folder.summary.read_text())
+    assert (values["task"], values["seed"], values["success_rate"], values["steps"]) == ("reach", 7, 0.96, 5000)
+    assert (values["first_success_step"], values["queries"], values["advice_used"]) == (3050, 3, 180)
+    assert values["training_success_rate"] == 0.8
+    assert folder.curve.read_bytes().startswith(b"\x89PNG")
+    assert not list(folder.path.glob(".*"))  # nothing half-written
+
+
+def test_pictures_of_the_policy(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert save_pictures(folder, [Played(True, 1.0, 3, [])]) == []
+    strip, moving = save_pictures(folder, [Played(True, 1.0, 3, [Picture()] * 4)])
+    assert strip.read_bytes().startswith(b"\x89PNG")
+    assert moving.read_bytes().startswith(b"GIF")
+
+
+def test_a_line_about_every_ten_seconds() -> None:
+    lines: list[str] = []
+    display = Lines(lines.append)
+    display.show(figures())
+    display.show(figures())
+    (line,) = lines
+    assert line == (
+        "step 5000/10000, success 80 %, evaluated 90 %, 99 updates/s, advice 180 of 192 used, gate 40 % open, 1:15 left"
+    )
+
+
+def test_the_bar_shows_all_of_it_in_a_hundred_columns() -> None:
+    out = io.StringIO()
+    bar = Bar(Console(file=out, force_terminal=True, width=100, color_system=None))
+    bar.show(figures())
+    bar.say("a word above it")
+    bar.close()
+    shown = out.getvalue()
+    assert "5000/10000 · success 80% · eval 90% · 99 updates/s · advice 180/192, gate 40% · 1:15 left" in shown
+    assert "a word above it" in shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(-1, "-"), (75.2, "1:15"), (3700, "1:01:40")])
+def test_durations(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+def test_a_run_is_not_written_over_and_latest_points_at_the_newest(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        folder = RunFolder(tmp_path / name)
+        folder.create()
+        folder.point_latest()
+        assert (tmp_path / "latest").resolve() == folder.path
+    with pytest.raises(VarlError, match="holds a run already; continue it with resume:=true"):
+        folder.create()
+    with pytest.raises(VarlError, match="does not exist; name the run_dir of a run that has a checkpoint"):
+        RunFolder(tmp_path / "third").reopen()

@@ -1,0 +1,151 @@
+"""Several robots: what is stored is true whatever robots come and go, and the others go on."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from varl_agent.replay.buffer import PersistentReplayBuffer
+from varl_agent.training.evaluation import evaluate
+from varl_agent.training.training import Training
+from varl_agent.vec_env.fleet import Fleet
+from varl_agent.vec_env.parallel_env import ParallelEnv
+from varl_common.errors import VarlError
+
+
+def fleet_training(
+    make_training: Any, path: Path, robots: list[Any], connect: Any, lock_step: bool, said: list[str], steps: int = 300
+) -> Training:
+    def make_env(seed: int) -> Fleet:
+        return Fleet(robots, connect, seed, lock_step, patience=2.0, say=said.append)
+
+    training = make_training(None, path, steps=steps, beside=not lock_step, make_env=make_env)
+    object.__setattr__(training.schedule, "evaluate_every", 0)
+    return training
+
+
+def assert_every_transition_is_true(training: Training, robots: list[Any]) -> None:
+    """By the toy robot's own dynamics; and every step that a robot took is stored and counted once."""
+    replay = training.model.replay_buffer
+    assert isinstance(replay, PersistentReplayBuffer)
+    store = replay.store
+    times, envs = np.meshgrid(np.arange(store.count), np.arange(2))
+    rows = store.take(times.ravel(), envs.ravel())
+    before, after = rows["observation"], rows["next_observation"]
+    moved = np.clip(before[:, :2] + 0.2 * np.clip(rows["action"], -1, 1), -1, 1)
+    assert np.allclose(after[:, :2], moved, atol=1e-5)
+    assert np.array_equal(after[:, 2:], before[:, 2:])
+    steps = sum(robot.steps for robot in robots)
+    distinct = len(np.unique(rows["next_observation"], axis=0))
+    assert 0.98 * steps < distinct <= steps + 4  # a robot that is held in a corner observes the same again
+    # A robot that fails in a step, or moves while the run ends, may have taken one that is not stored.
+    assert 0 <= steps - training.model.num_timesteps <= 2
+
+
+@pytest.fixture
+def robot_type(point_reach: Any) -> Any:
+    class Robot(point_reach):  # type: ignore[misc]
+        """Counts its steps; fails after those in ``fails_at``, is then away for ``away`` s.
+
+        A step takes ``period`` s, a reset ``slow`` s.
+        """
+
+        def __init__(
+            self, fails_at: tuple[int, ...] = (), away: float = 0.0, slow: float = 0.0, period: float = 0.0
+        ) -> None:
+            super().__init__()
+            self.steps, self.fails_at, self.away, self.slow, self.back_at = 0, fails_at, away, slow, 0.0
+            self.period = period
+
+        def step(self, action: np.ndarray) -> Any:
+            time.sleep(self.period)
+            if self.steps in self.fails_at and not self.back_at:
+                self.back_at = time.monotonic() + self.away
+                raise VarlError("the env node is gone")
+            result = super().step(action)
+            self.steps += 1
+            return result
+
+        def reset(self, **kwargs: Any) -> Any:
+            if time.monotonic() < self.back_at:
+                raise VarlError("the env node is gone")
+            time.sleep(self.slow)
+            return super().reset(**kwargs)
+
+    return Robot
+
+
+@pytest.mark.parametrize("lock_step", [True, False])
+def test_a_robot_that_fails_comes_back(make_training: Any, robot_type: Any, tmp_path: Path, lock_step: bool) -> None:
+    period = 0.0 if lock_step else 0.005  # on a busy machine as well, robot 1 gets its turns
+    robots: list[Any] = [
+        robot_type(slow=0.01, period=period),
+        robot_type(fails_at=(30,), away=0.5, slow=0.03, period=period),
+    ]
+    said: list[str] = []
+    training = fleet_training(make_training, tmp_path, robots, None, lock_step, said, steps=800)
+    training.run()
+    assert any("robot 1 is lost (the env node is gone); the others go on" in line for line in said)
+    assert "robot 1 takes part" in said
+    assert robots[1].steps > 40
+    assert training.model.num_timesteps >= 800
+    assert_every_transition_is_true(training, robots)
+
+
+def test_a_robot_joins_late(make_training: Any, robot_type: Any, tmp_path: Path) -> None:
+    robots: list[Any] = [robot_type(), robot_type()]
+    said: list[str] = []
+    there = threading.Event()
+    threading.Timer(1.0, there.set).start()
+
+    def connect(index: int) -> Any:
+        if not there.is_set():
+            raise VarlError("not there yet")
+        return robots[index]
+
+    training = fleet_training(make_training, tmp_path, [robots[0], None], connect, True, said, steps=1200)
+    training.run()
+    assert "robot 1 has not joined yet; the others go on" in said
+    assert "robot 1 takes part" in said
+    assert robots[0].steps > robots[1].steps > 0
+    assert_every_transition_is_true(training, robots)
+
+
+def test_no_robot_left_ends_the_run(make_training: Any, robot_type: Any, tmp_path: Path) -> None:
+    robots = [robot_type(fails_at=(50,), away=60), robot_type(fails_at=(30,), away=60)]
+    training = fleet_training(make_training, tmp_path, robots, None, True, [])
+    began = time.monotonic()
+    with pytest.raises(VarlError, match=r"no robot has taken part for 2 s; check the env nodes"):
+        training.run()
+    assert time.monotonic() - began < 20
+    assert_every_transition_is_true(training, robots)
+
+
+def test_a_robot_lost_in_an_evaluation_leaves_it_to_the_others(
+    make_training: Any, robot_type: Any, tmp_path: Path
+) -> None:
+    robots: list[Any] = [robot_type(), robot_type(fails_at=(10,), away=60)]
+    training = fleet_training(make_training, tmp_path, robots, None, True, [])
+    training.env.reset()
+    assert len(evaluate(training.model, training.env, 0, 5)) == 5
+    assert training.env.present == [0]
+
+
+def test_two_robots_move_at_the_same_time(robot_type: Any) -> None:
+    class Slow(robot_type):  # type: ignore[misc]
+        def step(self, action: np.ndarray) -> Any:
+            time.sleep(0.02)
+            return super().step(action)
+
+    def steps_per_second(env: ParallelEnv) -> float:
+        env.reset()
+        began = time.monotonic()
+        for _ in range(40):
+            env.step(np.zeros((env.num_envs, 2), np.float32))
+        return 40 * env.num_envs / (time.monotonic() - began)
+
+    one = steps_per_second(ParallelEnv([Slow()], 0))
+    two = steps_per_second(Fleet([Slow(), Slow()], lambda index: Slow(), 0, True, 2.0, print))
+    assert two > 1.6 * one

@@ -1,0 +1,1 @@
+"""The compiled update, an optional accelerator of ``sac``."""

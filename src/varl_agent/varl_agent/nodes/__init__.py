@@ -1,0 +1,1 @@
+"""The ROS nodes ``learner``, ``evaluate`` and ``teleop``."""

@@ -1,0 +1,133 @@
+"""The node ``evaluate``: plays a trained policy over the graph and says how often it succeeds."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from pydantic import Field, NonNegativeInt, PositiveInt
+from rclpy.node import Node
+from varl_common.config import Config, load_yaml
+from varl_common.errors import VarlError
+from varl_common.ros.diagnostics import Diagnostics, Health
+from varl_common.ros.node import declare_parameters, run_node
+from varl_robot_env.ros.ros_env import RosEnv
+
+from varl_agent.nodes.spinning import spinning
+from varl_agent.sac.varl import VARL
+from varl_agent.training import checkpoint
+from varl_agent.training.control import Control, Interrupts
+from varl_agent.training.evaluation import EVALUATION_STREAM, Played, play
+from varl_agent.training.run_folder import RunFolder, write_json
+from varl_agent.training.settings import LearnerSettings, make_model
+from varl_agent.training.training import describe
+from varl_agent.vec_env.parallel_env import ParallelEnv, episode_seed
+
+REPORT_EVERY = 10  # episodes
+
+
+class EvaluateSettings(Config):
+    """Parameters of the node."""
+
+    run_dir: str = Field(description="folder of the run, absolute")
+    episodes: PositiveInt = Field(50, description="episodes to play")
+    seed: NonNegativeInt = Field(10_000, description="of the scenes")
+    envs: list[str] = Field(["env"], description="name of the env node; the first one plays", min_length=1)
+    patience: float = Field(60.0, description="seconds to wait for the env node", gt=0)
+
+
+class EvaluateNode(Node):
+    """Holds the parameters; :func:`evaluate` is what it does."""
+
+    def __init__(self) -> None:
+        super().__init__("evaluate")
+        self.settings = declare_parameters(self, EvaluateSettings)
+        self.played: list[Played] = []
+        Diagnostics(self, "evaluation", self._health)
+
+    def _health(self) -> Health:
+        figures = {"of": self.settings.episodes, "success rate": _mean(self.played, "success") if self.played else 0.0}
+        return Health(f"{len(self.played)} episodes played", figures=figures)
+
+
+def trained_settings(folder: RunFolder) -> LearnerSettings:
+    """How the run in ``folder`` was trained.
+
+    Raises:
+        VarlError: there is no run, or its config.yaml is of another version.
+    """
+    if not folder.config.is_file():
+        raise VarlError(f"{folder.path} holds no run (config.yaml is missing); train one first, or name another")
+    return LearnerSettings.from_dict(load_yaml(folder.config).get("learner", {}), str(folder.config))
+
+
+def load_policy(folder: RunFolder, env: ParallelEnv, robot: RosEnv) -> tuple[VARL, str, int]:
+    """The newest policy of a run, the checkpoint's name and its step.
+
+    Raises:
+        VarlError: there is no checkpoint, or it is of another task, robot or version.
+    """
+    settings = trained_settings(folder)
+    path, state = checkpoint.load_newest(folder.checkpoints, describe(robot.description))
+    tiny = settings.model_copy(update={"sac": settings.sac.model_copy(update={"buffer_size": 1, "device": "cpu"})})
+    model = make_model(tiny, env, advisor=None, lock_step=True, replay=None)
+    model.policy.load_state_dict(state["model"]["parameters"]["policy"])
+    return model, path.stem, state["model"]["counters"]["num_timesteps"]
+
+
+def evaluate(node: EvaluateNode) -> None:
+    """Play, report, write evaluation.json.
+
+    Raises:
+        VarlError: the run, its checkpoint or the env node is missing or does not fit.
+        SystemExit: 130 after Ctrl-C.
+    """
+    settings, folder = node.settings, RunFolder(node.settings.run_dir)
+    trained_settings(folder)  # before waiting for anything
+    control = Control()
+    with Interrupts(control), spinning(node):
+        try:
+            robot = RosEnv(node, env_name=settings.envs[0], timeout=settings.patience)
+            env = ParallelEnv([robot], settings.seed)
+            model, name, step = load_policy(folder, env, robot)
+            print(
+                f"plays {folder.path.name}, {name}, {settings.episodes} episodes of {robot.description.task}",
+                flush=True,
+            )
+            began = time.monotonic()
+            _play(model, robot, node, control)
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+    played = node.played
+    values = {
+        "task": robot.description.task,
+        "success_rate": round(_mean(played, "success"), 4),
+        "mean_return": round(_mean(played, "episode_return"), 4),
+        "mean_length": round(_mean(played, "length"), 2),
+        "episodes": len(played),
+        "seed": settings.seed,
+        "step": step,
+        "wall_s": round(time.monotonic() - began, 1),
+    }
+    write_json(folder.evaluation, values)
+    print(f"success in {values['success_rate']:.0%} of {len(played)} episodes; {folder.evaluation}", flush=True)
+
+
+def _play(model: VARL, robot: RosEnv, node: EvaluateNode, control: Control) -> None:
+    settings, played = node.settings, node.played
+    for episode in range(settings.episodes):
+        if control.stopping.is_set():
+            raise KeyboardInterrupt
+        played.append(play(model, robot, episode_seed(settings.seed, EVALUATION_STREAM, episode)))
+        if len(played) % REPORT_EVERY == 0:
+            print(f"{len(played)}/{settings.episodes} episodes, {_mean(played, 'success'):.0%} succeeded", flush=True)
+
+
+def _mean(played: list[Played], field: Any) -> float:
+    return float(np.mean([getattr(episode, field) for episode in played]))
+
+
+def main() -> None:
+    """Run the node."""
+    run_node(EvaluateNode, evaluate)

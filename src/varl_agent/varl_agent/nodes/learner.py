@@ -1,0 +1,239 @@
+"""The node ``learner``: acts and learns on the robots of its graph, asks for advice, leaves a run folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any, cast
+
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+from varl_common.errors import VarlError
+from varl_common.ros.node import declare_parameters, run_node
+from varl_robot_env.env.description import EnvDescription
+from varl_robot_env.ros.convert import to_description_msg
+from varl_robot_env.ros.ros_env import RosEnv
+
+from varl_agent.nodes.ros_advisor import RosAdvisor
+from varl_agent.nodes.spinning import spinning
+from varl_agent.nodes.status import StatusTopic
+from varl_agent.nodes.waiting import wait_for
+from varl_agent.replay.demonstrations import mix_in
+from varl_agent.training import checkpoint
+from varl_agent.training.control import Control, Interrupts
+from varl_agent.training.evaluation import EVALUATION_STREAM, Played, play
+from varl_agent.training.metrics import Figures
+from varl_agent.training.progress import make_display
+from varl_agent.training.record import Phase
+from varl_agent.training.run_folder import RunFolder
+from varl_agent.training.settings import LearnerSettings, make_learning, make_model
+from varl_agent.training.training import Schedule, Stopped, Training, describe
+from varl_agent.vec_env.fleet import Fleet
+from varl_agent.vec_env.parallel_env import ParallelEnv, episode_seed
+
+ADVISOR_PATIENCE = 10.0  # seconds: training can do without
+
+
+class LearnerNode(Node):
+    """Parameters, topics and services; :func:`train` is what it does."""
+
+    def __init__(self) -> None:
+        super().__init__("learner")
+        self.settings = declare_parameters(self, LearnerSettings)
+        self.control = Control()
+        self.folder = RunFolder(self.settings.run_dir)
+        self.status = StatusTopic(self, self.folder.name, self.settings.steps)
+        self.display = make_display(os.environ.get("VARL_TTY") == "1")
+        for name in ("pause", "resume", "save", "stop"):
+            self.create_service(Trigger, f"~/{name}", getattr(self, f"_{name}"))
+
+    def show(self, figures: Figures) -> None:
+        """To the terminal and the status topic."""
+        self.display.show(figures)
+        self.status.show(figures)
+
+    def _pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self.control.paused.set()
+        return _done(response, "pauses after the present step; call resume to go on")
+
+    def _resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self.control.paused.clear()
+        return _done(response, "goes on")
+
+    def _save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self.control.save_wanted.set()
+        return _done(response, f"saves a checkpoint in {self.folder.checkpoints} after the present step")
+
+    def _stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self.control.stop()
+        return _done(response, "saves a checkpoint and ends after the present step")
+
+
+def _done(response: Trigger.Response, message: str) -> Trigger.Response:
+    response.success, response.message = True, message
+    return response
+
+
+def train(node: LearnerNode) -> None:
+    """The node's life, in the main thread; its callbacks run in another.
+
+    Raises:
+        VarlError: a node is missing or died, or a parameter or checkpoint does not fit.
+        SystemExit: 130 after Ctrl-C.
+    """
+    with Interrupts(node.control) as interrupts, spinning(node):
+        try:
+            _train(node)
+        except (KeyboardInterrupt, Stopped):
+            interrupts.calm()
+            words = f"stopped; to go on, start it again with run_dir:={node.folder.path} resume:=true"
+            node.status.end(Phase.PAUSED, words)
+            node.display.say(words)
+            if node.control.interrupted:
+                raise SystemExit(130) from None
+        except Exception as error:
+            node.status.end(Phase.FAILED, str(error))
+            raise
+        finally:
+            node.display.close()
+
+
+def _train(node: LearnerNode) -> None:
+    settings, folder, control = node.settings, node.folder, node.control
+    folder.reopen() if settings.resume else folder.create()
+    robot = _robot(node, settings.envs[0])
+    description = robot.description
+    lock_step = description.lock_step
+    advisor = _advisor(node, description)
+    identity = describe(description)
+    # Another task's run is refused here, before its replay is opened.
+    newest = checkpoint.load_newest(folder.checkpoints, identity) if settings.resume else None
+    env = _environment(node, robot)
+    model = make_model(settings, env, advisor, lock_step, folder.replay)
+    training = Training(
+        model,
+        env,
+        folder,
+        identity,
+        Schedule(
+            settings.steps,
+            settings.evaluate_every,
+            settings.evaluation_episodes,
+            settings.checkpoint_every,
+            settings.keep_checkpoints,
+            lock_step,
+        ),
+        make_learning(settings, model, control.stopping.is_set, lock_step),
+        control,
+        node.show,
+    )
+    if newest is not None:
+        node.display.say(training.resume(*newest))
+    elif settings.demonstrations:
+        added = mix_in(model, settings.demonstrations)
+        node.display.say(f"starts with {added} demonstrated transitions of {settings.demonstrations}")
+    folder.write_config({"learner": settings.model_dump(), "env": _plain(description), "versions": _versions()})
+    folder.point_latest()
+    node.display.say(f"learns {description.task} with {description.robot} on {description.backend}: {folder.path}")
+    try:
+        training.run()
+        _finish(node, training, description)
+    finally:
+        training.close()
+
+
+def _finish(node: LearnerNode, training: Training, description: EnvDescription) -> None:
+    """Evaluate, write the report, show it."""
+    # Here for matplotlib's sake: training need not wait for it to load.
+    from varl_agent.training.report import print_table, save_pictures, summary, write_report
+
+    settings, folder = node.settings, node.folder
+    final = training.evaluate(settings.final_episodes)
+    pictures = save_pictures(folder, _film(training, settings))
+    advisor = ", ".join(training.model.guidance.advisors) or settings.advisor  # as it calls itself
+    values = summary(training.gauge.read(training.record), description.task, settings.seed, advisor, final)
+    write_report(folder, values, training.record)
+    node.display.close()
+    print_table(values, folder, _next(folder, [str(path) for path in pictures]))
+    node.status.end(Phase.FINISHED, f"success {values['success_rate']:.2f}")
+
+
+def _robot(node: LearnerNode, name: str) -> RosEnv:
+    """A client of the env node ``name``, once that is there; says every few seconds what it waits for."""
+    return RosEnv(node, env_name=name, timeout=node.settings.patience)
+
+
+def _environment(node: LearnerNode, first: RosEnv) -> ParallelEnv:
+    """The robot, or all of them: the others may join late."""
+    settings = node.settings
+    if len(settings.envs) == 1:
+        return ParallelEnv([first], settings.seed)
+    robots: list[Any] = [first, *[None] * (len(settings.envs) - 1)]
+    lock_step = first.description.lock_step
+    return Fleet(
+        robots,
+        lambda index: _robot(node, settings.envs[index]),
+        settings.seed,
+        lock_step,
+        settings.patience,
+        node.display.say,
+    )
+
+
+def _advisor(node: LearnerNode, description: EnvDescription) -> RosAdvisor | None:
+    """A client of the advisor node; training goes on where it does not come."""
+    if node.settings.advisor == "none":
+        return None
+    # The scripted stand-in looks at the state alone: no need to render for it.
+    wants_frames = node.settings.advisor != "scripted"
+    advisor = RosAdvisor(node, to_description_msg(description), node.settings.advice.deadline, "advisor", wants_frames)
+    try:
+        there = {"the node 'advisor'": lambda: advisor.ready}
+        wait_for(there, ADVISOR_PATIENCE, node.display.say, node.control.stopping.is_set)
+    except VarlError as error:
+        node.display.say(f"goes on without advice for now: {error}")
+    return advisor
+
+
+def _film(training: Training, settings: LearnerSettings) -> list[Played]:
+    """A few episodes of the trained policy, with pictures."""
+    robot = cast(RosEnv, training.env.envs[0])
+    if not robot.description.cameras:
+        return []
+    robot.capture = True
+    try:
+        seeds = [episode_seed(settings.seed, EVALUATION_STREAM, i) for i in range(settings.filmed_episodes)]
+        return [play(training.model, robot, seed) for seed in seeds]
+    finally:
+        robot.capture = False
+
+
+def _next(folder: RunFolder, pictures: list[str]) -> list[tuple[str, str]]:
+    run = os.path.relpath(folder.path)
+    shown = [(f"xdg-open {os.path.relpath(pictures[-1])}", "see what it learned")] if pictures else []
+    return [
+        (f"varl evaluate run:={run}", "play the policy again"),
+        *shown,
+        (f"tensorboard --logdir {run}/tensorboard", "every curve"),
+    ]
+
+
+def _plain(description: EnvDescription) -> dict[str, Any]:
+    """A description without numpy, for YAML."""
+    return {key: value.tolist() if hasattr(value, "tolist") else value for key, value in asdict(description).items()}
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("torch", "stable_baselines3", "gymnasium", "numpy")}
+
+
+def main() -> None:
+    """Run the node."""
+    try:
+        run_node(LearnerNode, train)
+    except SystemExit as end:
+        # All is saved. Python's own end takes seconds beside busy processes, and Ctrl-C is to be heard within five.
+        sys.stdout.flush()
+        os._exit(end.code if isinstance(end.code, int) else 0)

@@ -1,0 +1,133 @@
+"""The advisor node as an Advisor: questions go out as a service call, answers come back as a future."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import Point, Vector3
+from rclpy.node import Node
+from varl_common.plan import Phase, Plan
+from varl_common.ros.qos import LATCHED
+from varl_robot_env.ros.convert import to_frame_msg
+
+from varl_agent.advice.messages import AdviceAnswer, AdviceQuery, AdviceStatus
+from varl_interfaces import msg
+from varl_interfaces.srv import GetAdvice
+
+# Of the deadline, what is left to the network: the answer should be here when the learner stops waiting.
+MARGIN = 0.95
+
+
+class RosAdvisor:
+    """Client of ``<name>/get_advice``. The node must be spun by another thread.
+
+    What is advised is shown on the node's ``~/advice`` (Advised).
+
+    Attributes:
+        wants_frames: the advisor looks at pictures.
+    """
+
+    def __init__(self, node: Node, env: msg.EnvDescription, deadline: float, name: str, wants_frames: bool) -> None:
+        self._client = node.create_client(GetAdvice, f"{name}/get_advice")
+        self._shown = node.create_publisher(msg.Advised, "~/advice", LATCHED)
+        self._env = env
+        self._deadline = deadline
+        self._act_dim = len(env.action_names)
+        self.name = name
+        self.wants_frames = wants_frames
+
+    @property
+    def ready(self) -> bool:
+        """Whether the advisor node is there."""
+        return bool(self._client.service_is_ready())
+
+    def ask(self, query: AdviceQuery) -> Future[AdviceAnswer]:
+        """Send the question; never waits."""
+        answer: Future[AdviceAnswer] = Future()
+        if not self.ready:
+            reason = f"the node '{self.name}' is not there"
+            answer.set_result(AdviceAnswer.none(len(query), self._act_dim, AdviceStatus.UNAVAILABLE, reason))
+            return answer
+        request = GetAdvice.Request(env=self._env, states=_states(query), deadline=self._deadline * MARGIN)
+        call = self._client.call_async(request)
+
+        def done(call: Any) -> None:
+            if answer.set_running_or_notify_cancel():
+                try:
+                    taken = _answer(call.result(), len(query), self._act_dim)
+                    answer.set_result(taken)
+                except Exception as error:
+                    answer.set_exception(error)
+                    return
+                self._shown.publish(_advised(self._env, query, taken))
+
+        call.add_done_callback(done)
+        return answer
+
+
+def _states(query: AdviceQuery) -> list[msg.AdviceState]:
+    frames = query.frames or [None] * len(query)
+    return [
+        msg.AdviceState(
+            id=i,
+            state=query.states[i].tolist(),
+            action=query.actions[i].tolist(),
+            next_state=query.next_states[i].tolist(),
+            reward=float(query.rewards[i]),
+            frames=[to_frame_msg(frame, stamp_ns=0) for frame in frames[i] or []],
+        )
+        for i in range(len(query))
+    ]
+
+
+def _answer(response: GetAdvice.Response, n: int, act_dim: int) -> AdviceAnswer:
+    """The response as an answer; advice that is missing or of the wrong size is INVALID."""
+    actions = np.full((n, act_dim), np.nan, np.float32)
+    status = np.full(n, AdviceStatus.INVALID, np.uint8)
+    confidence = np.zeros(n, np.float32)
+    reasons = [""] * n
+    for advice in response.advice:
+        if advice.id >= n:
+            continue
+        if advice.status != AdviceStatus.OK or len(advice.action) == act_dim:
+            status[advice.id] = advice.status
+        if status[advice.id] == AdviceStatus.OK:
+            actions[advice.id] = advice.action
+        confidence[advice.id] = advice.confidence
+        reasons[advice.id] = advice.reason
+    return AdviceAnswer(actions, status, confidence, reasons, _plan(response.plan), response.advisor)
+
+
+def _advised(env: msg.EnvDescription, query: AdviceQuery, answer: AdviceAnswer) -> msg.Advised:
+    """The moments with an action advised, as a picture needs them."""
+    x, scale = env.entity_indices[list(env.entities).index("tool")], np.array(env.action_scale[:3])
+    rows = np.flatnonzero(np.isfinite(answer.actions).all(axis=1))
+    shown = msg.Advised(advisor=answer.advisor)
+    shown.header.frame_id = env.base_frame
+    shown.tools = [Point(**_xyz(query.states[row, x : x + 3])) for row in rows]
+    shown.executed = [Vector3(**_xyz(query.actions[row, :3] * scale)) for row in rows]
+    shown.advised = [Vector3(**_xyz(answer.actions[row, :3] * scale)) for row in rows]
+    return shown
+
+
+def _xyz(vector: np.ndarray) -> dict[str, float]:
+    return dict(zip("xyz", vector.tolist(), strict=True))
+
+
+def _plan(plan: msg.Plan) -> Plan | None:
+    if not plan.phases:
+        return None
+    phases = tuple(
+        Phase(
+            phase.target,
+            (phase.offset.x, phase.offset.y, phase.offset.z),
+            phase.gripper,
+            phase.tolerance,
+            phase.opposite,
+            phase.standoff,
+        )
+        for phase in plan.phases
+    )
+    return Plan(phases, plan.reason)

@@ -1,0 +1,1 @@
+"""Transitions: on disk, in batches, in and out of datasets."""

@@ -1,0 +1,86 @@
+"""What a person shows: recorded as they hold the arm, and mixed into a training's replay at its start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from varl_agent.replay.buffer import PersistentReplayBuffer
+from varl_agent.replay.minari import import_minari
+from varl_agent.sac.advised import AdvisedSAC
+from varl_agent.vec_env.parallel_env import episode_seed
+
+DEMONSTRATION_STREAM = 2_000_000  # seeds of demonstrated episodes; training uses an environment's index
+_OPEN = -1.0  # the gripper's action
+
+
+def record(
+    env: gym.Env[NDArray[np.float32], NDArray[np.float32]],
+    buffer: PersistentReplayBuffer,
+    episodes: int,
+    seed: int,
+    say: Callable[[str], object],
+    stopping: Callable[[], bool],
+) -> None:
+    """Episodes in which a person holds the arm, into ``buffer``, until ``episodes`` of them have succeeded.
+
+    An episode is kept from the first action of the person on, and only where it succeeds; whatever ends the recording,
+    ``buffer`` holds whole episodes. While nobody holds the arm it stands still.
+    """
+    kept = number = 0
+    while kept < episodes and not stopping():
+        observation, _ = env.reset(seed=episode_seed(seed, DEMONSTRATION_STREAM, number))
+        number += 1
+        begin, success = buffer.state_dict(), False
+        try:
+            success = _episode(env, buffer, observation, stopping)
+        finally:
+            length = buffer.state_dict()["count"] - begin["count"]
+            if not success:
+                buffer.load_state_dict(begin)
+        kept += success and length > 0
+        if length:
+            say(f"episode {number}: {'kept' if success else 'not solved, dropped'}, {length} steps; {kept}/{episodes}")
+
+
+def _episode(
+    env: gym.Env[NDArray[np.float32], NDArray[np.float32]],
+    buffer: PersistentReplayBuffer,
+    observation: NDArray[np.float32],
+    stopping: Callable[[], bool],
+) -> bool:
+    """One episode, recorded from the first action of the person on; whether it succeeded."""
+    shown = ended = success = False
+    still = np.zeros(env.action_space.shape or (), np.float32)
+    still[3:] = _OPEN
+    while not ended and not stopping():
+        after, reward, terminated, truncated, info = env.step(still)
+        executed, ended = info["executed_action"], terminated or truncated
+        still[3:] = executed[3:]  # the gripper stays as it was left
+        shown |= info["intervened"]
+        if shown:
+            row: dict[str, Any] = {"TimeLimit.truncated": truncated and not terminated, **info}
+            buffer.add(observation, after, executed, np.array([reward]), np.array([ended]), [row])
+        observation, success = after, bool(info["is_success"])
+    return success
+
+
+def mix_in(model: AdvisedSAC, folder: str | Path) -> int:
+    """Add the episodes of a Minari dataset to the replay of ``model``, which has not begun; how many transitions.
+
+    Episodes that the task itself ended count as successes, of which ``success_fraction`` of each batch is drawn.
+
+    Raises:
+        VarlError: it is not such a dataset, or of other sizes.
+    """
+    replay = model.replay_buffer
+    assert isinstance(replay, PersistentReplayBuffer)
+    first, added = replay.store.count, import_minari(folder, replay)
+    for row in replay.store.take(np.arange(first, first + added)):
+        model.successes.add(np.array([row["done"] > 0]), [{"is_success": bool(row["done"] and not row["timeout"])}])
+    return added

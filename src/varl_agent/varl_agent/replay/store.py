@@ -1,0 +1,370 @@
+"""Transitions in memory-mapped files that survive the death of the process at any instant.
+
+A store is a folder: ``layout.json`` (what a row is), ``header`` (how many rows are committed), ``rows`` (a ring of
+packed rows) and one file of frames for each camera. A row is written first and counted afterwards, by one aligned
+8-byte store; the kernel keeps mapped pages when a process dies, so after a kill -9 every counted row is whole and no
+other is seen.
+``flush`` also makes the count safe against a loss of power: a copy of it, with a checksum, is written to the disk after
+the rows that it counts, and is the one believed when the machine has been started anew since. Each row is marked by
+its number: a count whose newest row was never written is refused.
+
+The ring is longer than the capacity by ``slack``: the row being written is never one that can be read, and a checkpoint
+finds its rows again after newer ones were added. Disk space is claimed ahead of the rows, so that a full disk is an
+error at :meth:`ReplayStore.append` that leaves the store as it was, not a crash in the middle of a write.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import mmap
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from varl_common.errors import VarlError
+
+from varl_agent.replay.mapped_file import DAMAGED, REMEDY, MappedFile
+
+VERSION = 1
+HEADER = mmap.PAGESIZE
+COUNT, DURABLE, BOOT = 0, (64, 128), 192  # places in the header, in bytes
+_DURABLE = struct.Struct("<QQI")  # sequence number, count, checksum of the two
+MOST = 1 << 48  # rows; at one a microsecond that is nine years
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # of Linux: new at each start of the machine
+
+
+class Tag(IntEnum):
+    """Who acted in a transition."""
+
+    POLICY = 0
+    HUMAN = 1
+    DEMONSTRATION = 2
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a store holds.
+
+    Attributes:
+        obs_dim, act_dim: numbers in an observation (without its images, flattened) and in an action.
+        capacity: time rows that can be read at once; each has one transition of each environment.
+        slack: time rows kept beyond these, for :meth:`ReplayStore.rewind`.
+        n_envs: environments.
+        frames: shape (height, width, channels) of each camera's uint8 frames.
+    """
+
+    obs_dim: int
+    act_dim: int
+    capacity: int
+    slack: int = 20_000
+    n_envs: int = 1
+    frames: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def row(self) -> np.dtype:
+        """One transition. ``done``: the episode ended; ``timeout``: by time alone, so that the next state counts.
+
+        ``mark`` is the store's own: which time row it is.
+        """
+        return np.dtype(
+            [
+                ("observation", "<f4", (self.obs_dim,)),
+                ("action", "<f4", (self.act_dim,)),
+                ("next_observation", "<f4", (self.obs_dim,)),
+                ("reward", "<f4"),
+                ("done", "<f4"),
+                ("timeout", "<f4"),
+                ("tag", "u1"),
+                ("unused", "u1"),
+                ("mark", "<u2"),
+                *((f"{which}frame/{camera}", "<i8") for camera in self.frames for which in ("", "next_")),
+            ]
+        )
+
+    @property
+    def ring(self) -> int:
+        """Time rows in the file; one more than can ever be read, for the row being written."""
+        return self.capacity + self.slack + 1
+
+
+class ReplayStore:
+    """Append, read and rewind time rows, numbered from 0 on for ever; see the module's docstring for what is safe.
+
+    Args:
+        folder: where it is, or is to be.
+        layout: what it holds; None: whatever is there.
+        writable: False: only read, beside a process that may be writing.
+
+    Raises:
+        VarlError: it is another layout's, another process's, damaged, missing (``layout`` None), or cannot be made.
+            Of what is damaged nothing is touched.
+    """
+
+    def __init__(self, folder: str | Path, layout: Layout | None = None, writable: bool = True) -> None:
+        self.folder, self.writable = Path(folder), writable
+        if self._begun() and not (self.folder / "header").exists():  # in this order, as it is made before any row
+            raise self._damaged("is missing beside rows")
+        self.layout = self._agree(layout)
+        fresh = writable and not (self.folder / "header").exists()
+        size = self.layout.ring * self.layout.n_envs
+        self._rows = MappedFile(self.folder / "rows", size * self.layout.row.itemsize, writable, fresh)
+        # An episode of a single step needs two frames a row, so that many always suffice.
+        self._frames = {
+            camera: MappedFile(self.folder / _file_of(camera), 2 * size * math.prod(shape), writable, fresh)
+            for camera, shape in self.layout.frames.items()
+        }
+        if fresh:  # a store with a header is complete
+            MappedFile(self.folder / "header.new", HEADER, writable, True).claim(HEADER)
+            self._put("header")
+        self._header = MappedFile(self.folder / "header", HEADER, writable, False)
+        self.rows = np.frombuffer(self._rows.memory, self.layout.row)
+        self._images = {
+            camera: np.frombuffer(self._frames[camera].memory, np.uint8).reshape(-1, *shape)
+            for camera, shape in self.layout.frames.items()
+        }
+        self._count = np.frombuffer(self._header.memory, np.uint64, 2, COUNT)  # now, and at the most so far
+        self._sequence, self._flushed = 0, 0
+        if writable:
+            self._lock()
+        count = self._recovered()
+        if writable:
+            self._count[0] = count
+            boot = _boot()
+            self._header.memory[BOOT : BOOT + len(boot)] = boot
+            self._write_durable()
+        self._newest = self._newest_frames()
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    @property
+    def count(self) -> int:
+        """Time rows committed, since ever."""
+        return int(self._count[0])
+
+    @property
+    def oldest(self) -> int:
+        """The first time row that can still be read."""
+        return max(0, self.count - self.layout.capacity)
+
+    def take(self, times: np.ndarray, envs: np.ndarray | int = 0) -> np.ndarray:
+        """Copies of the transitions of these time rows (not checked against ``oldest``) and environments, (n,)."""
+        places = times % self.layout.ring
+        if self.layout.n_envs > 1:
+            places = places * self.layout.n_envs + envs
+        return self.rows.take(places, mode="clip")
+
+    def frames(self, camera: str, numbers: np.ndarray) -> np.ndarray:
+        """Copies of the frames of these numbers, as rows hold them: (n, height, width, channels) uint8."""
+        return self._images[camera].take(numbers % len(self._images[camera]), axis=0, mode="clip")
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def append(self, row: np.ndarray, frames: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None) -> None:
+        """Commit one time row, (n_envs,) of ``layout.row``.
+
+        ``frames``: of each camera those before and after the transitions, (n_envs, height, width, channels) each. One
+        that is the frame after the environment's last transition is not stored again.
+
+        Raises:
+            VarlError: the disk is full, or a file may not grow; nothing has changed then.
+        """
+        count, n = self.count, self.layout.n_envs
+        start = count % self.layout.ring * n
+        self._rows.claim((start + n) * self.layout.row.itemsize)
+        newest = dict(self._newest)
+        for camera, (before, after) in (frames or {}).items():
+            for env in range(n):
+                number = self._continued(camera, count, env, before[env])
+                if number is None:
+                    number = self._write_frame(camera, before[env], newest)
+                row[f"frame/{camera}"][env] = number
+                row[f"next_frame/{camera}"][env] = self._write_frame(camera, after[env], newest)
+        row["mark"] = _mark(count)
+        self.rows[start : start + n] = row
+        self._newest = newest
+        self._count[1] = max(self._count[1], count + 1)
+        self._count[0] = count + 1
+
+    def rewind(self, count: int) -> None:
+        """Forget the time rows from number ``count`` on, as if they had never been.
+
+        Raises:
+            VarlError: there are fewer, or rows that could be read then have been overwritten since.
+        """
+        if count > self.count:
+            raise VarlError(f"{self.folder} holds {self.count} rows, fewer than the {count} to go back to")
+        most = int(self._count[1])
+        if count and most > self.layout.ring and most - count > self.layout.slack:
+            raise VarlError(
+                f"{self.folder}: {most - count} rows were added since row {count} and only {self.layout.slack} are "
+                "kept beyond the capacity; save more often or give the replay more slack"
+            )
+        self._flushed = min(self._flushed, count)
+        self._write_durable()  # first: no fewer rows ever count than are said to be on the disk
+        self._count[0] = count
+        self._newest = self._newest_frames()
+
+    def flush(self) -> None:
+        """Bring the rows since the last flush, then their count, to the disk."""
+        last, step = self.count, self.layout.n_envs * self.layout.row.itemsize
+        first = max(self._flushed, last - self.layout.ring + 1)  # those before are overwritten
+        if last > first:
+            self._rows.flush(first * step, last * step)
+            ends = self.take(np.array([[first], [last - 1]]), np.arange(self.layout.n_envs))
+            for camera, images in self._images.items():
+                begin, end = int(ends[f"frame/{camera}"].min()), int(ends[f"next_frame/{camera}"].max()) + 1
+                self._frames[camera].flush(begin * images[0].nbytes, end * images[0].nbytes)
+        self._flushed = last
+        self._write_durable()
+
+    def close(self) -> None:
+        """Flush and let others write. What was taken stays; the store itself is not to be used again."""
+        if self.writable:
+            self.flush()
+            fcntl.flock(self._header.file, fcntl.LOCK_UN)
+        for mapped in (self._header, self._rows, *self._frames.values()):
+            mapped.file.close()
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    def _agree(self, layout: Layout | None) -> Layout:
+        """The layout of what is there, made if need be."""
+        path = self.folder / "layout.json"
+        if not path.exists():
+            if layout is None or not self.writable:
+                raise VarlError(f"{self.folder} is not a replay store; name the folder that holds its layout.json")
+            self._put("layout.json", json.dumps({"version": VERSION, **asdict(layout)}))
+        try:
+            found: dict[str, Any] = json.loads(path.read_text())
+            version = found.pop("version")
+            there = Layout(**{**found, "frames": {name: tuple(shape) for name, shape in found["frames"].items()}})
+            _ = there.row, there.ring
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise VarlError(f"{path} is damaged ({error}); {REMEDY}") from None
+        if version != VERSION:
+            raise VarlError(f"{self.folder} has version {version}, this is version {VERSION}; use the former")
+        if layout is not None and layout != there:
+            names = [name for name in asdict(layout) if getattr(layout, name) != getattr(there, name)]
+            wrong = ", ".join(f"{name} {getattr(there, name)} instead of {getattr(layout, name)}" for name in names)
+            raise VarlError(f"{self.folder} holds a replay with {wrong}; name another folder or its own settings")
+        return there
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._header.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise VarlError(f"{self.folder} is being written by another process; end that one first") from None
+
+    def _put(self, name: str, text: str | None = None) -> None:
+        """Have a file of this name, whole or not at all; ``text`` None: what is in the one beside it, with ".new"."""
+        aside = self.folder / f"{name}.new"
+        try:
+            if text is not None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                aside.write_text(text)
+            aside.rename(self.folder / name)
+        except OSError as error:
+            remedy = "name a folder where you may write, on a disk with room"
+            raise VarlError(f"{self.folder} cannot be made ({error.strerror}); {remedy}") from None
+
+    def _begun(self) -> bool:
+        """Whether rows were ever written: the first are where the file held nothing but zeros."""
+        try:
+            with (self.folder / "rows").open("rb") as file:
+                return bool(file.read(1 << 20).strip(b"\0"))
+        except OSError:
+            return False
+
+    def _last_flush(self) -> tuple[int, int]:
+        """Sequence number and count of the newest copy on the disk that is whole; zeros if none is."""
+        slots = [_DURABLE.unpack_from(self._header.memory, place) for place in DURABLE]
+        return max([(number, n) for number, n, check in slots if check == _checksum(number, n)], default=(0, 0))
+
+    def _recovered(self) -> int:
+        """How many rows count: those counted, or, if the machine was started since, those flushed.
+
+        Raises:
+            VarlError: there can never have been so many, or so few.
+        """
+        begun = self._begun()  # all in this order: another process may be appending
+        self._sequence, self._flushed = self._last_flush()
+        count, most, flushed = int(self._count[0]), int(self._count[1]), self._flushed
+        boot = _boot()
+        restarted = bytes(self._header.memory[BOOT : BOOT + len(boot)]) != boot
+        if begun and not self._sequence and (restarted or not count):  # the making of a store ends with a flush
+            raise self._damaged("has no count that is whole")
+        if count > most or most < flushed or most > MOST:
+            raise self._damaged(f"counts {count} rows of {most}, {flushed} of them flushed")
+        if self.writable and (restarted or count < flushed):
+            count = flushed
+        elif count < flushed and self._last_flush() == (self._sequence, flushed):  # else it is just being rewound
+            raise self._damaged(f"counts {count} rows where {flushed} were flushed")
+        if count > flushed:
+            newest = self.take(np.full(self.layout.n_envs, count - 1), np.arange(self.layout.n_envs))
+            marked = (newest["mark"] == _mark(count - 1)).all()
+            unmarked = not newest["mark"].any() and any(newest.tobytes())  # by a version that did not mark rows
+            if not (marked or unmarked):
+                raise self._damaged(f"counts {count} rows, of which the last was never written")
+        return count
+
+    def _damaged(self, how: str) -> VarlError:
+        return VarlError(f"{self.folder}/header {how}: {DAMAGED}")
+
+    def _write_durable(self) -> None:
+        """Write the count of what has been flushed to the disk, leaving the copy written before alone."""
+        self._sequence += 1
+        place, check = DURABLE[self._sequence % 2], _checksum(self._sequence, self._flushed)
+        _DURABLE.pack_into(self._header.memory, place, self._sequence, self._flushed, check)
+        self._header.flush(0, HEADER)
+
+    # --- frames -------------------------------------------------------------------------------------------------------
+
+    def _write_frame(self, camera: str, frame: np.ndarray, newest: dict[str, int]) -> int:
+        """Store a frame behind the newest; its number."""
+        images, number = self._images[camera], newest[camera]
+        place = number % len(images)
+        self._frames[camera].claim((place + 1) * images[0].nbytes)
+        images[place] = frame
+        newest[camera] = number + 1
+        return number
+
+    def _continued(self, camera: str, count: int, env: int, frame: np.ndarray) -> int | None:
+        """The number of the frame after the environment's last transition if that is ``frame``, else None."""
+        if count == 0:
+            return None
+        last = self.rows[(count - 1) % self.layout.ring * self.layout.n_envs + env]
+        number = int(last[f"next_frame/{camera}"])
+        images = self._images[camera]
+        same = not last["done"] and np.array_equal(images[number % len(images)], frame)
+        return number if same else None
+
+    def _newest_frames(self) -> dict[str, int]:
+        """The number that each camera's next frame is to have."""
+        if self.count == 0:
+            return dict.fromkeys(self.layout.frames, 0)
+        last = self.take(np.full(self.layout.n_envs, self.count - 1), np.arange(self.layout.n_envs))
+        return {camera: int(last[f"next_frame/{camera}"].max()) + 1 for camera in self.layout.frames}
+
+
+def _file_of(camera: str) -> str:
+    return f"{camera.replace('/', '-')}.frames"
+
+
+def _mark(time: int) -> int:
+    """What tells a time row from those before it at its place, and from none (0)."""
+    return time % 0xFFFF + 1
+
+
+def _boot() -> bytes:
+    return _BOOT_ID.read_bytes().strip()
+
+
+def _checksum(sequence: int, count: int) -> int:
+    return zlib.crc32(struct.pack("<QQ", sequence, count))

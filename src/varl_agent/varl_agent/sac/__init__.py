@@ -1,0 +1,1 @@
+"""The algorithm: VARL, its policies, gates and cutoffs."""

@@ -1,0 +1,258 @@
+"""A training run: act and learn, evaluate and save between two steps, leave a record. No ROS in here."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from varl_common.errors import VarlError
+
+from varl_agent.replay.buffer import PersistentReplayBuffer
+from varl_agent.sac.varl import VARL
+from varl_agent.training import checkpoint
+from varl_agent.training.checkpoint import Identity
+from varl_agent.training.control import Control
+from varl_agent.training.evaluation import Played, evaluate
+from varl_agent.training.learning import Learning
+from varl_agent.training.metrics import Figures, Gauge
+from varl_agent.training.model_state import model_state, restore_model
+from varl_agent.training.record import Episode, Evaluation, Phase, Record
+from varl_agent.training.run_folder import RunFolder
+from varl_agent.vec_env.fleet import before_storing
+from varl_agent.vec_env.parallel_env import ParallelEnv
+
+LOG_EVERY = 4  # episodes between two entries of TensorBoard, as in Stable-Baselines3
+
+
+class Stopped(Exception):
+    """The training was asked to stop."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a training is, and what it does on the way. All in environment steps."""
+
+    steps: int
+    evaluate_every: int
+    evaluation_episodes: int
+    checkpoint_every: int
+    keep_checkpoints: int
+    lock_step: bool
+
+
+class Training:
+    """One run of ``model`` in ``env``, to be continued where it was left.
+
+    Raises from :meth:`run`: Stopped, after a checkpoint; whatever the environment raises, after a checkpoint.
+    """
+
+    def __init__(
+        self,
+        model: VARL,
+        env: ParallelEnv,
+        folder: RunFolder,
+        identity: Identity,
+        schedule: Schedule,
+        learning: Learning,
+        control: Control,
+        observe: Callable[[Figures], object] = lambda figures: None,
+    ) -> None:
+        self.model = model
+        self.env = env
+        self.folder = folder
+        self.identity = identity
+        self.schedule = schedule
+        self.learning = learning
+        self.control = control
+        self.record = Record(schedule.steps)
+        self.gauge = Gauge(model, env)
+        self._observe = observe
+        self._saved_at = self._evaluated_at = self._logged = 0
+        self._resumed = False
+
+    def resume(self, path: Path, state: dict[str, Any]) -> str:
+        """Go on from a checkpoint, as ``checkpoint.load_newest`` gives it; says where that is.
+
+        Raises:
+            VarlError: it does not fit the model. Never a fresh policy.
+        """
+        try:
+            restore_model(self.model, state["model"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            why = str(error).splitlines()[0]
+            raise VarlError(
+                f"{path} does not fit the present settings ({why}); train with those in {self.folder.config}"
+            ) from None
+        self.record.restore(state["record"])
+        self._restore_replay(state["replay"])
+        self._saved_at, self._evaluated_at = self.model.num_timesteps, state["evaluated_at"]
+        self.model._last_obs = self.env.restore(state["env"], replay=self.schedule.lock_step)
+        if not self.schedule.lock_step:
+            self.model.successes.restart()  # the next episodes begin
+        self._resumed = True
+        self.gauge = Gauge(self.model, self.env)
+        return f"continues from {path}, step {self.model.num_timesteps}"
+
+    def run(self) -> None:
+        """Train up to the schedule's steps and save; on the way, whatever is due."""
+        self.model.set_logger(configure(str(self.folder.tensorboard), ["tensorboard"]))
+        self.record.phase, self.record.since = Phase.TRAINING, time.monotonic()
+        if not self._resumed:
+            self.save()  # whatever happens from here on, the run can be resumed
+        try:
+            self.learning.start()
+            self.model.learn(
+                self.schedule.steps - self.model.num_timesteps,
+                callback=_BetweenSteps(self),
+                log_interval=None,  # type: ignore[arg-type]  # logged between two episodes, see below
+                reset_num_timesteps=not self._resumed,
+            )
+            self.learning.finish()
+        except BaseException:
+            self.record.phase = Phase.FAILED
+            with contextlib.suppress(Exception):
+                self.learning.finish()
+            raise
+        finally:
+            if self.learning.whole:
+                self.save()
+
+    def save(self) -> None:
+        """Write a checkpoint of this moment, between two updates."""
+        with self.learning.between_updates:
+            replay = self._replay()
+            replay.store.flush()  # before the checkpoint that counts on its rows
+            state = {
+                "replay": replay.state_dict(),
+                "model": model_state(self.model),
+                "env": self.env.state(),
+                "record": self.record.state(),
+                "evaluated_at": self._evaluated_at,
+            }
+        step = self.model.num_timesteps
+        checkpoint.save(self.folder.checkpoints, step, self.identity, state, self.schedule.keep_checkpoints)
+        self._saved_at = step
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._replay().store.close()
+        self.model.logger.close()
+
+    def _restore_replay(self, state: dict[str, int]) -> None:
+        """Let the replay hold what the checkpoint knows of; in real time, what was done since then as well.
+
+        In lock-step the steps since the checkpoint are about to be taken again, and come out the same.
+        """
+        replay, model = self._replay(), self.model
+        if self.schedule.lock_step:
+            replay.load_state_dict(state)
+            return
+        more = replay.store.count - state["count"]
+        if more < 0:
+            raise VarlError(f"{self.folder.replay} lacks {-more} rows of the checkpoint; it is another run's")
+        model.successes.time += more
+        model.num_timesteps += more * model.n_envs
+
+    def _replay(self) -> PersistentReplayBuffer:
+        assert isinstance(self.model.replay_buffer, PersistentReplayBuffer)
+        return self.model.replay_buffer
+
+    def evaluate(self, episodes: int) -> list[Played]:
+        """Whole episodes with the deterministic policy; training goes on afterwards as if nothing had been."""
+        phase, self.record.phase = self.record.phase, Phase.EVALUATING
+        state = self.env.state()
+
+        def between() -> None:
+            self.observe()
+            if self.control.stopping.is_set():
+                raise Stopped
+
+        try:
+            played = evaluate(self.model, self.env, self.env.seed_value, episodes, between)
+        finally:
+            self.record.phase = phase
+        self.model._last_obs = self.env.restore(state, replay=self.schedule.lock_step)
+        success = float(np.mean([episode.success for episode in played]))
+        mean_return = float(np.mean([episode.episode_return for episode in played]))
+        self.record.evaluations.append(Evaluation(self.model.num_timesteps, success, mean_return))
+        self.model.logger.record("eval/success_rate", success)
+        self.model.logger.record("eval/mean_return", mean_return)
+        return played
+
+    def observe(self) -> None:
+        """Bring the record up to date and show the figures."""
+        self.record.step, self.record.updates = self.model.num_timesteps, self.model._n_updates
+        self._observe(self.gauge.read(self.record))
+
+    def between_steps(self) -> None:
+        """Whatever is due between two steps."""
+        self.observe()
+        if self.control.stopping.is_set():
+            raise Stopped
+        if self.control.paused.is_set():
+            self._pause()
+        if self.control.save_wanted.is_set():
+            self.control.save_wanted.clear()
+            self.save()
+        if all(self.env.actions):
+            return  # what follows takes its time: only where a robot rests at the start of an episode
+        step = self.model.num_timesteps
+        self._replay().store.flush()
+        if len(self.record.episodes) - self._logged >= LOG_EVERY:
+            self._logged = len(self.record.episodes)
+            with self.learning.between_updates:  # the learning thread logs as well
+                self.model.dump_logs()
+        if step - self._evaluated_at >= self.schedule.evaluate_every > 0:
+            self._evaluated_at = step
+            self.evaluate(self.schedule.evaluation_episodes)
+        if step - self._saved_at >= self.schedule.checkpoint_every and not self.model.consulting:
+            self.save()
+        self.learning.wait_until_near()
+
+    def _pause(self) -> None:
+        self.record.phase = Phase.PAUSED
+        while self.control.paused.is_set() and not self.control.stopping.wait(0.05):
+            self.observe()
+            if self.control.save_wanted.is_set():
+                self.control.save_wanted.clear()
+                self.save()
+        self.record.phase = Phase.TRAINING
+        if self.control.stopping.is_set():
+            raise Stopped
+
+
+class _BetweenSteps(BaseCallback):
+    """Stable-Baselines3's calls into a :class:`Training`."""
+
+    def __init__(self, training: Training) -> None:
+        super().__init__()
+        self._training = training
+
+    def _on_rollout_start(self) -> None:
+        self._training.between_steps()
+
+    def _on_step(self) -> bool:
+        before_storing(self.model, self.locals["infos"])  # type: ignore[arg-type]
+        for info in self.locals["infos"]:
+            if "episode" in info:
+                success = bool(info.get("is_success", False))
+                self._training.record.episodes.append(
+                    Episode(self.num_timesteps, success, info["episode"]["r"], info["episode"]["l"])
+                )
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self._training.learning.after_rollout()
+
+
+def describe(identity_source: Any) -> Identity:
+    """The identity of a training in the environment that ``identity_source`` (an EnvDescription) describes."""
+    names = tuple(identity_source.observation_names), tuple(identity_source.action_names)
+    return Identity(identity_source.task, identity_source.robot, *names)

@@ -1,0 +1,1 @@
+"""Several robots as one Stable-Baselines3 environment."""

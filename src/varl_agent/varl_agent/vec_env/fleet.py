@@ -1,0 +1,192 @@
+"""Several robots as one environment, of which some may be missing: lost, late to join or, in real time, resetting.
+
+Stable-Baselines3 takes a transition of every environment at every step. In the place of a missing robot stands a copy
+of a present one's: true data, only twice. ``info["stands_in"]`` marks it, and ``info["before"]`` is the observation
+that it starts from; :func:`before_storing` makes the model store it so, and not count it as a step.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3 import SAC
+from varl_common.errors import VarlError
+
+from varl_agent.vec_env.parallel_env import Action, Observation, ParallelEnv, ResultT, StepResult
+
+Robot = gym.Env[Observation, Action]
+RETRY_EVERY = 1.0  # seconds between two attempts to bring a robot back
+
+
+class Fleet(ParallelEnv):
+    """n robots. One that fails goes missing, and comes back as soon as a reset of it succeeds.
+
+    Args:
+        robots: those that are there, None where one has not joined yet; the first is there.
+        connect: makes the robot of an index; raises VarlError while it is not there.
+        seed: of the episodes.
+        lock_step: True: all wait for a reset, reproducible; False: the others go on meanwhile.
+        patience: seconds without any robot after which the run ends.
+        say: takes a line for the user.
+    """
+
+    def __init__(
+        self,
+        robots: Sequence[Robot | None],
+        connect: Callable[[int], Robot],
+        seed: int,
+        lock_step: bool,
+        patience: float,
+        say: Callable[[str], object],
+    ) -> None:
+        first = robots[0]
+        assert first is not None
+        super().__init__([robot or first for robot in robots], seed)
+        self._connect, self._lock_step, self._patience, self._say = connect, lock_step, patience, say
+        self._joined = [robot is not None for robot in robots]
+        self._now: dict[int, Observation] = {}  # what each robot observes; of one that is missing, what it did last
+        self._missing: dict[int, Future[Observation]] = {}  # until its next episode's first observation
+        self._returns = ThreadPoolExecutor(self.num_envs, thread_name_prefix="return")
+        self._closing = threading.Event()
+        for index in range(1, self.num_envs):
+            if not self._joined[index]:
+                self._bring_back(index, "has not joined yet")
+
+    @property
+    def present(self) -> list[int]:
+        return [index for index in range(self.num_envs) if index not in self._missing]
+
+    def close(self) -> None:
+        self._closing.set()
+        self._returns.shutdown(wait=False, cancel_futures=True)
+        super().close()
+
+    def lose(self, index: int, error: Exception) -> None:
+        """Go on without the robot, and try in the background to bring it back; raises where no other is there."""
+        self._bring_back(index, f"is lost ({error})")
+        if not self.present:
+            self._wait_for_return()
+
+    def _everywhere(self, call: Callable[[int], Observation]) -> Observation:
+        done: dict[int, Observation] = {}
+        while not done:
+            done = self._where_it_succeeds(call)
+        self._now |= done
+        some = min(done)
+        return np.stack([self._now[index if index in self._now else some] for index in range(self.num_envs)])
+
+    def _where_it_succeeds(self, call: Callable[[int], ResultT]) -> dict[int, ResultT]:
+        """The results of ``call`` by robot; those where it fails are lost."""
+
+        def attempt(index: int) -> ResultT | VarlError:
+            try:
+                return call(index)
+            except VarlError as error:
+                return error
+
+        present = self.present
+        results = dict(zip(present, self.on(present, attempt), strict=True))
+        for index, result in results.items():
+            if isinstance(result, VarlError):
+                self.lose(index, result)
+        return {index: result for index, result in results.items() if not isinstance(result, VarlError)}
+
+    def _take_steps(self) -> list[StepResult]:
+        before, moved = dict(self._now), self._move_present()
+        while not moved:  # all were lost in this step: go on with the first that is back
+            before, moved = dict(self._now), self._move_present()
+        donor = min(moved)
+        results = []
+        for index in range(self.num_envs):
+            observation, reward, done, info = moved.get(index, moved[donor])
+            info = {**info, "before": before[index if index in moved else donor]}
+            if index not in moved:
+                info["stands_in"] = donor
+                info.pop("episode", None)
+                info.setdefault("executed_action", self._pending[donor])
+            results.append((observation, reward, done, info))
+        return self._with_returned(results)
+
+    def _move_present(self) -> dict[int, StepResult]:
+        """The transitions of the robots that are there; one that fails is lost, one whose episode ends is reset."""
+
+        moved = self._where_it_succeeds(self._move)
+        for index, result in moved.items():
+            self._now[index] = result[0]
+            if result[2]:
+                self._missing[index] = self._returns.submit(self._begin, index)
+        return moved
+
+    def _with_returned(self, results: list[StepResult]) -> list[StepResult]:
+        """The results, those of robots that are back ending in their next episode's first observation."""
+        resetting = [index for index in self._missing if results[index][2] and "stands_in" not in results[index][3]]
+        if self._lock_step:
+            for index in resetting:
+                self._missing[index].exception()
+        if not self.present:
+            self._wait_for_return(accept=False)
+        for index in self._take_back():
+            observation, reward, done, info = results[index]
+            if not done:
+                info |= {"terminal_observation": observation, "TimeLimit.truncated": True}
+            results[index] = self._now[index], reward, True, info
+        return results
+
+    def _wait_for_return(self, accept: bool = True) -> None:
+        """Return when a robot is back, and present where ``accept``."""
+        end = time.monotonic() + self._patience
+        while not any(future.done() and not future.exception() for future in self._missing.values()):
+            if time.monotonic() > end:
+                raise VarlError(f"no robot has taken part for {self._patience:g} s; check the env nodes")
+            time.sleep(0.005)
+        if accept:
+            self._take_back()
+
+    def _take_back(self) -> list[int]:
+        """Let the robots whose reset is done take part again; which they are."""
+        back = []
+        for index, future in list(self._missing.items()):
+            if not future.done():
+                continue
+            del self._missing[index]
+            try:
+                self._now[index] = future.result()
+                back.append(index)
+            except VarlError as error:
+                self._bring_back(index, f"is lost ({error})")
+        return back
+
+    def _bring_back(self, index: int, why: str) -> None:
+        if all(other in self._missing for other in range(self.num_envs) if other != index):
+            self._say(f"robot {index} {why}; waiting for any robot")
+        else:
+            self._say(f"robot {index} {why}; the others go on")
+        self._missing[index] = self._returns.submit(self._try_until_back, index)
+
+    def _try_until_back(self, index: int) -> Observation:
+        while True:
+            try:
+                if not self._joined[index]:
+                    self.envs[index] = self._connect(index)
+                    self._joined[index] = True
+                observation = self._begin(index)
+                self._say(f"robot {index} takes part")
+                return observation
+            except VarlError:
+                if self._closing.wait(RETRY_EVERY):
+                    raise
+
+
+def before_storing(model: SAC, infos: list[dict[str, Any]]) -> None:
+    """To be called between the environments' step and its storing."""
+    for index, info in enumerate(infos):
+        if "before" in info:
+            model._last_obs[index] = info["before"]  # type: ignore[index]
+        if "stands_in" in info:
+            model.num_timesteps -= 1

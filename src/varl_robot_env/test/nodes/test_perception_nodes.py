@@ -1,0 +1,148 @@
+"""From an uncalibrated camera to entities: calibrate over the services, then perceive with the file that wrote."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+import yaml
+from rclpy.node import Node
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import Header
+from std_srvs.srv import Trigger
+from varl_robot_env.config.paths import config_file
+from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.kinematics.kinematics import Kinematics
+from varl_robot_env.nodes.calibrate import CalibrateNode
+from varl_robot_env.nodes.perception import PerceptionNode
+from varl_robot_env.perception.calibration import Calibration
+from varl_robot_env.perception.markers_and_colors import MarkerConfig, to_matrix
+from varl_robot_env.ros.image_messages import to_image
+from varl_robot_env.standin.scene import draw_marker
+from varl_robot_env.types import Array
+
+from varl_interfaces.msg import Entities
+
+ROBOT = config_file("robots", "varl_arm")
+K = np.array([[600.0, 0.0, 320.0], [0.0, 600.0, 240.0], [0.0, 0.0, 1.0]])
+MARKER = MarkerConfig(id=3, size=0.08)
+CAMERA = to_matrix(np.array([-0.02, 0.03, -0.25, *Rotation.from_euler("z", 0.1).as_quat()]))  # on the tool
+TARGET = to_matrix(np.array([0.42, 0.03, 0.0, *Rotation.from_euler("z", 0.4).as_quat()]))  # on the table, face up
+
+
+class World:
+    """An arm at rest with a camera on its tool, above a marker: what the drivers would publish."""
+
+    def __init__(self) -> None:
+        self.node = rclpy.create_node("world")
+        self.robot = RobotConfig.from_yaml(ROBOT)
+        self.kinematics = Kinematics(
+            self.robot.urdf_text(), self.robot.joints, self.robot.base_frame, self.robot.tool_frame
+        )
+        self.joints = np.array(self.robot.home)
+        camera = self.robot.cameras[0]
+        self._states = self.node.create_publisher(JointState, "joint_states", 10)
+        self._images = self.node.create_publisher(Image, camera.image_topic, 10)
+        self._infos = self.node.create_publisher(CameraInfo, camera.info_topic, 10)
+
+    def tool(self) -> Array:
+        tool = np.eye(4)
+        tool[:3, 3], tool[:3, :3] = self.kinematics.forward(self.joints)
+        return tool
+
+    def publish_joints(self) -> None:
+        # Drivers order joints as they like, and mix in others.
+        names, positions = ["finger", *self.robot.joints[::-1]], [0.0, *self.joints[::-1].tolist()]
+        self._states.publish(JointState(name=names, position=positions))
+
+    def publish(self) -> None:
+        self.publish_joints()
+        header = Header(stamp=self.node.get_clock().now().to_msg(), frame_id="camera_color_optical_frame")
+        marker = np.linalg.inv(self.tool() @ CAMERA) @ TARGET
+        self._infos.publish(CameraInfo(header=header, width=640, height=480, k=K.ravel(), d=[0.0] * 5))
+        self._images.publish(to_image(draw_marker(MARKER, marker, K, np.zeros(5), (480, 640)), "rgb8", header))
+
+
+@pytest.fixture
+def start(domain: int) -> Iterator[Callable[..., Node]]:
+    nodes: list[Node] = []
+
+    def make(kind: Callable[[], Node], **parameters: Any) -> Node:
+        rclpy.try_shutdown()
+        rclpy.init(
+            args=["--ros-args", *(part for item in parameters.items() for part in ("-p", "{}:={}".format(*item)))]
+        )
+        nodes.append(kind())
+        return nodes[-1]
+
+    yield make
+    rclpy.try_shutdown()
+
+
+def spin(*nodes: Node, until: Callable[[], object], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not until() and time.monotonic() < deadline:
+        for node in nodes:
+            rclpy.spin_once(node, timeout_sec=0.002)
+
+
+def call(service: str, world: World, node: Node) -> Trigger.Response:
+    client = world.node.create_client(Trigger, service)
+    assert client.wait_for_service(5.0)
+    future = client.call_async(Trigger.Request())
+    spin(world.node, node, until=future.done)
+    return future.result()
+
+
+def test_calibrate_then_perceive(start: Callable[..., Node], tmp_path: Path) -> None:
+    found = tmp_path / "calibrations" / "camera.yaml"
+    marker = {"marker_id": MARKER.id, "marker_size": MARKER.size, "rest": 0.1}
+    node = start(CalibrateNode, robot_file=ROBOT, calibration_file=found, mount="tool", **marker)
+    world, rng = World(), np.random.default_rng(0)
+    assert "no pictures yet" in call("calibrate/sample", world, node).message
+    assert "take at least" in call("calibrate/solve", world, node).message
+    for number in range(10):
+        world.joints = np.array(world.robot.home) + rng.uniform(-1, 1, 6) * [0.05, 0.05, 0.05, 0.2, 0.2, 0.4]
+        for _ in range(10):
+            world.publish_joints()
+            spin(world.node, node, until=lambda: False, seconds=0.02)
+        world.publish()
+        spin(world.node, node, until=lambda: node._image is not None)  # type: ignore[attr-defined]
+        answer = call("calibrate/sample", world, node)
+        assert answer.success, f"{number}: {answer.message}"
+    answer = call("calibrate/solve", world, node)
+    assert answer.success, answer.message
+    assert "residual" in answer.message
+    calibration = Calibration.from_yaml(found)
+    assert calibration.residual_mm < 2
+    assert 1000 * np.linalg.norm(calibration.matrix()[:3, 3] - CAMERA[:3, 3]) < 3
+
+    things = tmp_path / "perception.yaml"
+    things.write_text(yaml.safe_dump({"things": [{"name": "block", "marker": {"id": MARKER.id, "size": MARKER.size}}]}))
+    node = start(PerceptionNode, robot_file=ROBOT, perception_file=things, calibration_file=found)
+    world = World()
+    got: list[Entities] = []
+    world.node.create_subscription(Entities, "entities", got.append, 10)
+    deadline = time.monotonic() + 10
+    while not got and time.monotonic() < deadline:
+        world.publish()
+        spin(world.node, node, until=lambda: got, seconds=0.2)
+    assert got[0].names == ["block"]
+    assert got[0].header.frame_id == "base_link"
+    position = got[0].poses[0].position
+    assert 1000 * np.linalg.norm([position.x, position.y, position.z] - TARGET[:3, 3]) < 5
+
+
+def test_an_arm_that_moves_is_not_sampled(start: Callable[..., Node], tmp_path: Path) -> None:
+    node = start(CalibrateNode, robot_file=ROBOT, calibration_file=tmp_path / "a.yaml", mount="base", marker_size=0.05)
+    world = World()
+    deadline = time.monotonic() + 5
+    while not (node._image and len(node._recent) > 3) and time.monotonic() < deadline:  # type: ignore[attr-defined]
+        world.joints = world.joints + 0.01
+        world.publish()
+        spin(world.node, node, until=lambda: False, seconds=0.02)
+    assert "let it rest" in call("calibrate/sample", world, node).message

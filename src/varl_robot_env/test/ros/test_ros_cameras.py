@@ -1,0 +1,88 @@
+"""What a camera's driver publishes becomes frames: picture, depth in millimetres, and none that belongs elsewhere."""
+
+import time
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip("rclpy")
+from builtin_interfaces.msg import Time  # noqa: E402
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import qos_profile_sensor_data  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
+from varl_robot_env.config.robot import CameraConfig  # noqa: E402
+from varl_robot_env.ros.hot_loop import HotLoop  # noqa: E402
+from varl_robot_env.ros.image_messages import to_image  # noqa: E402
+from varl_robot_env.ros.ros_cameras import RosCameras  # noqa: E402
+from varl_robot_env.simulation.camera import Frame  # noqa: E402
+
+COLOR = np.full((12, 16, 3), (200, 100, 50), np.uint8)
+METRES = np.linspace(0.3, 1.2, 192, dtype=np.float32).reshape(12, 16)
+CAMERA = CameraConfig(name="camera", image_topic="image", info_topic="info", depth_topic="depth")
+
+
+class Rig:
+    """A driver and those who look, in one process."""
+
+    def __init__(self) -> None:
+        self.node: Node = rclpy.create_node("rig")
+        group = MutuallyExclusiveCallbackGroup()
+        self.cameras = RosCameras(self.node, [CAMERA], group, HotLoop(self.node, group))
+        self.cameras.want(True)
+        self.outputs = {
+            name: self.node.create_publisher(Image, name, qos_profile_sensor_data) for name in ("image", "depth")
+        }
+        end = time.monotonic() + 30
+        while not all(output.get_subscription_count() for output in self.outputs.values()):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    def show(self, topic: str, pixels: np.ndarray, encoding: str, stamp_ms: int) -> None:
+        header = Header(stamp=Time(sec=1, nanosec=1_000_000 * stamp_ms), frame_id="optical")
+        self.outputs[topic].publish(to_image(pixels, encoding, header))
+
+    def frames(self, depth: bool) -> list[Frame]:
+        """The frames, once they have a picture and, where it is to have one, a depth."""
+        end = time.monotonic() + (30 if depth else 1)
+        frames = self.cameras.frames(None, {})
+        while not (frames and frames[0].depth) and time.monotonic() < end:
+            frames = self.cameras.frames(None, {})
+        return frames
+
+
+@pytest.fixture
+def rig(ros: int) -> Iterator[Rig]:
+    made = Rig()
+    yield made
+    made.node.destroy_node()
+
+
+@pytest.mark.parametrize("encoding", ["16UC1", "32FC1"])
+def test_depth_comes_in_millimetres_whatever_the_driver_speaks(rig: Rig, encoding: str) -> None:
+    depth = METRES.copy()
+    depth[0, 0] = 0.0 if encoding == "16UC1" else np.nan  # a hole
+    rig.show("depth", (1000 * depth).astype(np.uint16) if encoding == "16UC1" else depth, encoding, 0)
+    rig.show("image", COLOR, "rgb8", 20)
+    (frame,) = rig.frames(depth=True)
+    seen = cv2.imdecode(np.frombuffer(frame.depth, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert seen is not None
+    assert seen.dtype == np.uint16
+    assert seen[0, 0] == 0
+    np.testing.assert_allclose(seen.flat[1:], 1000 * METRES.flat[1:], atol=1.0)
+    np.testing.assert_allclose(frame.image(), COLOR, atol=8)  # JPEG
+
+
+def test_depth_of_another_moment_is_left_out(rig: Rig) -> None:
+    rig.show("depth", (1000 * METRES).astype(np.uint16), "16UC1", 0)
+    rig.show("image", COLOR, "rgb8", 200)
+    (frame,) = rig.frames(depth=False)
+    assert not frame.depth
+
+
+def test_a_picture_that_cannot_be_read_is_no_frame(rig: Rig) -> None:
+    rig.show("image", (1000 * METRES).astype(np.uint16), "16UC1", 0)  # no color
+    assert rig.frames(depth=False) == []

@@ -1,0 +1,171 @@
+"""The simulator core: controllers, time, scenes, pictures; and the URDF that all of them share."""
+
+import os
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from varl_common.errors import VarlError
+from varl_robot_env.config.paths import config_file, config_folder, resolve
+from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.simulation.camera import Frame, encode_depth, encode_jpeg
+from varl_robot_env.simulation.simulation import Simulation
+from varl_robot_env.simulation.world import SimulatorConfig
+
+ROBOT = RobotConfig.from_yaml(config_file("robots", "varl_arm"))
+CONFIG = SimulatorConfig.from_yaml(config_folder() / "simulator.yaml")
+HOME = dict(zip(ROBOT.joints, ROBOT.home, strict=True))
+PERIOD = ROBOT.period_ns
+
+
+@pytest.fixture
+def simulation() -> Simulation:
+    return Simulation(ROBOT, CONFIG)
+
+
+def joint(simulation: Simulation, name: str) -> float:
+    return float(simulation.joints()[0][simulation.joint_names.index(name)])
+
+
+def test_the_arm_holds_its_place(simulation: Simulation) -> None:
+    simulation.advance(20 * PERIOD)
+    for name, position in HOME.items():
+        assert joint(simulation, name) == pytest.approx(position, abs=1e-3)
+
+
+def test_a_command_is_interpolated_reached_and_held(simulation: Simulation) -> None:
+    goal = HOME | {"joint1": 0.1}
+    simulation.command("arm_controller", goal, 4 * PERIOD)
+    simulation.advance(2 * PERIOD)
+    assert 0.01 < joint(simulation, "joint1") < 0.06, "half of the time, at most half of the way"
+    simulation.advance(8 * PERIOD)
+    assert joint(simulation, "joint1") == pytest.approx(0.1, abs=2e-3)
+    simulation.advance(8 * PERIOD)
+    assert joint(simulation, "joint1") == pytest.approx(0.1, abs=1e-3)
+
+
+def test_the_right_finger_mimics_the_left(simulation: Simulation) -> None:
+    simulation.command("gripper_controller", {"left_finger_joint": 0.01}, PERIOD)
+    for _ in range(10):
+        simulation.advance(PERIOD)
+        assert joint(simulation, "right_finger_joint") == pytest.approx(
+            joint(simulation, "left_finger_joint"), abs=1e-3
+        )
+    assert joint(simulation, "left_finger_joint") == pytest.approx(0.01, abs=1e-3)
+
+
+def test_a_scene_is_the_same_whatever_came_before(simulation: Simulation) -> None:
+    block = {"block": np.array([0.45, 0.1, 0.02, 0, 0, 0, 1.0])}
+
+    def run() -> np.ndarray:
+        simulation.set_scene(HOME, block)
+        simulation.command("arm_controller", HOME | {"joint2": 0.6}, PERIOD)
+        simulation.advance(5 * PERIOD)
+        return np.concatenate([*simulation.joints(), simulation.entities()["block"]])
+
+    first = run()
+    simulation.advance(7 * PERIOD)
+    np.testing.assert_array_equal(first, run())
+
+
+def test_time_names_one_state(simulation: Simulation) -> None:
+    times = [simulation.time_ns]
+    for _ in range(3):
+        simulation.set_scene({}, {})
+        times.append(simulation.time_ns)
+        simulation.advance(PERIOD)
+        times.append(simulation.time_ns)
+    assert all(later > earlier for earlier, later in pairwise(times))
+    assert times[0] > 0
+
+
+def test_the_block_rests_and_what_is_not_named_stays(simulation: Simulation) -> None:
+    simulation.set_scene({}, {"block": np.array([0.45, 0.1, 0.02, 0, 0, 0, 1.0])})
+    simulation.advance(20 * PERIOD)
+    np.testing.assert_allclose(simulation.entities()["block"][:3], [0.45, 0.1, 0.02], atol=1e-3)
+    simulation.set_scene({}, {"target": np.array([0.3, 0.0, 0.2, 0, 0, 0, 1.0])})
+    np.testing.assert_allclose(simulation.entities()["block"][:3], [0.45, 0.1, 0.02], atol=1e-3)
+    np.testing.assert_allclose(simulation.entities()["target"][:3], [0.3, 0.0, 0.2])
+
+
+def test_wrong_names_and_times_are_told(simulation: Simulation) -> None:
+    with pytest.raises(VarlError, match="did you mean 'arm_controller'"):
+        simulation.command("arm_controler", {}, PERIOD)
+    with pytest.raises(VarlError, match="expected"):
+        simulation.command("arm_controller", {"joint1": 0.0}, PERIOD)
+    with pytest.raises(VarlError, match="no entity 'blok'"):
+        simulation.set_scene({}, {"blok": np.zeros(7)})
+    with pytest.raises(VarlError, match="multiple"):
+        simulation.advance(1)
+
+
+def test_the_camera_sees_the_block_where_its_matrix_says(simulation: Simulation) -> None:
+    """The picture is upright, and k and pose project a point of the scene to its pixel."""
+    camera = simulation.camera
+    simulation.set_scene({}, {"block": np.array([0.5, -0.1, 0.02, 0, 0, 0, 1.0])})
+    image = camera.render(simulation.data)
+    if image is None:
+        pytest.skip(str(camera.error))
+    assert image.shape == (CONFIG.camera_height, CONFIG.camera_width, 3)
+    assert image.dtype == np.uint8
+    x, y, z, w = camera.pose[3:]
+    axes = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    point = axes.T @ (np.array([0.5, -0.1, 0.02]) - camera.pose[:3])
+    column, row, _ = camera.k.reshape(3, 3) @ point / point[2]
+    red = (image[..., 0].astype(int) - image[..., 1] > 80) & (image[..., 0].astype(int) - image[..., 2] > 80)
+    rows, columns = np.nonzero(red)
+    assert len(rows) > 20
+    assert abs(columns.mean() - column) < 3
+    assert abs(rows.mean() - row) < 3
+    assert np.abs(Frame("camera", encode_jpeg(image)).image().astype(int) - image).mean() < 4
+    depth = camera.render_depth(simulation.data)
+    assert depth is not None
+    assert depth.shape == image.shape[:2]
+    # The block's middle is 2 cm behind the faces that are seen of it, or a little more on the slant.
+    assert 0.01 < point[2] - np.median(depth[red]) / 1000 < 0.03
+    assert np.array_equal(cv2.imdecode(np.frombuffer(encode_depth(depth), np.uint8), cv2.IMREAD_UNCHANGED), depth)
+
+
+def test_without_egl_the_simulation_goes_on_and_says_so() -> None:
+    """MuJoCo itself would refuse to be imported."""
+    program = """
+import ctypes.util
+ctypes.util.find_library = lambda name: None
+from varl_robot_env.env.arm_env import ArmEnv
+env = ArmEnv("reach")
+env.capture = True
+assert env.reset(seed=0)[1]["frames"] == []
+env.step(env.action_space.sample())
+print(env.arm.simulation.camera.error)
+"""
+    environment = {key: value for key, value in os.environ.items() if key != "MUJOCO_GL"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout.strip() == (
+        "libEGL is missing, so there are no camera frames; apt-get install libegl1 libgl1-mesa-dri"
+    ), done.stderr
+
+
+@pytest.mark.parametrize("timestep", [0.02, 0.0000015, 0.0, -1.0])
+def test_a_senseless_timestep_is_refused(timestep: float) -> None:
+    with pytest.raises(VarlError, match="timestep"):
+        SimulatorConfig.from_yaml(config_folder() / "simulator.yaml", timestep=timestep)
+
+
+@pytest.mark.parametrize(("tool", "arguments"), [("check_urdf", []), ("ign", ["sdf", "-k"])])
+def test_the_urdf_is_valid_for_others(tool: str, arguments: list[str]) -> None:
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed")
+    urdf = resolve(ROBOT.urdf, ROBOT.source)
+    done = subprocess.run([tool, *arguments, str(urdf)], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Error" not in done.stdout + done.stderr

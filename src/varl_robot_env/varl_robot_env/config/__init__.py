@@ -1,0 +1,1 @@
+"""A robot's and a driver's files as strict models."""

@@ -1,0 +1,176 @@
+"""A robot, as its file in config/robots describes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, PositiveFloat, model_validator
+from varl_common.config import Config, load_yaml
+from varl_common.errors import VarlError
+
+from varl_robot_env.config.driver import ARM_COMMANDS, GRIPPER_COMMANDS, DriverConfig, GripperInterface
+from varl_robot_env.config.paths import resolve
+
+Vector3 = tuple[float, float, float]
+
+
+class GripperConfig(Config):
+    """A parallel gripper, commanded by the position of one of its joints."""
+
+    controller: str
+    """Name of its controller."""
+    interface: GripperInterface = "joint_trajectory"
+    command: str = ""
+    """Topic or action of the command; empty: the interface's usual name below ``controller``."""
+    joint: str
+    open: float
+    """Joint position when open, m (rad for a revolute one)."""
+    closed: float
+    """Joint position when closed on nothing, m."""
+    speed: PositiveFloat
+    """Greatest joint speed, m/s."""
+    max_effort: Annotated[float, Field(ge=0)] = 0.0
+    """Greatest effort that an action asks for, N (N m); 0: the driver's own."""
+
+    @property
+    def command_name(self) -> str:
+        """Topic or action that commands go to."""
+        return self.command or GRIPPER_COMMANDS[self.interface].format(self.controller)
+
+
+class SafetyConfig(Config):
+    """Bounds that no command leaves, whatever the agent asks for."""
+
+    workspace_low: Vector3
+    """Corner of the box that the tool stays in, m, base frame."""
+    workspace_high: Vector3
+    joint_speed: list[PositiveFloat]
+    """Greatest speed of each joint, rad/s."""
+    joint_acceleration: list[PositiveFloat] | None = None
+    """Greatest acceleration of each joint, rad/s^2; None: not limited here."""
+    joint_effort: list[PositiveFloat] | None = None
+    """Measured effort (N m, from joint_states) of a joint above which the arm stops; None: not watched."""
+    joint_margin: Annotated[float, Field(ge=0)]
+    """Distance kept from the URDF's joint limits, rad."""
+    leash: PositiveFloat
+    """Greatest distance of the commanded tool position from the measured one, m."""
+    stale_after: PositiveFloat
+    """Age at which a joint state no longer counts, s."""
+    entities_stale_after: PositiveFloat = 1.0
+    """Time without a sighting of the task's things after which the arm stops, s; real arms only."""
+    camera_stale_after: PositiveFloat | None = None
+    """Time without a camera_info after which the arm stops, s; None: cameras are not watched. Real arms only."""
+
+    @model_validator(mode="after")
+    def _box_is_a_box(self) -> Self:
+        if any(low >= high for low, high in zip(self.workspace_low, self.workspace_high, strict=True)):
+            raise ValueError("workspace_low must be below workspace_high on every axis; swap the corners")
+        return self
+
+
+class CameraConfig(Config):
+    """A color camera by its ROS topics."""
+
+    name: str
+    image_topic: str
+    info_topic: str
+    depth_topic: str = ""
+    """Depth aligned with the color picture; empty: there is none."""
+    calibration: str = ""
+    """File that the calibration wrote, relative to the robot's file; empty: where the camera is, is not known."""
+
+
+class RobotConfig(Config):
+    """An arm, its gripper and cameras: names, limits, rates."""
+
+    name: str
+    urdf: str
+    """``package://`` URI, a path relative to the robot's file, ``topic://`` and a topic, or the XML itself."""
+    base_frame: str
+    tool_frame: str
+    """Frame of the point that the tasks are about: between the fingertips."""
+    tool_parent: str = ""
+    """Where the URDF has no such frame: the one that it is fixed to, ``tool_offset`` away."""
+    tool_offset: Vector3 = (0.0, 0.0, 0.0)
+    """m, in ``tool_parent``."""
+    arm_controller: str
+    """Name of the arm's controller."""
+    joints: Annotated[list[str], Field(min_length=1)]
+    """In the order of every joint vector."""
+    home: list[float]
+    """Joint positions at the start of an episode, rad; the tool's orientation there is kept."""
+    gripper: GripperConfig | None
+    control_period: PositiveFloat
+    """Seconds that one action lasts."""
+    action_scale: PositiveFloat
+    """Metres the tool moves along an axis in one period at an action of 1."""
+    trajectory_horizon: Annotated[float, Field(ge=1.0)]
+    """time_from_start of a command, in control periods."""
+    safety: SafetyConfig
+    cameras: list[CameraConfig]
+    driver: DriverConfig = DriverConfig()
+    source: Path
+    """The file this came from."""
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, **overrides: Any) -> Self:
+        """Read the robot's file.
+
+        Raises:
+            VarlError: the file is missing or a field is wrong.
+        """
+        return cls.from_dict(load_yaml(path) | overrides | {"source": path}, str(path))
+
+    @model_validator(mode="after")
+    def _one_value_a_joint(self) -> Self:
+        safety = self.safety
+        for name, values in (
+            ("home", self.home),
+            ("safety.joint_speed", safety.joint_speed),
+            ("safety.joint_acceleration", safety.joint_acceleration),
+            ("safety.joint_effort", safety.joint_effort),
+        ):
+            if values is not None and len(values) != len(self.joints):
+                raise ValueError(f"{name} has {len(values)} values for {len(self.joints)} joints; give one a joint")
+        return self
+
+    @property
+    def arm_command(self) -> str:
+        """Topic that the arm's commands go to."""
+        return self.driver.arm_command or ARM_COMMANDS[self.driver.arm_interface].format(self.arm_controller)
+
+    @property
+    def period_ns(self) -> int:
+        """The control period in nanoseconds."""
+        return round(self.control_period * 1e9)
+
+    @property
+    def command_ns(self) -> int:
+        """time_from_start of a command in nanoseconds."""
+        return round(self.control_period * self.trajectory_horizon * 1e9)
+
+    def urdf_text(self) -> str:
+        """The robot's URDF.
+
+        Raises:
+            VarlError: the file does not exist, or the description has yet to come by topic.
+        """
+        if self.urdf.startswith("<"):
+            return self._with_tool(self.urdf)
+        if self.urdf.startswith("topic://"):
+            raise VarlError(
+                f"{self.source}: the URDF comes from {self.urdf}; start the robot's driver, which publishes it"
+            )
+        return self._with_tool(resolve(self.urdf, self.source).read_text(encoding="utf-8"))
+
+    def _with_tool(self, urdf: str) -> str:
+        if not self.tool_parent:
+            return urdf
+        x, y, z = self.tool_offset
+        body, end, rest = urdf.rpartition("</robot>")
+        return (
+            f'{body}<link name="{self.tool_frame}"/><joint name="{self.tool_frame}_joint" type="fixed">'
+            f'<parent link="{self.tool_parent}"/><child link="{self.tool_frame}"/><origin xyz="{x} {y} {z}"/>'
+            f"</joint>{end}{rest}"
+        )

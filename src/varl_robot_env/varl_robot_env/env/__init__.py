@@ -1,0 +1,1 @@
+"""The robot as an environment. No ROS."""

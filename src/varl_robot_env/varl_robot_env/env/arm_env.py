@@ -1,0 +1,125 @@
+"""A task in process, without ROS: for the bench and for fast trials."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from varl_common.config import did_you_mean
+from varl_common.errors import VarlError
+
+from varl_robot_env.config.paths import config_file, config_folder
+from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.env.description import EnvDescription
+from varl_robot_env.env.env_core import EnvCore
+from varl_robot_env.simulation.simulated_arm import SimulatedArm
+from varl_robot_env.simulation.world import SimulatorConfig
+from varl_robot_env.tasks.task import load_task
+from varl_robot_env.types import Float32, Image
+
+REWARDS = ("sparse", "dense")
+_LARGEST_SEED = 2**32 - 1
+
+
+def make_spaces(description: EnvDescription) -> tuple[spaces.Space[Float32], spaces.Space[Float32]]:
+    """Observation and action space of an environment."""
+    size = len(description.action_names)
+    observation: Any = spaces.Box(description.observation_low, description.observation_high, dtype=np.float32)
+    action: Any = spaces.Box(-1.0, 1.0, (size,), dtype=np.float32)
+    return observation, action
+
+
+def checked_seed(seed: int | None) -> int | None:
+    """``seed`` as the wire carries it.
+
+    Raises:
+        ValueError: it is not within 0 .. 2**32 - 1.
+    """
+    if seed is not None and not 0 <= seed <= _LARGEST_SEED:
+        raise ValueError(f"seed {seed} is out of range; expected 0 to {_LARGEST_SEED}")
+    return seed
+
+
+def checked_reward(reward: str) -> bool:
+    """Whether ``reward`` is the dense one.
+
+    Raises:
+        VarlError: it is neither "sparse" nor "dense".
+    """
+    if reward not in REWARDS:
+        raise VarlError(f"unknown reward {reward!r}; {did_you_mean(reward, list(REWARDS))}")
+    return reward == "dense"
+
+
+class ArmEnv(gymnasium.Env[Float32, Float32]):
+    """A task of config/tasks on a robot of config/robots, simulated by MuJoCo in this process.
+
+    The same task, safety filter and simulator as over the graph: :class:`.ros.ros_env.RosEnv` gives the same
+    trajectory, bit for bit, for the same seed and actions. ``info`` holds ``is_success``, ``executed_action``,
+    ``interventions`` and, where ``capture`` is set, ``frames``.
+
+    Attributes:
+        description: names, units and bounds of everything that goes in and out.
+        capture: whether steps and resets come with camera frames.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012  (Gymnasium's own way)
+
+    def __init__(
+        self,
+        task: str = "reach",
+        robot: str = "varl_arm",
+        reward: str = "sparse",
+        simulator_file: str | Path | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        """Make the environment.
+
+        Args:
+            task: name of a file in config/tasks, or a path that ends in .yaml.
+            robot: name of a file in config/robots, or a path that ends in .yaml.
+            reward: "sparse" (1 on success, else 0) or "dense".
+            simulator_file: in place of config/simulator.yaml.
+            render_mode: None or "rgb_array".
+
+        Raises:
+            VarlError: a file is missing or malformed.
+        """
+        robot_config = RobotConfig.from_yaml(config_file("robots", robot))
+        simulator = SimulatorConfig.from_yaml(simulator_file or config_folder() / "simulator.yaml")
+        self.arm = SimulatedArm(robot_config, simulator)
+        task_model = load_task(config_file("tasks", task))
+        self.core = EnvCore(task_model, robot_config, self.arm, backend="mujoco", dense=checked_reward(reward))
+        self.description = self.core.description
+        self.capture = False
+        self.render_mode = render_mode
+        self.observation_space, self.action_space = make_spaces(self.description)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Float32, dict[str, Any]]:
+        super().reset(seed=seed)
+        observation = self.core.reset(checked_seed(seed), self.capture)
+        return observation.state, {"frames": observation.frames} if self.capture else {}
+
+    def step(self, action: Float32) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
+        result = self.core.step(action, self.capture)
+        info: dict[str, Any] = {
+            "is_success": result.is_success,
+            "executed_action": result.executed_action,
+            "interventions": result.interventions,
+        }
+        if self.capture:
+            info["frames"] = result.observation.frames
+        return result.observation.state, result.reward, result.terminated, result.truncated, info
+
+    def render(self) -> Image | None:
+        """(height, width, 3) uint8 RGB of the scene, or None where the machine cannot render."""
+        simulation = self.arm.simulation
+        return simulation.camera.render(simulation.data) if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        self.arm.close()

@@ -1,0 +1,1 @@
+"""From joints to the tool and back."""

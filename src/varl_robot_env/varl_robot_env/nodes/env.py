@@ -1,0 +1,296 @@
+"""The env node: Step, Reset and DescribeEnv over an arm on ROS topics."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from geometry_msgs.msg import Point
+from pydantic import NonNegativeInt
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from sensor_msgs.msg import Joy
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+from varl_common.config import Config
+from varl_common.latency import serve_first
+from varl_common.ros.diagnostics import Diagnostics, Health
+from varl_common.ros.node import declare_parameters, run_node
+from varl_common.ros.qos import LATCHED
+
+from varl_interfaces.msg import EnvStatus, StepStatus
+from varl_interfaces.srv import DescribeEnv, Reset, Step
+from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.env.arm import ArmError, StaleState
+from varl_robot_env.env.env_core import EnvCore, NeedsReset, Observation, StepResult
+from varl_robot_env.ros.convert import to_description_msg, to_observation_msg
+from varl_robot_env.ros.driver_arm import DriverArm
+from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
+from varl_robot_env.ros.joystick import Joystick, JoystickConfig
+from varl_robot_env.ros.lock_step_arm import RosArm
+from varl_robot_env.ros.robot_description import with_description
+from varl_robot_env.safety.safety_filter import RefusedAction, Stopped
+from varl_robot_env.tasks.task import load_task
+
+_STATUS: dict[type[Exception], int] = {
+    RefusedAction: StepStatus.INVALID_ACTION,
+    NeedsReset: StepStatus.NEEDS_RESET,
+    Stopped: StepStatus.STOPPED,
+    StaleState: StepStatus.STALE,
+    ArmError: StepStatus.FAILED,
+}
+
+
+class EnvParameters(Config):
+    """Parameters of the node."""
+
+    robot_file: Path
+    task_file: Path
+    backend: Literal["mujoco", "gazebo", "real"] = "mujoco"
+    reward: Literal["sparse", "dense"] = "sparse"
+    autostart: bool = True
+    """Configure and activate on start, without a lifecycle manager."""
+    max_episode_steps: NonNegativeInt = 0
+    """Steps after which an episode is truncated, in place of the task's; 0: the task's."""
+    joystick: JoystickConfig | None = None
+    """With what a person takes the arm over; None: nobody can."""
+
+
+class EnvNode(LifecycleNode):
+    """A lifecycle node: it answers Step and Reset while active, and refuses them with a status otherwise.
+
+    One thread has what an agent calls and, while that waits, the arm's topics and the safety stop (``~/stop``,
+    ``~/rearm``, and ``~/estop``, a Bool that any node or person may publish). Another has the lifecycle and the
+    parameters. ``~/status`` tells what each step did.
+
+    While a person holds the arm by a joystick, their actions replace the policy's, on the same way through the safety
+    filter. ``~/success``, or the joystick's button, ends an episode of a task that a person judges.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("env")
+        self._config = parameters = declare_parameters(self, EnvParameters)
+        self._agent_group, self._arm_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
+        robot = RobotConfig.from_yaml(parameters.robot_file)
+        longer = {"max_episode_steps": parameters.max_episode_steps} if parameters.max_episode_steps else {}
+        task = load_task(parameters.task_file, **longer)
+        self._driver: DriverArm | None = None
+        if parameters.backend != "real":
+            self._arm: RosArm | DriverArm = RosArm(self, robot, self._arm_group, task.sees_block)
+        else:
+            robot = with_description(self, robot)
+            group, needs = self._arm_group, task.entities
+            self._arm = self._driver = DriverArm(self, robot, group, self._trip, self._stopped, needs, task.grasps)
+        self.hot_groups = (self._agent_group, *self._arm.groups)
+        self.hot_loop = HotLoop(self, self._agent_group, self._arm_group)
+        self._arm_loop = HotLoop(self, self._arm_group)
+        self._core = EnvCore(task, robot, self._arm, parameters.backend, parameters.reward == "dense")
+        self._counts: Counter[str] = Counter()
+        self._estop = False
+        self._status = self.create_publisher(EnvStatus, "~/status", LATCHED)
+        self.create_subscription(Bool, "~/estop", self._on_estop, LATCHED, callback_group=self._arm_group)
+        self._joystick = Joystick(parameters.joystick, self._core.safety.size) if parameters.joystick else None
+        if parameters.joystick:
+            self.create_subscription(Joy, parameters.joystick.topic, self._on_joy, 100, callback_group=self._arm_group)
+        self._active = False
+        self._missing: str | None = "the robot's state has not been asked for yet"
+        self.create_service(Step, "~/step", self._step, callback_group=self._agent_group)
+        self.create_service(Reset, "~/reset", self._reset, callback_group=self._agent_group)
+        self.create_service(DescribeEnv, "~/describe", self._describe, callback_group=self._agent_group)
+        self.create_service(Trigger, "~/stop", self._stop, callback_group=self._arm_group)
+        self.create_service(Trigger, "~/rearm", self._rearm, callback_group=self._arm_group)
+        self.create_service(Trigger, "~/success", self._success, callback_group=self._arm_group)
+        Diagnostics(self, "safety", self._health, robot.name)
+        if parameters.autostart:
+            self.trigger_configure()
+            self.trigger_activate()
+
+    @property
+    def drives(self) -> bool:
+        """Whether a real arm obeys: time does not wait for this node."""
+        return self._driver is not None
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._active = True
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._active = False
+        return super().on_deactivate(state)
+
+    def _describe(self, request: DescribeEnv.Request, response: DescribeEnv.Response) -> DescribeEnv.Response:
+        response.message = self._not_ready()
+        response.success = not response.message
+        if response.success:
+            response.description = to_description_msg(self._core.description)
+        return response
+
+    def _reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
+        if self._refused(response):
+            return response
+        try:
+            observation = self._core.reset(request.seed if request.seeded else None, request.capture)
+        except tuple(_STATUS) as error:
+            if self._driver and isinstance(error, ArmError):
+                self._trip(f"the reset failed: {error}")  # a person looks before anything moves again
+            return self._failed(response, error)
+        response.observation = to_observation_msg(observation, self._core.description.base_frame)
+        self._tell(observation)
+        return response
+
+    def _step(self, request: Step.Request, response: Step.Response) -> Step.Response:
+        if self._refused(response):
+            return response
+        action, intervened = self._whose(request.action)
+        try:
+            result = self._core.step(action, request.capture)
+        except tuple(_STATUS) as error:
+            return self._failed(response, error)
+        response.observation = to_observation_msg(result.observation, self._core.description.base_frame)
+        response.reward = result.reward
+        response.terminated, response.truncated = result.terminated, result.truncated
+        response.is_success = result.is_success
+        response.executed_action = result.executed_action.tolist()
+        response.interventions = list(result.interventions)
+        self._counts.update(result.interventions)
+        response.source = Step.Response.HUMAN if intervened else Step.Response.POLICY
+        self._tell(result.observation, action, result, intervened)
+        return response
+
+    def _whose(self, asked: Sequence[float]) -> tuple[Sequence[float], bool]:
+        """The action to take, and whether it is a person's."""
+        joystick = self._joystick
+        if joystick is None:
+            return asked, False
+        if joystick.late(time.monotonic()):
+            self._arm_loop.spin_once(0.0)  # where this process was starved, what came meanwhile waits to be heard
+        if joystick.lost(time.monotonic()):
+            self._trip("the joystick fell silent while a person held the arm; look what became of it")
+        return joystick.action(asked), joystick.held
+
+    def _on_joy(self, message: Joy) -> None:
+        assert self._joystick
+        try:
+            praises = self._joystick.hear(message.axes, message.buttons, time.monotonic())
+        except ValueError as error:
+            self.get_logger().error(str(error), throttle_duration_sec=5.0)
+            return
+        if praises and self._core.person_judges:
+            self._core.praise()
+
+    def _success(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._core.person_judges
+        response.message = "the episode ends with success"
+        if self._core.person_judges:
+            self._core.praise()
+        else:
+            response.message = "geometry judges this task; for a person to, write judge: person in its file"
+        return response
+
+    def _stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._trip("asked for by the stop service")
+        response.success, response.message = True, "stopped; call rearm to move again"
+        return response
+
+    def _rearm(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        cause = "the emergency stop is still pressed" if self._estop else None
+        if self._driver:
+            cause = cause or self._driver.monitor.reason()
+        if cause:
+            response.message = f"not rearmed: {cause}"
+            return response
+        self._core.safety.rearm()
+        self._tell()
+        response.success, response.message = True, "rearmed; call reset to begin an episode"
+        return response
+
+    def _on_estop(self, message: Bool) -> None:
+        self._estop = message.data
+        if self._estop:
+            self._trip("emergency stop by a person or node")
+
+    def _stopped(self) -> str | None:
+        return self._core.safety.stopped
+
+    def _trip(self, reason: str) -> None:
+        """Latch the stop, and let the arm stand still."""
+        if self._core.safety.stopped is None:
+            self.get_logger().error(f"stopped: {reason}")
+            self._counts["stop"] += 1
+        self._core.safety.stop(reason)
+        if self._driver:
+            self._driver.halt()
+        self._tell()
+
+    def _tell(
+        self,
+        observation: Observation | None = None,
+        action: Any = (),
+        result: StepResult | None = None,
+        intervened: bool = False,
+    ) -> None:
+        """Publish the status; of a step only where somebody listens: it is on the way of every action."""
+        stop = self._core.safety.stopped
+        if observation is not None and not self._status.get_subscription_count():
+            return
+        counts = self._counts + (self._driver.monitor.counts if self._driver else Counter())
+        status = EnvStatus(stopped=stop is not None, reason=stop or "", counted=list(counts), counts=counts.values())
+        status.target = _point(self._core.target)
+        if observation is not None:
+            description = self._core.description
+            status.header = to_observation_msg(observation, description.base_frame).header
+            status.tool = _point(observation.state[:3])
+            status.action_scale = description.action_scale.tolist()
+        if result is not None:
+            status.action, status.executed_action = action, result.executed_action.tolist()
+            status.interventions, status.is_success = list(result.interventions), result.is_success
+            status.intervened = intervened
+        self._status.publish(status)
+
+    def _health(self) -> Health:
+        stop = self._core.safety.stopped
+        waits = "" if self._active else "not active"
+        # Copies, each made in one go: the other thread counts on.
+        counts = {**self._counts, **(self._driver.monitor.counts if self._driver else {})}
+        return Health("armed", waits or self._missing or "", f"stopped: {stop}" if stop else "", counts)
+
+    def _not_ready(self) -> str:
+        """What keeps the arm from moving, or nothing."""
+        if self._missing:
+            try:
+                self._missing = self._arm.missing()
+            except ArmError as error:
+                self._missing = str(error)
+        return self._missing or ""
+
+    def _refused(self, response: Step.Response | Reset.Response) -> bool:
+        if not self._active:
+            response.status = StepStatus.NOT_ACTIVE
+            response.message = f"{self.get_name()} is not active; ros2 lifecycle set {self.get_name()} activate"
+        elif problem := self._not_ready():
+            response.status, response.message = StepStatus.STALE, problem
+        return bool(response.status)
+
+    def _failed(self, response: Any, error: Exception) -> Any:
+        response.status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+        response.message = str(error)
+        return response
+
+
+def _point(position: np.ndarray) -> Point:
+    return Point(x=float(position[0]), y=float(position[1]), z=float(position[2]))
+
+
+def main() -> None:
+    """Entry point of the ``env`` executable."""
+
+    def spin(node: EnvNode) -> None:
+        if node.drives and not serve_first():
+            node.get_logger().warning("Linux does not serve this node first: commands may come late (docs/hardware.md)")
+        spin_hot(node)
+
+    run_node(EnvNode, spin)

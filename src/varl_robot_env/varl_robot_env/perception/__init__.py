@@ -1,0 +1,1 @@
+"""Where things are, from camera pictures. No ROS."""

@@ -1,0 +1,213 @@
+"""The arm behind ROS topics: a simulator node's or, by the same contract, a driver's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from varl_common.config import did_you_mean
+from varl_common.ros.qos import COMMAND, SENSOR_OUT
+
+from varl_interfaces.msg import Entities
+from varl_interfaces.srv import Advance, SetScene
+from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.env.arm import ArmError, ArmState, StaleState
+from varl_robot_env.ros.convert import from_pose_msg, to_doubles, to_duration, to_ns, to_pose_msg, to_time
+from varl_robot_env.ros.hot_loop import HotLoop
+from varl_robot_env.ros.pacer import Pacer
+from varl_robot_env.ros.ros_cameras import RosCameras
+from varl_robot_env.simulation.camera import Frame
+from varl_robot_env.types import Array, Pose
+
+# How long the simulator may take for an answer, and its messages to arrive, s.
+_ANSWER_TIMEOUT = 3.0
+# How long the first frame waits for the camera's pose, s; a simulator that rests repeats itself twice a second.
+_POSE_TIMEOUT = 2.0
+# How long a step waits for a joint state that is late, s. Nothing is commanded meanwhile, and the arm has stopped by
+# itself where its last command ended.
+_STALE_PATIENCE = 1.0
+
+
+class RosArm:
+    """An :class:`~varl_robot_env.env.arm.Arm` on joint_states, entities, joint_trajectory and camera topics.
+
+    Its topics are in ``group``. Whoever calls its methods must be in the thread that spins that group: the methods spin
+    it themselves while they wait.
+
+    Attributes:
+        groups: all of its callback groups, to be kept from other threads.
+    """
+
+    def __init__(self, node: Node, robot: RobotConfig, group: CallbackGroup, sees: bool) -> None:
+        """``sees``: the task looks at entities. Else they are left alone until a frame needs its camera's pose."""
+        self._node, self._robot, self._group, self._sees = node, robot, group, sees
+        replies = MutuallyExclusiveCallbackGroup()
+        # A call's answer comes after the messages it is about: waiting for it alone wakes up once, not three times.
+        self._loop, self._replies = HotLoop(node, group), HotLoop(node, replies)
+        self.groups = (group, replies)
+        self._joint_state: JointState | None = None
+        self._stamp_due = 0
+        self._joint_state_at = 0.0  # monotonic time of its receipt, s
+        self._entities: Entities | None = None
+        self._pacer = Pacer(robot.control_period, self._loop)
+        self._images = RosCameras(node, robot.cameras, group, self._loop)
+        self.cameras = [camera.name for camera in robot.cameras]
+        self.lock_step = False
+
+        node.create_subscription(JointState, "joint_states", self._take_joints, SENSOR_OUT, callback_group=group)
+        self._watches = False
+        if sees:
+            self._watch()
+        self._advance = node.create_client(Advance, "simulator/advance", callback_group=replies)
+        self._set_scene = node.create_client(SetScene, "simulator/set_scene", callback_group=replies)
+        controllers = {robot.arm_controller: list(robot.joints)}
+        if robot.gripper:
+            controllers[robot.gripper.controller] = [robot.gripper.joint]
+        self._commands = {
+            name: node.create_publisher(JointTrajectory, f"{name}/joint_trajectory", COMMAND) for name in controllers
+        }
+        # Made once, filled in at each step: making them takes longer than sending them.
+        point = {"time_from_start": to_duration(robot.command_ns)}
+        self._messages = {
+            name: JointTrajectory(joint_names=joints, points=[JointTrajectoryPoint(**point)])
+            for name, joints in controllers.items()
+        }
+        self._period = Advance.Request(duration=to_duration(robot.period_ns))
+
+    def missing(self) -> str | None:
+        """What keeps the arm from moving yet, in a sentence; None when it is ready."""
+        if not self._advance.service_is_ready() or not self._set_scene.service_is_ready():
+            return f"waiting for the service {self._advance.service_name}; start the simulator node"
+        for publisher in self._commands.values():
+            if not publisher.get_subscription_count():
+                return f"nobody obeys the topic {publisher.topic_name}; start the controller"
+        if self._joint_state is None:
+            return "no joint state has come on the topic joint_states yet; start the driver or simulator"
+        # A simulator in real time refuses to be advanced.
+        self.lock_step = self._call(self._advance, Advance.Request()).success
+        return self._images.connect() if self.lock_step else None
+
+    def reset(self, joints: Array, gripper: float | None, entities: Mapping[str, Pose], capture: bool) -> ArmState:
+        request = SetScene.Request(publish_image=capture and self.lock_step)
+        request.joint_names = list(self._robot.joints)
+        positions = joints.tolist()
+        if self._robot.gripper and gripper is not None:
+            request.joint_names.append(self._robot.gripper.joint)
+            positions.append(gripper)
+        request.joint_positions = positions
+        request.entities.header.frame_id = self._robot.base_frame
+        request.entities.names = list(entities)
+        request.entities.poses = [to_pose_msg(pose) for pose in entities.values()]
+        response = self._call(self._set_scene, request)
+        if not response.success:
+            raise ArmError(f"the simulator refused the scene: {response.message}")
+        self._pacer.restart()
+        return self._state(to_ns(response.stamp), capture)
+
+    def move(self, joints: Array, gripper: float | None, capture: bool) -> ArmState:
+        moved: dict[str, Any] = {self._robot.arm_controller: to_doubles(joints)}
+        if self._robot.gripper and gripper is not None:
+            moved[self._robot.gripper.controller] = [gripper]
+        if not self.lock_step:
+            self._command(moved, to_time(0))
+            self._pacer.wait()
+            return self._state(None, capture)
+        request = self._period
+        request.command_stamp, request.controllers = to_time(self._stamp()), list(moved)
+        request.publish_image = capture
+        # Asked before commanded: the simulator, which waits for the commands, wakes up while they are being published.
+        advanced = self._advance.call_async(request)
+        self._command(moved, request.command_stamp)
+        response = self._answer(self._advance, advanced)
+        if not response.success:
+            raise ArmError(f"the simulator did not advance: {response.message}")
+        return self._state(to_ns(response.stamp), capture)
+
+    def frames(self) -> list[Frame]:
+        if not self._watches:
+            self._watch()
+            self._loop.spin_until(lambda: self._entities is not None, _POSE_TIMEOUT)
+        return self._images.frames(self._stamp() if self.lock_step else None, self._poses())
+
+    def _watch(self) -> None:
+        self._watches = True
+        take = self._take_entities
+        self._node.create_subscription(Entities, "entities", take, SENSOR_OUT, callback_group=self._group)
+
+    def _command(self, positions: Mapping[str, Any], stamp: Time) -> None:
+        """Publish the positions of each controller's joints."""
+        for controller, values in positions.items():
+            message = self._messages[controller]
+            message.header.stamp = stamp
+            message.points[0].positions = values
+            self._commands[controller].publish(message)
+
+    def _call(self, client: Any, request: Any) -> Any:
+        return self._answer(client, client.call_async(request))
+
+    def _answer(self, client: Any, future: Any) -> Any:
+        if not self._replies.spin_until(future.done, _ANSWER_TIMEOUT):
+            client.remove_pending_request(future)
+            raise ArmError(f"{client.service_name} gave no answer for {_ANSWER_TIMEOUT:g} s; check the simulator node")
+        return future.result()
+
+    def _state(self, stamp_ns: int | None, capture: bool) -> ArmState:
+        """The state with that stamp, which is on its way, or, in real time, the newest."""
+        if stamp_ns is not None:
+            self._stamp_due = stamp_ns
+            came = self._loop.spin_until(self._is_due, _ANSWER_TIMEOUT)
+        else:
+            came = self._loop.spin_until(self._is_fresh, _STALE_PATIENCE)
+        if not came or self._joint_state is None:
+            age = time.monotonic() - self._joint_state_at
+            raise StaleState(f"the newest joint state is {age:.1f} s old; check the driver or simulator")
+        self._images.want(capture)
+        return self._read(self._joint_state)
+
+    def _is_due(self) -> bool:
+        return self._stamp() >= self._stamp_due and (not self._sees or self._entities_stamp() >= self._stamp_due)
+
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._joint_state_at <= self._robot.safety.stale_after
+
+    def _read(self, message: JointState) -> ArmState:
+        index = {name: row for row, name in enumerate(message.name)}
+        gripper = self._robot.gripper
+        for name in [*self._robot.joints, *([gripper.joint] if gripper else [])]:
+            if name not in index:
+                raise ArmError(f"joint_states has no joint {name!r}; {did_you_mean(name, list(message.name))}")
+        rows = [index[name] for name in self._robot.joints]
+        positions = np.array(message.position)
+        speeds = np.array(message.velocity) if len(message.velocity) == len(message.name) else np.zeros(len(positions))
+        return ArmState(
+            to_ns(message.header.stamp),
+            positions[rows],
+            speeds[rows],
+            float(positions[index[gripper.joint]]) if gripper else None,
+            self._poses(),
+        )
+
+    def _poses(self) -> dict[str, Pose]:
+        entities = self._entities
+        if entities is None:
+            return {}
+        return {name: from_pose_msg(pose) for name, pose in zip(entities.names, entities.poses, strict=False)}
+
+    def _stamp(self) -> int:
+        return to_ns(self._joint_state.header.stamp) if self._joint_state else -1
+
+    def _entities_stamp(self) -> int:
+        return to_ns(self._entities.header.stamp) if self._entities else -1
+
+    def _take_joints(self, message: JointState) -> None:
+        self._joint_state, self._joint_state_at = message, time.monotonic()
+
+    def _take_entities(self, message: Entities) -> None:
+        self._entities = message

@@ -1,0 +1,1 @@
+"""What stands between an action and the arm."""

@@ -1,0 +1,130 @@
+"""A picture of the scene, with what is needed to project points into it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+
+from varl_robot_env.simulation.gl import CANNOT_RENDER, mujoco
+from varl_robot_env.types import Array, Depth, Image, Pose
+
+_JPEG_QUALITY = 90
+_PNG_COMPRESSION = 1  # of 9: the higher ones take far longer for little
+_FARTHEST = 10.0  # m: beyond it a depth camera sees nothing
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One camera's picture of one instant, upright: the mirror of varl_interfaces/Frame.
+
+    Attributes:
+        camera: the camera's name.
+        jpeg: the picture, JPEG.
+        k: (9,) intrinsic matrix, row-major, pixels; all 0 where not known.
+        camera_pose: (7,) the optical frame (z ahead, x right, y down) in the base frame, position m and quaternion
+            x, y, z, w; an all-0 quaternion where not known.
+        frame_id: name of the optical frame.
+        depth: 16-bit PNG aligned with the picture, millimetres along the optical axis, 0 where not known; empty where
+            the camera has no depth.
+    """
+
+    camera: str
+    jpeg: bytes
+    k: Array = field(default_factory=lambda: np.zeros(9))
+    camera_pose: Pose = field(default_factory=lambda: np.zeros(7))
+    frame_id: str = ""
+    depth: bytes = b""
+
+    def image(self) -> Image:
+        """(height, width, 3) uint8 RGB."""
+        bgr: Any = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR)
+        return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def encode_jpeg(rgb: Image) -> bytes:
+    """JPEG of (height, width, 3) uint8 RGB."""
+    bgr = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return data.tobytes()
+
+
+def encode_depth(millimetres: Depth) -> bytes:
+    """16-bit PNG of (height, width) uint16."""
+    return cv2.imencode(".png", millimetres, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])[1].tobytes()
+
+
+class Camera:
+    """A camera of a MuJoCo model.
+
+    The renderer is made at the first picture, and lives in a thread of its own: an OpenGL context belongs to one.
+
+    Attributes:
+        error: None while the camera works, else a line that says why there are no pictures and what to do.
+        k: (9,) intrinsic matrix, row-major, pixels.
+        pose: (7,) of the optical frame in the world, as :class:`Frame` has it.
+    """
+
+    def __init__(self, model: Any, name: str, width: int, height: int) -> None:
+        self.name, self.error = name, CANNOT_RENDER
+        self._model, self._size = model, (height, width)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"render-{name}")
+        self._renderer: Any = None
+        self._freed: weakref.finalize[[], Camera] | None = None
+        camera = model.camera(name)
+        focal = height / 2 / np.tan(np.radians(camera.fovy[0]) / 2)
+        self.k = np.array([focal, 0, width / 2, 0, focal, height / 2, 0, 0, 1])
+        self.pose = np.concatenate([camera.pos, _optical(camera.quat)])
+
+    def render(self, data: Any) -> Image | None:
+        """(height, width, 3) uint8 RGB of the state in ``data`` (mujoco.MjData), or None where ``error`` says why."""
+        return self._in_thread(self._render, data)
+
+    def render_depth(self, data: Any) -> Depth | None:
+        """(height, width) uint16 millimetres along the optical axis, 0 beyond 10 m; None where ``error`` says why."""
+        return self._in_thread(self._render_depth, data)
+
+    def _in_thread(self, render: Callable[[Any], Any], data: Any) -> Any:
+        if self.error is not None:
+            return None
+        try:
+            return self._thread.submit(render, data).result()
+        except Exception as problem:  # every GL stack raises types of its own
+            self.error = f"this machine's EGL cannot render, so there are no camera frames ({problem!r})"
+            return None
+
+    def close(self) -> None:
+        """Free the renderer."""
+        if self._freed is not None and self._freed.alive:
+            self._thread.submit(self._freed).result()
+        self._thread.shutdown()
+
+    def _look_at(self, data: Any) -> Any:
+        if self._renderer is None:
+            self._renderer = mujoco.Renderer(self._model, *self._size)
+            # Of a camera that nobody closes, before the interpreter's end takes OpenGL away from under it.
+            self._freed = weakref.finalize(self, self._renderer.close)
+        self._renderer.update_scene(data, self.name)
+        return self._renderer
+
+    def _render(self, data: Any) -> Image:
+        return np.asarray(self._look_at(data).render(), dtype=np.uint8)
+
+    def _render_depth(self, data: Any) -> Depth:
+        renderer = self._look_at(data)
+        renderer.enable_depth_rendering()
+        metres = renderer.render()
+        renderer.disable_depth_rendering()
+        return np.where(metres < _FARTHEST, np.rint(1000 * metres), 0).astype(np.uint16)
+
+
+def _optical(quaternion: Array) -> Array:
+    """Quaternion x, y, z, w of the optical frame of a MuJoCo camera (w, x, y, z; it looks along -z, y up)."""
+    turned = np.empty(4)
+    mujoco.mju_mulQuat(turned, np.asarray(quaternion), np.array([0.0, 1.0, 0.0, 0.0]))
+    return turned[[1, 2, 3, 0]]

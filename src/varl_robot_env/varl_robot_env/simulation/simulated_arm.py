@@ -1,0 +1,67 @@
+"""The arm of a simulation in the same process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.env.arm import ArmState
+from varl_robot_env.simulation.camera import Frame, encode_depth, encode_jpeg
+from varl_robot_env.simulation.simulation import Simulation
+from varl_robot_env.simulation.world import SimulatorConfig
+from varl_robot_env.types import Array, Pose
+
+
+class SimulatedArm:
+    """An :class:`~varl_robot_env.env.arm.Arm` in lock-step with its own simulation."""
+
+    lock_step = True
+
+    def __init__(self, robot: RobotConfig, config: SimulatorConfig) -> None:
+        self._robot = robot
+        self.simulation = Simulation(robot, config)
+        self.cameras = [camera.name for camera in robot.cameras]
+        self._depth = any(camera.depth_topic for camera in robot.cameras)
+
+    def reset(self, joints: Array, gripper: float | None, entities: Mapping[str, Pose], capture: bool) -> ArmState:
+        places = dict(zip(self._robot.joints, joints.tolist(), strict=True))
+        if self._robot.gripper and gripper is not None:
+            places[self._robot.gripper.joint] = gripper
+        self.simulation.set_scene(places, entities)
+        return self._state()
+
+    def move(self, joints: Array, gripper: float | None, capture: bool) -> ArmState:
+        robot = self._robot
+        positions = dict(zip(robot.joints, joints.tolist(), strict=True))
+        self.simulation.command(robot.arm_controller, positions, robot.command_ns)
+        if robot.gripper and gripper is not None:
+            self.simulation.command(robot.gripper.controller, {robot.gripper.joint: gripper}, robot.command_ns)
+        self.simulation.advance(robot.period_ns)
+        return self._state()
+
+    def frames(self) -> list[Frame]:
+        camera = self.simulation.camera
+        image = camera.render(self.simulation.data)
+        if image is None:
+            return []
+        depth = camera.render_depth(self.simulation.data) if self._depth else None
+        png = b"" if depth is None else encode_depth(depth)
+        frame_id = f"{camera.name}_color_optical_frame"
+        return [Frame(camera.name, encode_jpeg(image), camera.k, camera.pose, frame_id, png)]
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self.simulation.camera.close()
+
+    def _state(self) -> ArmState:
+        positions, speeds = self.simulation.joints()
+        index = {name: i for i, name in enumerate(self.simulation.joint_names)}
+        rows = [index[name] for name in self._robot.joints]
+        gripper = self._robot.gripper
+        return ArmState(
+            self.simulation.time_ns,
+            positions[rows],
+            speeds[rows],
+            float(positions[index[gripper.joint]]) if gripper else None,
+            self.simulation.entities(),
+        )

@@ -1,0 +1,160 @@
+"""The simulator: a world, joint trajectory controllers, and time that passes when told."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from varl_common.config import did_you_mean
+from varl_common.errors import VarlError
+
+from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.simulation.camera import Camera
+from varl_robot_env.simulation.gl import mujoco
+from varl_robot_env.simulation.lock_step import check_scene, whole_steps
+from varl_robot_env.simulation.world import SimulatorConfig, build_world
+from varl_robot_env.types import Array, Pose
+
+
+@dataclass
+class _Motion:
+    """Interpolation of one controller's joints, as a joint_trajectory_controller does it from its own set point."""
+
+    actuators: list[int]
+    start: Array
+    goal: Array
+    begin: int
+    steps: int
+
+    def at(self, step: int) -> Array:
+        """Set points at physics step ``step``."""
+        share = min((step - self.begin) / self.steps, 1.0)
+        return self.start + share * (self.goal - self.start)
+
+
+class Simulation:
+    """A robot in its world.
+
+    Times are integers: nanoseconds since the simulation began. They never go back, a new scene has a new time, so that
+    a time names one state, and nothing in the physics depends on them.
+
+    Attributes:
+        joint_names: every joint of the robot, in the order of :meth:`joints`.
+        controllers: joint names by controller.
+    """
+
+    def __init__(self, robot: RobotConfig, config: SimulatorConfig) -> None:
+        """Build the world, with the robot at home and its gripper open.
+
+        Raises:
+            VarlError: the robot's URDF cannot be simulated, or lacks one of its joints.
+        """
+        self.model = build_world(robot, config)
+        self.data = mujoco.MjData(self.model)
+        self.camera = Camera(self.model, "camera", config.camera_width, config.camera_height)
+        self.controllers: dict[str, list[str]] = {robot.arm_controller: list(robot.joints)}
+        if robot.gripper:
+            self.controllers[robot.gripper.controller] = [robot.gripper.joint]
+        self._step = 0  # 0 is not the time of any state: as a stamp it means "now"
+        self.step_ns = round(config.timestep * 1e9)
+        joints = [self.model.joint(i) for i in range(self.model.njnt) if self.model.joint(i).name]
+        self.joint_names = [joint.name for joint in joints]
+        self._qpos = np.array([joint.qposadr[0] for joint in joints])
+        self._dofs = np.array([joint.dofadr[0] for joint in joints])
+        self._block = self.model.body("block").jntadr[0]
+        self._mocap = self.model.body("target").mocapid[0]
+        self._motions: dict[str, _Motion] = {}
+        home = dict(zip(robot.joints, robot.home, strict=True))
+        if robot.gripper:
+            home[robot.gripper.joint] = robot.gripper.open
+        self._home = home
+        self.set_scene({}, {})
+
+    @property
+    def time_ns(self) -> int:
+        """Simulated time."""
+        return self._step * self.step_ns
+
+    def joints(self) -> tuple[Array, Array]:
+        """Positions (rad, m) and speeds (rad/s, m/s) of ``joint_names``."""
+        return self.data.qpos[self._qpos], self.data.qvel[self._dofs]
+
+    def entities(self) -> dict[str, Pose]:
+        """Pose of each entity in the base frame."""
+        address = self.model.jnt_qposadr[self._block]
+        mocap = np.concatenate([self.data.mocap_pos[self._mocap], self.data.mocap_quat[self._mocap]])
+        return {"block": _ros_pose(self.data.qpos[address : address + 7]), "target": _ros_pose(mocap)}
+
+    def command(self, controller: str, positions: Mapping[str, float], duration_ns: int) -> None:
+        """Let ``controller`` bring its joints to ``positions`` (by name; rad, m) ``duration_ns`` from now, then hold.
+
+        Raises:
+            VarlError: the controller does not exist, or the joints are not exactly its own.
+        """
+        joints = self._joints_of(controller)
+        if sorted(positions) != sorted(joints):
+            raise VarlError(f"{controller} got joints {sorted(positions)}; expected {joints}")
+        actuators = [self.model.actuator(joint).id for joint in joints]
+        goal = np.array([positions[joint] for joint in joints])
+        steps = max(1, round(duration_ns / self.step_ns))
+        self._motions[controller] = _Motion(actuators, self.data.ctrl[actuators].copy(), goal, self._step, steps)
+
+    def advance(self, duration_ns: int) -> None:
+        """Let time pass.
+
+        Raises:
+            VarlError: the duration is not a whole number of physics steps.
+        """
+        for _ in range(whole_steps(duration_ns, self.step_ns)):
+            self._step += 1
+            for motion in self._motions.values():
+                self.data.ctrl[motion.actuators] = motion.at(self._step)
+            mujoco.mj_step(self.model, self.data)
+
+    def set_scene(self, joints: Mapping[str, float], entities: Mapping[str, Pose]) -> None:
+        """Put the robot at rest at ``joints`` (home where not named) and ``entities`` at their poses.
+
+        No time passes, but for the one step that tells the new scene from the old.
+
+        Raises:
+            VarlError: a joint or an entity is not known.
+        """
+        check_scene(joints, entities, self.joint_names)
+        poses = self.entities() if self._step else {}
+        mujoco.mj_resetData(self.model, self.data)
+        places = self._home | dict(joints)
+        for name, position in places.items():
+            self.data.joint(name).qpos[0] = position
+            self.data.actuator(name).ctrl[0] = position
+        for equality in range(self.model.neq):  # a mimicking finger starts where the one it mimics is
+            follower, leader = self.model.eq_obj1id[equality], self.model.eq_obj2id[equality]
+            self.data.qpos[self.model.jnt_qposadr[follower]] = self.data.qpos[self.model.jnt_qposadr[leader]]
+        for name, pose in (poses | dict(entities)).items():
+            self._place(name, np.asarray(pose, dtype=np.float64))
+        self._motions = {}
+        self._step += 1
+        mujoco.mj_forward(self.model, self.data)
+
+    def snapshot(self) -> Any:
+        """A copy (mujoco.MjData) of the present state, to render while the simulation goes on."""
+        return copy.copy(self.data)
+
+    def _place(self, name: str, pose: Pose) -> None:
+        if name == "target":
+            self.data.mocap_pos[self._mocap], self.data.mocap_quat[self._mocap] = pose[:3], pose[[6, 3, 4, 5]]
+        else:
+            address = self.model.jnt_qposadr[self._block]
+            self.data.qpos[address : address + 7] = pose[[0, 1, 2, 6, 3, 4, 5]]
+
+    def _joints_of(self, controller: str) -> Sequence[str]:
+        if controller not in self.controllers:
+            raise VarlError(f"no controller {controller!r}; {did_you_mean(controller, list(self.controllers))}")
+        return self.controllers[controller]
+
+
+def _ros_pose(pose: Array) -> Pose:
+    """MuJoCo's position and quaternion w, x, y, z as position and quaternion x, y, z, w."""
+    return pose[[0, 1, 2, 4, 5, 6, 3]].copy()

@@ -1,0 +1,1 @@
+"""What a model said, as actions and plans."""

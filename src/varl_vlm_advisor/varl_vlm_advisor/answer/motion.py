@@ -1,0 +1,114 @@
+"""From a validated answer to what the robot would do: words to an action, a pixel to a motion, phases to a plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from varl_common.plan import Phase, Plan
+
+from varl_vlm_advisor.backends import BackendError
+from varl_vlm_advisor.question.drawing import decode_depth
+from varl_vlm_advisor.question.encoding import GRIPPER_WORDS, decode
+from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.types import GRIPPER, TOOL, Frame, Status
+
+HOVER = 0.10
+"""Metres above a point at which the tool hovers, and that it rises to lift."""
+CARRY = 0.05
+"""Metres above a point to which something held is brought."""
+_DEPTH_WINDOW = 2
+"""Pixels around a point whose median depth counts: single pixels are often holes."""
+
+# What each phase of a point does: metres from the point (None: from the tool), and the gripper's command.
+_POINT_MOTIONS: dict[str, tuple[float | None, float]] = {
+    "above": (HOVER, -1.0),
+    "at": (0.0, 0.0),
+    "grasp": (0.0, 1.0),
+    "carry": (CARRY, 1.0),
+    "release": (0.0, -1.0),
+    "lift": (None, 1.0),
+}
+
+
+def to_action(question: Question, answer: Any, surface_height: float | None) -> NDArray[np.float32]:
+    """The action, shape (n,) in [-1, 1], that an answer to ``direction`` or ``point`` asks for.
+
+    Raises:
+        BackendError: a point that cannot be lifted to 3-D.
+    """
+    if question.strategy == "direction":
+        return decode(answer.model_dump(), question.env.action_names)
+    return _towards_point(question, answer, surface_height)
+
+
+def to_plan(answer: Any) -> Plan:
+    """The plan that an answer to ``plan`` holds."""
+    phases = [
+        Phase(p.target, (p.x, p.y, p.z), GRIPPER_WORDS[p.gripper], p.tolerance, p.opposite, p.standoff)
+        for p in answer.phases
+    ]
+    return Plan(tuple(phases), answer.reason)
+
+
+def _towards_point(question: Question, answer: Any, surface_height: float | None) -> NDArray[np.float32]:
+    env = question.env
+    tool = env.position(TOOL, question.state.state)
+    if tool is None:
+        raise BackendError(Status.REFUSED, "pointing needs the tool's position in the state")
+    above, gripper = _POINT_MOTIONS[answer.phase]
+    if above is None:
+        goal = tool + np.array([0.0, 0.0, HOVER])
+    else:
+        goal = lift(question, np.asarray(answer.point), surface_height) + np.array([0.0, 0.0, above])
+    action = np.zeros(len(env.action_names), np.float32)
+    for index in env.translations:
+        axis = "xyz".index(env.action_names[index][-1])
+        action[index] = np.clip((goal - tool)[axis] / env.action_scale[index], -1.0, 1.0)
+    if GRIPPER in env.action_names:
+        action[env.action_names.index(GRIPPER)] = gripper
+    return action
+
+
+def lift(question: Question, point: NDArray[np.float64], surface_height: float | None) -> NDArray[np.float64]:
+    """The place in the base frame, shape (3,) m, at which the model points, by depth or else on a known surface.
+
+    Raises:
+        BackendError: neither is to be had there.
+    """
+    projection = question.projection
+    assert projection is not None
+    pixel = to_pixel(point, question.convention, projection.width, projection.height)
+    if not projection.holds(pixel):
+        raise BackendError(Status.INVALID, f"answer not usable: it points at {point.tolist()}, outside the picture")
+    share = pixel / [projection.width, projection.height]
+    depth = _depth(question.state.frames[0], share)
+    if depth > 0:
+        return projection.point_at_depth(pixel, depth)
+    if surface_height is None:
+        raise BackendError(Status.REFUSED, "no depth at the point, and surface_height is not set")
+    place = projection.point_at_height(pixel, surface_height)
+    if place is None:
+        raise BackendError(Status.INVALID, "answer not usable: it points above the surface's horizon")
+    return place
+
+
+def to_pixel(point: NDArray[np.float64], convention: str, width: int, height: int) -> NDArray[np.float64]:
+    """A model's coordinates (see AdvisorConfig.convention) as pixels x, y of a picture of that size."""
+    if convention == "pixel":
+        return point
+    x_y = point[::-1] if convention == "thousand_yx" else point
+    whole = 100.0 if convention == "percent" else 1000.0
+    return np.asarray(x_y / whole * [width - 1, height - 1])
+
+
+def _depth(frame: Frame, share: NDArray[np.float64]) -> float:
+    """Metres at ``share`` (0..1 of width and height) of the frame's depth picture; 0 where it has none."""
+    image = decode_depth(frame)
+    if image is None:
+        return 0.0
+    x, y = (share * [image.shape[1], image.shape[0]]).astype(int)
+    window = image[max(0, y - _DEPTH_WINDOW) : y + _DEPTH_WINDOW + 1, max(0, x - _DEPTH_WINDOW) : x + _DEPTH_WINDOW + 1]
+    seen = window[window > 0]
+    return float(np.median(seen)) / 1000.0 if seen.size else 0.0

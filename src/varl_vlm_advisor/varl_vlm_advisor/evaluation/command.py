@@ -1,0 +1,113 @@
+"""``varl advisor-eval``: how good is an advisor? Asked about labelled states, its answers tried out in simulation."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from varl_common.arguments import Argument, complete, parse, positive_number, show, whole_number
+from varl_common.errors import VarlError
+
+from varl_vlm_advisor.backends import backend_class
+from varl_vlm_advisor.evaluation.metrics import score
+from varl_vlm_advisor.evaluation.page import LEGEND, Row, picture, table, write_html, write_png
+from varl_vlm_advisor.evaluation.panel import baselines, consult
+from varl_vlm_advisor.evaluation.storage import situations
+from varl_vlm_advisor.evaluation.worlds import World, make_world
+from varl_vlm_advisor.service.config import AdvisorConfig, config_model, load_config
+
+ARGUMENTS = (
+    Argument(
+        "task",
+        "Tasks to judge on, separated by commas: reach, push, lift, or names of Meta-World.",
+        "reach,push,lift,drawer-open-v3,pick-place-v3",
+    ),
+    Argument("advisor", "Who is judged, a backend; empty: as params_file says; none: the baselines alone."),
+    Argument("strategy", "What is asked: direction, point or plan; empty: as params_file says."),
+    Argument("params_file", "YAML file of the advisor's ROS parameters that override those in config/."),
+    Argument("count", "Labelled states of each task.", "24", check=whole_number(1)),
+    Argument("seed", "Seed of the states.", "0", check=whole_number(0)),
+    Argument("states", "Folder of the states, made where it has none yet; empty: states in the folder out."),
+    Argument("deadline", "Seconds for each round of questions.", "600", check=positive_number),
+    Argument("out", "Folder for the table and the pages.", "runs/advisor-eval"),
+)
+_TITLE = "varl advisor-eval: judge an advisor on labelled states, before it is trusted. Arguments (name:=value):"
+_STAND_IN_ERRORS = 0.1
+_SHOWN = 12
+"""Pictures per task on the page."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command with ``words`` of the form name:=value; its exit status.
+
+    Raises:
+        VarlError: an argument, the configuration or the advisor is wrong, with the remedy.
+    """
+    if {"-h", "--help", "-s", "--show-args"} & set(words):
+        print(show(_TITLE, ARGUMENTS))
+        return 0
+    values = complete(ARGUMENTS, parse(words))
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    config = _config(values)
+    out = Path(values["out"])
+    out.mkdir(parents=True, exist_ok=True)
+    rows: list[Row] = []
+    pictures = []
+    for task in filter(None, values["task"].split(",")):
+        print(f"{task}: {values['count']} states", flush=True)
+        with contextlib.closing(make_world(task)) as world:
+            judged, shown = _judge(world, config, values)
+        rows += judged
+        pictures += shown
+        (out / "table.txt").write_text(f"{table(rows)}\n\n{LEGEND}\n", encoding="utf-8")
+    figures = [{"task": r.task, "who": r.opinion.name, "states": r.count, **asdict(r.score)} for r in rows]
+    (out / "scores.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    write_html(out / "page.html", rows, pictures)
+    write_png(out / "page.png", pictures)
+    print(f"\n{table(rows)}\n\n{LEGEND}\n\n{out}/page.html, page.png, table.txt, scores.json")
+    return 0
+
+
+def run() -> None:
+    """The console script."""
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except VarlError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _config(values: dict[str, str]) -> AdvisorConfig:
+    chosen = {"backend": values["advisor"], "strategy": values["strategy"]}
+    given: dict[str, Any] = {name: value for name, value in chosen.items() if value}
+    if values["params_file"]:
+        config = load_config(values["params_file"], **given)
+    else:
+        config = config_model().from_dict(given, "the arguments")
+    backend_class(config.backend)  # an unknown one is told before the states are made
+    return config
+
+
+def _judge(world: World, config: AdvisorConfig, values: dict[str, str]) -> tuple[list[Row], list[Any]]:
+    seed = int(values["seed"])
+    folder = Path(values["states"] or Path(values["out"]) / "states").expanduser()
+    judged = situations(world, int(values["count"]), seed, folder)
+    opinions = baselines(world.env, judged, _STAND_IN_ERRORS, seed)
+    asked = consult(config, world.env, judged, float(values["deadline"])) if config.backend != "none" else []
+    rows = [
+        Row(world.env.task, opinion, score(world, judged, opinion.actions), len(judged)) for opinion in opinions + asked
+    ]
+    shown = (asked or opinions[-1:])[0]
+    return rows, [picture(world.env, judged[number], shown, number) for number in range(min(len(judged), _SHOWN))]
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""What a model is asked: words, picture and the format of the answer."""

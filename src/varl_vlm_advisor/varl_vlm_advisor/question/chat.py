@@ -1,0 +1,37 @@
+"""A question as a chat, in the form that chat templates and OpenAI-compatible servers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+from varl_vlm_advisor.question.question import Question
+
+
+def messages(
+    question: Question, picture: Callable[[bytes], dict[str, Any]], plain: bool = False
+) -> list[dict[str, Any]]:
+    """System, user with ``picture(jpeg)`` and, where an answer was rejected, that and the objection.
+
+    ``plain`` writes what is text alone as a string, which every server takes; chat templates want parts.
+    """
+    content = [picture(question.image)] if question.image else []
+    chat = [_said("system", question.system, plain), {"role": "user", "content": [*content, _text(question.text)]}]
+    if question.objection:
+        chat += [_said("assistant", question.rejected, plain), _said("user", _repair(question), plain)]
+    return chat
+
+
+def _said(role: str, text: str, plain: bool) -> dict[str, Any]:
+    return {"role": role, "content": text if plain else [_text(text)]}
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def _repair(question: Question) -> str:
+    path = files("varl_vlm_advisor") / "templates" / question.template / "repair.md"
+    return Template(path.read_text(encoding="utf-8")).substitute(objection=question.objection)

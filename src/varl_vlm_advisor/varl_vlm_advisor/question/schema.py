@@ -1,0 +1,98 @@
+"""What a model may answer: one closed pydantic model per strategy, whose JSON schema also constrains the model."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from varl_vlm_advisor.question.encoding import words_of
+from varl_vlm_advisor.types import GRIPPER, TOOL, EnvDescription
+
+REASON_ASKED = 240
+"""Characters of reason that the schema asks for; longer ones are kept up to REASON_KEPT."""
+REASON_KEPT = 2000
+MAX_PHASES = 8
+MAX_OFFSET = 0.5
+"""Metres: a phase further than this from its target is a slip of the model."""
+MIN_TOLERANCE, MAX_TOLERANCE = 0.002, 0.1
+
+POINT_PHASES = ("above", "at", "grasp", "carry", "release", "lift")
+"""What to do about the point: hover above it, go to it, close on it, bring it what is held, let go there, or rise."""
+
+Reason = Annotated[str, Field(max_length=REASON_KEPT, json_schema_extra={"maxLength": REASON_ASKED})]
+
+
+class Answer(BaseModel):
+    """What every strategy's answer has. The reason comes first: a model that reasons before it acts acts better."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    id: int
+    reason: Reason
+    can_tell: bool
+
+
+class PhaseAnswer(BaseModel):
+    """One phase of a plan, as answered."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    target: str
+    x: float = Field(ge=-MAX_OFFSET, le=MAX_OFFSET)
+    y: float = Field(ge=-MAX_OFFSET, le=MAX_OFFSET)
+    z: float = Field(ge=-MAX_OFFSET, le=MAX_OFFSET)
+    opposite: str
+    standoff: float = Field(ge=-MAX_OFFSET, le=MAX_OFFSET)
+    gripper: Literal["open", "hold", "close"]
+    tolerance: float = Field(ge=MIN_TOLERANCE, le=MAX_TOLERANCE)
+
+
+def answer_model(strategy: str, env: EnvDescription, coordinate_limit: float) -> type[Answer]:
+    """The model of an answer to ``strategy`` in ``env``; ``coordinate_limit`` bounds the coordinates of a point."""
+    if strategy == "direction":
+        return _direction(tuple(env.action_names))
+    if strategy == "point":
+        return _point(coordinate_limit)
+    return _plan(plan_targets(env), GRIPPER in env.action_names)
+
+
+def plan_targets(env: EnvDescription) -> tuple[str, ...]:
+    """Entities that a phase may aim at: all but the tool, which would run ahead of itself."""
+    return tuple(name for name in env.entities if name != TOOL)
+
+
+def json_schema(model: type[Answer], question_id: int) -> dict[str, Any]:
+    """The JSON schema of ``model`` for the question with ``question_id``, closed and with every field required."""
+    schema = _schema(model)
+    only = {"const": question_id, "type": "integer"}
+    return {**schema, "properties": {**schema["properties"], "id": only}}
+
+
+@lru_cache(maxsize=32)
+def _schema(model: type[Answer]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+@lru_cache(maxsize=32)
+def _direction(names: tuple[str, ...]) -> type[Answer]:
+    fields: dict[str, Any] = {name: (Literal[tuple(words_of(name))], ...) for name in names}
+    return create_model("DirectionAnswer", __base__=Answer, **fields)
+
+
+@lru_cache(maxsize=32)
+def _point(limit: float) -> type[Answer]:
+    point = Annotated[list[Annotated[float, Field(ge=0, le=limit)]], Field(min_length=2, max_length=2)]
+    fields: dict[str, Any] = {"phase": (Literal[POINT_PHASES], ...), "point": (point, ...)}
+    return create_model("PointAnswer", __base__=Answer, **fields)
+
+
+@lru_cache(maxsize=32)
+def _plan(targets: tuple[str, ...], has_gripper: bool) -> type[Answer]:
+    fields: dict[str, Any] = {"target": (Literal[targets], ...), "opposite": (Literal["", *targets], ...)}
+    if not has_gripper:
+        fields["gripper"] = (Literal["hold"], ...)
+    phase = create_model("Phase", __base__=PhaseAnswer, **fields)
+    phases = Annotated[list[phase], Field(min_length=1, max_length=MAX_PHASES)]  # type: ignore[valid-type]
+    return create_model("PlanAnswer", __base__=Answer, phases=(phases, ...))

@@ -1,0 +1,1 @@
+"""The advisor: cache, budget, retries and votes around a backend."""

@@ -1,0 +1,173 @@
+"""The advisor without ROS: a request of states and a deadline in, one answer per state out, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import Counter
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from varl_common.plan import Plan
+
+from varl_vlm_advisor.answer.voting import vote
+from varl_vlm_advisor.backends import Backend, BackendError
+from varl_vlm_advisor.question.prompt import Prompter
+from varl_vlm_advisor.service.asking import Asker
+from varl_vlm_advisor.service.checks import request_problem, state_problem
+from varl_vlm_advisor.service.config import AdvisorConfig, make_backend
+from varl_vlm_advisor.service.sampling import Sampler
+from varl_vlm_advisor.service.statistics import Statistics
+from varl_vlm_advisor.types import Advice, Answers, EnvDescription, State, Status
+
+log = logging.getLogger(__name__)
+
+_GRACE = 0.1
+"""Seconds that cancelled questions have to give way."""
+_CLOSING = 2.0
+"""Seconds to wait for the thread at the end."""
+_SUSPICIOUS = 8
+"""So many different states with word for word the same answer are flagged: the model may not be looking."""
+_FLAG = "[the same answer for every state] "
+
+
+class Advisor:
+    """Answers requests in a thread of its own. ``config`` is of :func:`varl_vlm_advisor.service.config.config_model`.
+
+    Raises:
+        VarlError: the backend or the templates are not there, with the remedy.
+    """
+
+    def __init__(self, config: AdvisorConfig, backend: Backend | None = None) -> None:
+        """``backend``: in place of the one that the configuration names."""
+        self._config = config
+        self._backend = make_backend(config) if backend is None else backend
+        self.statistics = Statistics()
+        self.asker = Asker(self._backend, config, self.statistics)
+        self._sampler = Sampler(config, Prompter(config, self._backend.sees), self.asker)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="advisor", daemon=True)
+        self._thread.start()
+
+    @property
+    def label(self) -> str:
+        """Who answers."""
+        return self._backend.label
+
+    @property
+    def sees(self) -> bool:
+        """Whether it looks at words and pictures."""
+        return self._backend.sees
+
+    def ask(self, env: EnvDescription, states: list[State], deadline: float, votes: int = 0) -> Future[Answers]:
+        """Begin to answer; the future is done ``deadline`` seconds from now, at the latest.
+
+        ``votes``: samples of each question; 0: as configured.
+        """
+        until = self._loop.time() + deadline
+        job = self._answers(env, states, until, votes or self._config.votes)
+        return asyncio.run_coroutine_threadsafe(job, self._loop)
+
+    def close(self) -> None:
+        """Give up what is being asked, and stop the thread."""
+        done = asyncio.run_coroutine_threadsafe(self._shut(), self._loop)
+        done.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._loop.stop))
+        self._thread.join(_CLOSING)
+
+    async def _shut(self) -> None:
+        self._sampler.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_GRACE)
+        await self._backend.close()
+
+    async def _answers(self, env: EnvDescription, states: list[State], until: float, votes: int) -> Answers:
+        self.statistics.requests += 1
+        ids = Counter(state.id for state in states)
+        problem = request_problem(env, states, until)
+        found: dict[int, Advice] = {}
+        sound: dict[int, State] = {}
+        for index, state in enumerate(states):
+            wrong = problem or state_problem(env, state, ids)
+            if wrong:
+                found[index] = _none(state, BackendError(Status.INVALID, wrong))
+            else:
+                sound[index] = state
+        plan = None
+        if sound:
+            asked = list(sound.values())
+            if self._config.strategy == "plan":
+                advice, plan = await self._by_plan(env, asked, until, votes)
+            else:
+                jobs = [self._sampler.advice(env, state, until, votes) for state in asked]
+                results = await self._by(until, jobs)
+                advice = [
+                    _none(s, r) if isinstance(r, BackendError) else r for s, r in zip(asked, results, strict=True)
+                ]
+                advice = self._flag_identical(asked, advice)
+            found |= dict(zip(sound, advice, strict=True))
+        answers = [found[index] for index in range(len(states))]
+        self.statistics.states.update(answer.status.name for answer in answers)
+        return Answers(answers, plan, self.label)
+
+    async def _by_plan(
+        self, env: EnvDescription, states: list[State], until: float, samples: int
+    ) -> tuple[list[Advice], Plan | None]:
+        """Ask once, about the first state that has a picture; the plans speak for all states, and vote on each."""
+        shown = next((state for state in states if state.frames), states[0])
+        (plans,) = await self._by(until, [self._sampler.plans(env, shown, until, samples)])
+        if isinstance(plans, BackendError):
+            return [_none(state, plans) for state in states], None
+        moments = np.stack([state.state for state in states])
+        actions = np.stack([plan.actions(moments, env) for plan in plans])
+        votes = [vote(list(actions[:, row])) for row in range(len(states))]
+        middle = np.stack([action for action, _ in votes])
+        nearest = plans[int(np.abs(actions - middle).sum(axis=(1, 2)).argmin())]
+        advice = [
+            Advice(state.id, Status.OK, action, agreement * len(plans) / samples, nearest.reason)
+            for state, (action, agreement) in zip(states, votes, strict=True)
+        ]
+        return advice, nearest
+
+    async def _by(self, until: float, jobs: list[Coroutine[Any, Any, Any]]) -> list[Any]:
+        """Each job's result or, where it has none by ``until``, a BackendError."""
+        replies = self.statistics.events["replies"]
+        tasks = [asyncio.ensure_future(job) for job in jobs]
+        _, late = await asyncio.wait(tasks, timeout=max(0.0, until - self._loop.time()))
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=_GRACE)
+            if self.statistics.events["replies"] == replies:
+                self.asker.breaker.failed()  # not one reply in all that time
+        return [self._result(task) for task in tasks]
+
+    def _result(self, task: asyncio.Task[Any]) -> Any:
+        if not task.done() or task.cancelled():
+            return BackendError(Status.TIMEOUT, "no answer by the deadline")
+        error = task.exception()
+        if error is None:
+            return task.result()
+        if isinstance(error, BackendError):
+            return error
+        log.error("unexpected failure of the advisor", exc_info=error)
+        return BackendError(Status.INVALID, f"unexpected failure of the advisor: {type(error).__name__}")
+
+    def _flag_identical(self, states: list[State], advice: list[Advice]) -> list[Advice]:
+        given = [(s.state.tobytes(), a) for s, a in zip(states, advice, strict=True) if a.action is not None]
+        different = len({state for state, _ in given})
+        answers = {(a.action.tobytes(), a.reason) for _, a in given if a.action is not None}
+        if different < _SUSPICIOUS or len(answers) > 1 or not self._backend.sees:
+            return advice
+        self.statistics.events["identical"] += len(given)
+        return [replace(a, reason=_FLAG + a.reason) if a.action is not None else a for a in advice]
+
+
+def _none(state: State, error: BackendError) -> Advice:
+    return Advice(state.id, error.status, None, 0.0, error.reason)

@@ -1,0 +1,73 @@
+"""What a run may spend on advice, in calls, tokens and money, and what it has spent: kept on disk, so that a restart
+of the node doesn't begin anew."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from varl_common.errors import VarlError
+
+from varl_vlm_advisor.backends import BackendError, Reply
+from varl_vlm_advisor.service.config import BudgetConfig
+from varl_vlm_advisor.service.files import write_atomically
+from varl_vlm_advisor.types import Status
+
+
+@dataclass
+class Spending:
+    """So far."""
+
+    calls: int = 0
+    tokens: int = 0
+    money: float = 0.0
+
+
+class Budget:
+    """Counts each call before it is made, and its tokens and money once they are known.
+
+    Args:
+        limits: 0 is no limit.
+        path: file that keeps the spending; None keeps it in memory.
+
+    Raises:
+        VarlError: the file holds no spending.
+    """
+
+    def __init__(self, limits: BudgetConfig, path: Path | None) -> None:
+        self._limits = limits
+        self._path = path
+        self.spent = Spending()
+        if path is not None and path.exists():
+            try:
+                self.spent = Spending(**json.loads(path.read_text(encoding="utf-8")))
+                valid = min(self.spent.calls, self.spent.tokens, self.spent.money) >= 0
+            except (ValueError, TypeError, OSError):
+                valid = False
+            if not valid:
+                raise VarlError(f"{path} does not hold the advisor's spending; repair it, or remove it to start at 0")
+
+    def reserve(self) -> None:
+        """Count one call. Calls in flight add their tokens and money when they end, so these can exceed by a few calls.
+
+        Raises:
+            BackendError: BUDGET, when a limit has been reached.
+        """
+        for name, spent in asdict(self.spent).items():
+            limit = getattr(self._limits, name)
+            if limit and spent >= limit:
+                raise BackendError(Status.BUDGET, f"the budget of {limit:g} {name} is spent")
+        self.spent.calls += 1
+        self._keep()
+
+    def record(self, reply: Reply) -> None:
+        """Add what a call has come to."""
+        self.spent.tokens += reply.tokens_in + reply.tokens_out
+        prices = self._limits.price_in * reply.tokens_in + self._limits.price_out * reply.tokens_out
+        self.spent.money += prices / 1e6
+        self._keep()
+
+    def _keep(self) -> None:
+        if self._path is not None:
+            write_atomically(self._path, json.dumps(asdict(self.spent)))

@@ -1,0 +1,82 @@
+"""Asks one question as often as there are votes, and turns the usable answers into actions or plans."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from varl_common.errors import VarlError
+from varl_common.plan import Plan
+
+from varl_vlm_advisor.answer.motion import to_action, to_plan
+from varl_vlm_advisor.answer.voting import vote
+from varl_vlm_advisor.backends import BackendError
+from varl_vlm_advisor.question.prompt import Prompter
+from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.question.schema import Answer
+from varl_vlm_advisor.service.asking import Asker
+from varl_vlm_advisor.service.config import AdvisorConfig
+from varl_vlm_advisor.types import Advice, EnvDescription, State, Status
+
+
+class Sampler:
+    """Used within one event loop; pictures are made outside it, one after the other, so that they hold nothing up."""
+
+    def __init__(self, config: AdvisorConfig, prompter: Prompter, asker: Asker) -> None:
+        self._config = config
+        self._prompter = prompter
+        self._asker = asker
+        self._workshop = ThreadPoolExecutor(1, thread_name_prefix="advisor-pictures")
+
+    def close(self) -> None:
+        """Make no further picture."""
+        self._workshop.shutdown(wait=False, cancel_futures=True)
+
+    async def advice(self, env: EnvDescription, state: State, until: float, votes: int) -> Advice:
+        """The vote of so many samples on ``state``. One that could not be used agrees with none.
+
+        Raises:
+            BackendError: no sample can be used; the first one's reason.
+        """
+
+        def use(question: Question, answer: Answer) -> tuple[np.ndarray, str]:
+            return to_action(question, answer, self._config.surface_height), answer.reason
+
+        usable = await self._samples(env, state, until, votes, use)
+        action, agreement = vote([action for action, _ in usable])
+        return Advice(state.id, Status.OK, action, agreement * len(usable) / votes, usable[0][1])
+
+    async def plans(self, env: EnvDescription, state: State, until: float, votes: int) -> list[Plan]:
+        """The samples' plans for the scene of ``state``.
+
+        Raises:
+            BackendError: no sample can be used; the first one's reason.
+        """
+
+        def use(question: Question, answer: Answer) -> Plan:
+            plan = to_plan(answer)
+            try:
+                plan.check(env)
+            except VarlError as error:
+                raise BackendError(Status.INVALID, f"answer not usable: {error}") from None
+            return plan
+
+        return await self._samples(env, state, until, votes, use)
+
+    async def _samples(self, env: EnvDescription, state: State, until: float, votes: int, use: Any) -> list[Any]:
+        loop = asyncio.get_running_loop()
+        question = await loop.run_in_executor(self._workshop, self._prompter.question, env, state)
+
+        async def sample(number: int) -> Any:
+            return use(question, await self._asker.answer(question, number, until))
+
+        results = await asyncio.gather(*map(sample, range(votes)), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, BackendError):
+                raise result
+        usable = [result for result in results if not isinstance(result, BackendError)]
+        if not usable:
+            raise results[0]
+        return usable
