@@ -36,7 +36,7 @@ from rclpy.node import Node  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from varl_common.domain import free_domain, one_host  # noqa: E402
 from varl_vlm_advisor.evaluation.worlds import make_world  # noqa: E402
-from varl_vlm_advisor.question.encoding import decode, encode  # noqa: E402
+from varl_vlm_advisor.question.action_words import decode, encode  # noqa: E402
 from varl_vlm_advisor.testing.server import BEHAVIOURS, Server  # noqa: E402
 
 from varl_interfaces import msg  # noqa: E402

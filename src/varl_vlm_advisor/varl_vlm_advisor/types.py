@@ -25,6 +25,20 @@ class Status(IntEnum):
     UNAVAILABLE = 5
 
 
+class NoAdvice(Exception):
+    """A state cannot be advised on: ``status`` and ``reason`` say why.
+
+    Where ``retry`` is true, asking again can succeed, after ``retry_after`` seconds at the earliest.
+    """
+
+    def __init__(self, status: Status, reason: str, retry: bool = False, retry_after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.retry = retry
+        self.retry_after = retry_after
+
+
 @dataclass
 class EnvDescription:
     """The environment that the states come from (EnvDescription.msg)."""

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from varl_common.plan import Phase, Plan
 
-from varl_vlm_advisor.backends import BackendError
+from varl_vlm_advisor.question.action_words import GRIPPER_WORDS, decode
 from varl_vlm_advisor.question.drawing import decode_depth
-from varl_vlm_advisor.question.encoding import GRIPPER_WORDS, decode
 from varl_vlm_advisor.question.question import Question
-from varl_vlm_advisor.types import GRIPPER, TOOL, Frame, Status
+from varl_vlm_advisor.types import GRIPPER, TOOL, Frame, NoAdvice, Status
 
 HOVER = 0.10
 """Metres above a point at which the tool hovers, and that it rises to lift."""
@@ -36,7 +35,7 @@ def to_action(question: Question, answer: Any, surface_height: float | None) -> 
     """The action, shape (n,) in [-1, 1], that an answer to ``direction`` or ``point`` asks for.
 
     Raises:
-        BackendError: a point that cannot be lifted to 3-D.
+        NoAdvice: a point that cannot be lifted to 3-D.
     """
     if question.strategy == "direction":
         return decode(answer.model_dump(), question.env.action_names)
@@ -56,7 +55,7 @@ def _towards_point(question: Question, answer: Any, surface_height: float | None
     env = question.env
     tool = env.position(TOOL, question.state.state)
     if tool is None:
-        raise BackendError(Status.REFUSED, "pointing needs the tool's position in the state")
+        raise NoAdvice(Status.REFUSED, "pointing needs the tool's position in the state")
     above, gripper = _POINT_MOTIONS[answer.phase]
     if above is None:
         goal = tool + np.array([0.0, 0.0, HOVER])
@@ -75,22 +74,22 @@ def lift(question: Question, point: NDArray[np.float64], surface_height: float |
     """The place in the base frame, shape (3,) m, at which the model points, by depth or else on a known surface.
 
     Raises:
-        BackendError: neither is to be had there.
+        NoAdvice: neither is to be had there.
     """
     projection = question.projection
     assert projection is not None
     pixel = to_pixel(point, question.convention, projection.width, projection.height)
     if not projection.holds(pixel):
-        raise BackendError(Status.INVALID, f"answer not usable: it points at {point.tolist()}, outside the picture")
+        raise NoAdvice(Status.INVALID, f"answer not usable: it points at {point.tolist()}, outside the picture")
     share = pixel / [projection.width, projection.height]
     depth = _depth(question.state.frames[0], share)
     if depth > 0:
         return projection.point_at_depth(pixel, depth)
     if surface_height is None:
-        raise BackendError(Status.REFUSED, "no depth at the point, and surface_height is not set")
+        raise NoAdvice(Status.REFUSED, "no depth at the point, and surface_height is not set")
     place = projection.point_at_height(pixel, surface_height)
     if place is None:
-        raise BackendError(Status.INVALID, "answer not usable: it points above the surface's horizon")
+        raise NoAdvice(Status.INVALID, "answer not usable: it points above the surface's horizon")
     return place
 
 

@@ -10,7 +10,6 @@ from varl_common.config import Config, did_you_mean
 from varl_common.errors import VarlError
 
 from varl_vlm_advisor.question.question import Question
-from varl_vlm_advisor.types import Status
 
 GROUP = "varl_vlm_advisor.backends"
 
@@ -24,17 +23,6 @@ class Reply:
     """The model stopped at its token limit, not by itself."""
     tokens_in: int = 0
     tokens_out: int = 0
-
-
-class BackendError(Exception):
-    """No reply. ``status`` says why; where ``retry`` is true, asking again can succeed, after ``retry_after`` s."""
-
-    def __init__(self, status: Status, reason: str, retry: bool = False, retry_after: float = 0.0) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-        self.retry = retry
-        self.retry_after = retry_after
 
 
 class Backend(Protocol):
@@ -56,7 +44,7 @@ class Backend(Protocol):
         """Make ready, or raise VarlError with the remedy."""
 
     async def reply(self, question: Question, sample: int) -> Reply:
-        """Answer ``question``; ``sample`` numbers the votes. Raises BackendError. Must give way when cancelled."""
+        """Answer ``question``; ``sample`` numbers the votes. Raises NoAdvice. Must give way when cancelled."""
 
     async def close(self) -> None:
         """Let go of what it holds."""

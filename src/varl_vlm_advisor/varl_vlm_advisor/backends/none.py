@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from varl_common.config import Config
 
-from varl_vlm_advisor.backends import BackendError, Reply
+from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.question import Question
-from varl_vlm_advisor.types import Status
+from varl_vlm_advisor.types import NoAdvice, Status
 
 
 class NoneBackend:
@@ -25,8 +25,8 @@ class NoneBackend:
         pass
 
     async def reply(self, question: Question, sample: int) -> Reply:
-        """Raise BackendError, always."""
-        raise BackendError(Status.REFUSED, "no advisor is configured (backend: none)")
+        """Raise NoAdvice, always."""
+        raise NoAdvice(Status.REFUSED, "no advisor is configured (backend: none)")
 
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -14,10 +14,10 @@ from pydantic import Field, field_validator
 from varl_common.config import Config
 from varl_common.errors import VarlError
 
-from varl_vlm_advisor.backends import BackendError, Reply
+from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.chat import messages
 from varl_vlm_advisor.question.question import Question
-from varl_vlm_advisor.types import Status
+from varl_vlm_advisor.types import NoAdvice, Status
 
 _OFFICIAL = "https://api.openai.com/v1"
 _FORMATS = ("json_schema", "json_object", "text")
@@ -123,37 +123,37 @@ class OpenAIBackend:
         choices: Any = getattr(completion, "choices", None)
         message = getattr(choices[0], "message", None) if choices else None
         if message is None:
-            raise BackendError(Status.INVALID, "the server's answer has no message")
+            raise NoAdvice(Status.INVALID, "the server's answer has no message")
         finish = getattr(choices[0], "finish_reason", None)
         refusal = getattr(message, "refusal", None)
         if refusal or finish == "content_filter":
-            raise BackendError(Status.REFUSED, self._clean(f"the model declined: {refusal or 'content filter'}"))
+            raise NoAdvice(Status.REFUSED, self._clean(f"the model declined: {refusal or 'content filter'}"))
         text = message.content if isinstance(message.content, str) else ""
         usage = getattr(completion, "usage", None)
         tokens_in, tokens_out = (_count(usage, f"{name}_tokens") for name in ("prompt", "completion"))
         return Reply(self._without_key(text), finish == "length", tokens_in, tokens_out)
 
-    def _error(self, error: Exception) -> BackendError:
+    def _error(self, error: Exception) -> NoAdvice:
         """What a failure of the client means: whether asking again can help, and what a person can do."""
         where, status = self._settings.base_url, getattr(error, "status_code", None)
         message = self._clean(str(getattr(error, "message", error)))
         if isinstance(error, self._openai.APITimeoutError):
-            return BackendError(Status.TIMEOUT, f"{where} did not answer in time")
+            return NoAdvice(Status.TIMEOUT, f"{where} did not answer in time")
         if isinstance(error, self._openai.APIConnectionError):
-            return BackendError(Status.UNAVAILABLE, f"{where} cannot be reached; is the server running?", retry=True)
+            return NoAdvice(Status.UNAVAILABLE, f"{where} cannot be reached; is the server running?", retry=True)
         if status == 429 and getattr(error, "code", None) == "insufficient_quota":
-            return BackendError(Status.BUDGET, f"{where}: the account's quota is spent (429)")
+            return NoAdvice(Status.BUDGET, f"{where}: the account's quota is spent (429)")
         if status in (408, 409, 425, 429) or (status is not None and status >= 500):
             wait = _retry_after(error)
-            return BackendError(Status.UNAVAILABLE, f"{where} answers {status}: {message}", True, wait)
+            return NoAdvice(Status.UNAVAILABLE, f"{where} answers {status}: {message}", True, wait)
         if status in (401, 403):
             hint = self._settings.api_key_file or f"${self._settings.api_key_env}"
-            return BackendError(Status.UNAVAILABLE, f"{where} refuses the key ({status}); check {hint}")
+            return NoAdvice(Status.UNAVAILABLE, f"{where} refuses the key ({status}); check {hint}")
         if status == 404:
-            return BackendError(Status.UNAVAILABLE, f"{where} does not know the model {self._settings.model!r} (404)")
+            return NoAdvice(Status.UNAVAILABLE, f"{where} does not know the model {self._settings.model!r} (404)")
         if status is not None:
-            return BackendError(Status.UNAVAILABLE, f"{where} answers {status}: {message}")
-        return BackendError(Status.UNAVAILABLE, f"{where} sends what is no chat completion: {message}", retry=True)
+            return NoAdvice(Status.UNAVAILABLE, f"{where} answers {status}: {message}")
+        return NoAdvice(Status.UNAVAILABLE, f"{where} sends what is no chat completion: {message}", retry=True)
 
     def _clean(self, text: str) -> str:
         """``text`` on one line, short, and without the key, which some servers repeat."""

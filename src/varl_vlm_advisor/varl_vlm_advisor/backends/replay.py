@@ -9,10 +9,10 @@ from pydantic import Field
 from varl_common.config import Config
 from varl_common.errors import VarlError
 
-from varl_vlm_advisor.backends import BackendError, Reply
+from varl_vlm_advisor.backends import Reply
+from varl_vlm_advisor.backends.recordings import Recordings
 from varl_vlm_advisor.question.question import Question
-from varl_vlm_advisor.service.cache import Cache
-from varl_vlm_advisor.types import Status
+from varl_vlm_advisor.types import NoAdvice, Status
 
 
 class ReplayBackend:
@@ -33,13 +33,13 @@ class ReplayBackend:
         if not settings.folder or not folder.is_dir():
             raise VarlError(f"advisor: replay.folder {settings.folder!r} is no folder; set it to a model's recordings")
         self.label = f"replay of {folder.name}"
-        self._cache = Cache(folder)
+        self._cache = Recordings(folder)
 
     async def reply(self, question: Question, sample: int) -> Reply:
         """The recorded reply."""
         reply = self._cache.get(question.key(sample))
         if reply is None:
-            raise BackendError(Status.UNAVAILABLE, "no answer to this question has been recorded")
+            raise NoAdvice(Status.UNAVAILABLE, "no answer to this question has been recorded")
         return Reply(reply.text, reply.truncated)
 
     async def close(self) -> None:

@@ -16,9 +16,9 @@ from varl_common.errors import VarlError
 
 from varl_vlm_advisor.backends import backend_class
 from varl_vlm_advisor.evaluation.metrics import score
-from varl_vlm_advisor.evaluation.page import LEGEND, Row, picture, table, write_html, write_png
-from varl_vlm_advisor.evaluation.panel import baselines, consult
-from varl_vlm_advisor.evaluation.storage import situations
+from varl_vlm_advisor.evaluation.predictions import ask_advisor, baselines
+from varl_vlm_advisor.evaluation.report import LEGEND, Row, picture, table, write_html, write_png
+from varl_vlm_advisor.evaluation.storage import load_or_make
 from varl_vlm_advisor.evaluation.worlds import World, make_world
 from varl_vlm_advisor.service.config import AdvisorConfig, config_model, load_config
 
@@ -66,7 +66,7 @@ def main(words: Sequence[str]) -> int:
         rows += judged
         pictures += shown
         (out / "table.txt").write_text(f"{table(rows)}\n\n{LEGEND}\n", encoding="utf-8")
-    figures = [{"task": r.task, "who": r.opinion.name, "states": r.count, **asdict(r.score)} for r in rows]
+    figures = [{"task": r.task, "who": r.predictions.name, "states": r.count, **asdict(r.score)} for r in rows]
     (out / "scores.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
     write_html(out / "page.html", rows, pictures)
     write_png(out / "page.png", pictures)
@@ -99,13 +99,12 @@ def _config(values: dict[str, str]) -> AdvisorConfig:
 def _judge(world: World, config: AdvisorConfig, values: dict[str, str]) -> tuple[list[Row], list[Any]]:
     seed = int(values["seed"])
     folder = Path(values["states"] or Path(values["out"]) / "states").expanduser()
-    judged = situations(world, int(values["count"]), seed, folder)
-    opinions = baselines(world.env, judged, _STAND_IN_ERRORS, seed)
-    asked = consult(config, world.env, judged, float(values["deadline"])) if config.backend != "none" else []
-    rows = [
-        Row(world.env.task, opinion, score(world, judged, opinion.actions), len(judged)) for opinion in opinions + asked
-    ]
-    shown = (asked or opinions[-1:])[0]
+    judged = load_or_make(world, int(values["count"]), seed, folder)
+    baseline = baselines(world.env, judged, _STAND_IN_ERRORS, seed)
+    asked = ask_advisor(config, world.env, judged, float(values["deadline"])) if config.backend != "none" else []
+    candidates = baseline + asked
+    rows = [Row(world.env.task, one, score(world, judged, one.actions), len(judged)) for one in candidates]
+    shown = (asked or baseline[-1:])[0]
     return rows, [picture(world.env, judged[number], shown, number) for number in range(min(len(judged), _SHOWN))]
 
 

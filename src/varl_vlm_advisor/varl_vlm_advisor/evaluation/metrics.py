@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from varl_vlm_advisor.evaluation.situations import Situation, restore
+from varl_vlm_advisor.evaluation.labelled_states import LabelledState, restore
 from varl_vlm_advisor.evaluation.worlds import World
 from varl_vlm_advisor.types import GRIPPER, EnvDescription
 
@@ -34,11 +34,11 @@ class Score:
     """Return of following the advice, where 0 is standing still and 1 the expert's action."""
 
 
-def score(world: World, situations: list[Situation], actions: Actions) -> Score:
-    """Judge ``actions`` (n, act_dim), one per situation; rows of NaN are states without advice."""
+def score(world: World, examples: list[LabelledState], actions: Actions) -> Score:
+    """Judge ``actions`` (n, act_dim), one per example; rows of NaN are states without advice."""
     answered = np.asarray(np.isfinite(actions).all(axis=1))
     env = world.env
-    experts = np.stack([situation.expert for situation in situations])
+    experts = np.stack([example.expert for example in examples])
     moves = env.translations
     cosines, agree = _cosines(actions[:, moves], experts[:, moves]), _agreement(env, actions, experts)
     gripper = np.nan
@@ -46,7 +46,7 @@ def score(world: World, situations: list[Situation], actions: Actions) -> Score:
         index = list(env.action_names).index(GRIPPER)
         gripper = _mean(_commands(actions[answered, index]) == _commands(experts[answered, index]))
     axes = {name: _mean(agree[answered, i]) for i, name in enumerate(env.action_names) if i in moves}
-    kept = [situation for situation, there in zip(situations, answered, strict=True) if there]
+    kept = [example for example, there in zip(examples, answered, strict=True) if there]
     progress = _progress(world, kept, actions[answered])
     return Score(_mean(cosines[answered]), _mean(agree[answered][:, moves]), axes, gripper, progress)
 
@@ -73,18 +73,18 @@ def _commands(values: Actions) -> NDArray[np.float64]:
     return np.where(np.abs(values) < _CLEAR, 0.0, np.sign(values))
 
 
-def _progress(world: World, situations: list[Situation], actions: Actions) -> float:
+def _progress(world: World, examples: list[LabelledState], actions: Actions) -> float:
     """Sums, not a mean of ratios: where the expert gains little, a ratio says nothing."""
     gained = possible = 0.0
-    for situation, action in zip(situations, actions, strict=True):
-        still = _followed(world, situation, np.zeros_like(action))
-        gained += _followed(world, situation, action) - still
-        possible += _followed(world, situation, situation.expert) - still
+    for example, action in zip(examples, actions, strict=True):
+        still = _followed(world, example, np.zeros_like(action))
+        gained += _followed(world, example, action) - still
+        possible += _followed(world, example, example.expert) - still
     return gained / possible if possible > 0 else float("nan")
 
 
-def _followed(world: World, situation: Situation, action: NDArray[np.float32]) -> float:
-    restore(world, situation)
+def _followed(world: World, example: LabelledState, action: NDArray[np.float32]) -> float:
+    restore(world, example)
     total = 0.0
     for step in range(FOLLOWED):
         _, reward, solved = world.step(action)

@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 from varl_common.errors import VarlError
 
-from varl_vlm_advisor.evaluation.situations import Situation, collect, restore
+from varl_vlm_advisor.evaluation.labelled_states import LabelledState, collect, restore
 from varl_vlm_advisor.evaluation.worlds import World
 from varl_vlm_advisor.types import Frame, State
 
@@ -17,7 +17,7 @@ _SAME = 1e-3
 """What a state that is restored may differ by, in its own units: arithmetic differs between machines."""
 
 
-def situations(world: World, count: int, seed: int, folder: Path) -> list[Situation]:
+def load_or_make(world: World, count: int, seed: int, folder: Path) -> list[LabelledState]:
     """The first ``count`` labelled states of ``folder``; where it has none of this task and seed, they are made.
 
     Raises:
@@ -37,21 +37,21 @@ def situations(world: World, count: int, seed: int, folder: Path) -> list[Situat
     return found[:count]
 
 
-def save(made: list[Situation], folder: Path) -> None:
+def save(made: list[LabelledState], folder: Path) -> None:
     """Write ``made``, whose moments have one frame each, to ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    frames = [situation.moment.frames[0] for situation in made]
+    frames = [example.moment.frames[0] for example in made]
     for number, frame in enumerate(frames):
         (folder / f"{number:04}.jpg").write_bytes(frame.jpeg)
         if frame.depth:
             (folder / f"{number:04}-depth.png").write_bytes(frame.depth)
     arrays: dict[str, Any] = {
         **{name: np.stack([getattr(s.moment, name) for s in made]) for name in ("state", "action", "next_state")},
-        "reward": np.array([situation.moment.reward for situation in made]),
-        "expert": np.stack([situation.expert for situation in made]),
-        "seed": np.array([situation.seed for situation in made]),
-        "history": np.concatenate([situation.history for situation in made]),
-        "steps": np.array([len(situation.history) for situation in made]),
+        "reward": np.array([example.moment.reward for example in made]),
+        "expert": np.stack([example.expert for example in made]),
+        "seed": np.array([example.seed for example in made]),
+        "history": np.concatenate([example.history for example in made]),
+        "steps": np.array([len(example.history) for example in made]),
         "camera": np.array([frame.camera for frame in frames]),
         "k": np.array([frame.k for frame in frames]),
         "camera_pose": np.array([frame.camera_pose for frame in frames]),
@@ -61,7 +61,7 @@ def save(made: list[Situation], folder: Path) -> None:
     part.replace(folder / "states.npz")
 
 
-def load(folder: Path) -> list[Situation]:
+def load(folder: Path) -> list[LabelledState]:
     """What :func:`save` wrote.
 
     Raises:
@@ -71,12 +71,12 @@ def load(folder: Path) -> list[Situation]:
         with np.load(folder / "states.npz", allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         histories = np.split(arrays["history"], np.cumsum(arrays["steps"])[:-1])
-        return [_situation(arrays, number, history, folder) for number, history in enumerate(histories)]
+        return [_example(arrays, number, history, folder) for number, history in enumerate(histories)]
     except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
         raise VarlError(f"{folder} holds no whole set of labelled states ({error}); remove it") from None
 
 
-def _situation(arrays: dict[str, np.ndarray], number: int, history: np.ndarray, folder: Path) -> Situation:
+def _example(arrays: dict[str, np.ndarray], number: int, history: np.ndarray, folder: Path) -> LabelledState:
     row = {name: values[number] for name, values in arrays.items() if name != "history"}
     depth = folder / f"{number:04}-depth.png"
     frame = Frame(
@@ -87,4 +87,4 @@ def _situation(arrays: dict[str, np.ndarray], number: int, history: np.ndarray, 
         row["camera_pose"],
     )
     moment = State(number, row["state"], row["action"], row["next_state"], float(row["reward"]), (frame,))
-    return Situation(moment, row["expert"], int(row["seed"]), history)
+    return LabelledState(moment, row["expert"], int(row["seed"]), history)

@@ -9,13 +9,12 @@ from string import Template
 
 from varl_common.errors import VarlError
 
-from varl_vlm_advisor.backends import BackendError
-from varl_vlm_advisor.question import schema, words
+from varl_vlm_advisor.question import descriptions, schema
+from varl_vlm_advisor.question.config import QuestionConfig
 from varl_vlm_advisor.question.drawing import UnreadablePicture, picture
 from varl_vlm_advisor.question.projection import Projection
 from varl_vlm_advisor.question.question import Question, content_id
-from varl_vlm_advisor.service.config import AdvisorConfig
-from varl_vlm_advisor.types import GRIPPER, EnvDescription, State, Status
+from varl_vlm_advisor.types import GRIPPER, EnvDescription, NoAdvice, State, Status
 
 _COORDINATES = {
     "pixel": "[x, y] in pixels of the picture, which is {width} wide and {height} high; [0, 0] is its upper left",
@@ -33,7 +32,7 @@ class Prompter:
         VarlError: there are no templates of that version.
     """
 
-    def __init__(self, config: AdvisorConfig, sees: bool) -> None:
+    def __init__(self, config: QuestionConfig, sees: bool) -> None:
         """``sees``: whether the backend looks at text and picture; if not, they are left out."""
         self._config = config
         self._sees = sees
@@ -50,14 +49,14 @@ class Prompter:
         """The question about ``state``.
 
         Raises:
-            BackendError: this state cannot be asked about (its frame is unreadable, or the strategy needs one).
+            NoAdvice: this state cannot be asked about (its frame is unreadable, or the strategy needs one).
         """
         config = self._config
         jpeg, projection = self._picture(env, state)
         if config.strategy == "plan" and not schema.plan_targets(env):
-            raise BackendError(Status.REFUSED, "a plan needs things to aim at, and this environment names none")
+            raise NoAdvice(Status.REFUSED, "a plan needs things to aim at, and this environment names none")
         if config.strategy == "point" and (projection is None or not projection.calibrated):
-            raise BackendError(Status.REFUSED, "pointing needs a frame from a camera whose calibration is known")
+            raise NoAdvice(Status.REFUSED, "pointing needs a frame from a camera whose calibration is known")
         limit = _LIMITS.get(config.convention, max(projection.width, projection.height) if projection else 0.0)
         model = schema.answer_model(config.strategy, env, limit)
         identity = content_id(env.task, config.strategy, state.state.tobytes(), state.action.tobytes(), jpeg)
@@ -75,7 +74,7 @@ class Prompter:
         try:
             return picture(frame, env, state, form.width, form.quality, form.draw_axes)
         except UnreadablePicture as error:
-            raise BackendError(Status.INVALID, str(error)) from None
+            raise NoAdvice(Status.INVALID, str(error)) from None
 
     def _worded(self, question: Question) -> Question:
         env, state, projection = question.env, question.state, question.projection
@@ -83,17 +82,17 @@ class Prompter:
         scene = self._templates["scene"].substitute(
             instruction=env.instruction,
             camera=state.frames[0].camera if projection is not None else "none",
-            view=words.view(projection, drawn),
-            state=words.state(env, state),
+            view=descriptions.view(projection, drawn),
+            state=descriptions.state(env, state),
         )
         has_gripper = GRIPPER in env.action_names
         ask = self._templates[self._config.strategy].substitute(
             id=question.id,
             period=f"{env.control_period:g}",
-            axes=words.axes(env, projection),
-            did=words.did(env, state),
-            outcome=words.outcome(env, state),
-            fields=words.answer_fields(env),
+            axes=descriptions.axes(env, projection),
+            did=descriptions.did(env, state),
+            outcome=descriptions.outcome(env, state),
+            fields=descriptions.answer_fields(env),
             schema=json.dumps(question.schema),
             base_frame=env.base_frame,
             entities=", ".join(env.entities),

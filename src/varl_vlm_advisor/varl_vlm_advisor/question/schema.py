@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from varl_vlm_advisor.question.encoding import words_of
+from varl_vlm_advisor.question.action_words import words_of
 from varl_vlm_advisor.types import GRIPPER, TOOL, EnvDescription
 
 REASON_ASKED = 240

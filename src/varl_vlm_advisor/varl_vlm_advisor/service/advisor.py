@@ -15,14 +15,14 @@ import numpy as np
 from varl_common.plan import Plan
 
 from varl_vlm_advisor.answer.voting import vote
-from varl_vlm_advisor.backends import Backend, BackendError
+from varl_vlm_advisor.backends import Backend
 from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.service.asking import Asker
-from varl_vlm_advisor.service.checks import request_problem, state_problem
 from varl_vlm_advisor.service.config import AdvisorConfig, make_backend
+from varl_vlm_advisor.service.request_checks import request_problem, state_problem
 from varl_vlm_advisor.service.sampling import Sampler
 from varl_vlm_advisor.service.statistics import Statistics
-from varl_vlm_advisor.types import Advice, Answers, EnvDescription, State, Status
+from varl_vlm_advisor.types import Advice, Answers, EnvDescription, NoAdvice, State, Status
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Advisor:
         for index, state in enumerate(states):
             wrong = problem or state_problem(env, state, ids)
             if wrong:
-                found[index] = _none(state, BackendError(Status.INVALID, wrong))
+                found[index] = _none(state, NoAdvice(Status.INVALID, wrong))
             else:
                 sound[index] = state
         plan = None
@@ -107,9 +107,7 @@ class Advisor:
             else:
                 jobs = [self._sampler.advice(env, state, until, votes) for state in asked]
                 results = await self._by(until, jobs)
-                advice = [
-                    _none(s, r) if isinstance(r, BackendError) else r for s, r in zip(asked, results, strict=True)
-                ]
+                advice = [_none(s, r) if isinstance(r, NoAdvice) else r for s, r in zip(asked, results, strict=True)]
                 advice = self._flag_identical(asked, advice)
             found |= dict(zip(sound, advice, strict=True))
         answers = [found[index] for index in range(len(states))]
@@ -122,7 +120,7 @@ class Advisor:
         """Ask once, about the first state that has a picture; the plans speak for all states, and vote on each."""
         shown = next((state for state in states if state.frames), states[0])
         (plans,) = await self._by(until, [self._sampler.plans(env, shown, until, samples)])
-        if isinstance(plans, BackendError):
+        if isinstance(plans, NoAdvice):
             return [_none(state, plans) for state in states], None
         moments = np.stack([state.state for state in states])
         actions = np.stack([plan.actions(moments, env) for plan in plans])
@@ -136,7 +134,7 @@ class Advisor:
         return advice, nearest
 
     async def _by(self, until: float, jobs: list[Coroutine[Any, Any, Any]]) -> list[Any]:
-        """Each job's result or, where it has none by ``until``, a BackendError."""
+        """Each job's result or, where it has none by ``until``, a NoAdvice."""
         replies = self.statistics.events["replies"]
         tasks = [asyncio.ensure_future(job) for job in jobs]
         _, late = await asyncio.wait(tasks, timeout=max(0.0, until - self._loop.time()))
@@ -150,14 +148,14 @@ class Advisor:
 
     def _result(self, task: asyncio.Task[Any]) -> Any:
         if not task.done() or task.cancelled():
-            return BackendError(Status.TIMEOUT, "no answer by the deadline")
+            return NoAdvice(Status.TIMEOUT, "no answer by the deadline")
         error = task.exception()
         if error is None:
             return task.result()
-        if isinstance(error, BackendError):
+        if isinstance(error, NoAdvice):
             return error
         log.error("unexpected failure of the advisor", exc_info=error)
-        return BackendError(Status.INVALID, f"unexpected failure of the advisor: {type(error).__name__}")
+        return NoAdvice(Status.INVALID, f"unexpected failure of the advisor: {type(error).__name__}")
 
     def _flag_identical(self, states: list[State], advice: list[Advice]) -> list[Advice]:
         given = [(s.state.tobytes(), a) for s, a in zip(states, advice, strict=True) if a.action is not None]
@@ -169,5 +167,5 @@ class Advisor:
         return [replace(a, reason=_FLAG + a.reason) if a.action is not None else a for a in advice]
 
 
-def _none(state: State, error: BackendError) -> Advice:
+def _none(state: State, error: NoAdvice) -> Advice:
     return Advice(state.id, error.status, None, 0.0, error.reason)

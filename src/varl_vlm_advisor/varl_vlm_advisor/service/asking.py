@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import random
 import re
 import time
 from pathlib import Path
 
-from varl_vlm_advisor.answer.answer import parse
-from varl_vlm_advisor.backends import Backend, BackendError, Reply
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_exponential,
+    wait_random,
+)
+
+from varl_vlm_advisor.answer.parsing import parse
+from varl_vlm_advisor.backends import Backend, Reply
+from varl_vlm_advisor.backends.recordings import Recordings
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.question.schema import Answer
 from varl_vlm_advisor.service.breaker import Breaker
 from varl_vlm_advisor.service.budget import Budget
-from varl_vlm_advisor.service.cache import Cache
 from varl_vlm_advisor.service.config import AdvisorConfig
 from varl_vlm_advisor.service.statistics import Statistics
-from varl_vlm_advisor.types import Status
+from varl_vlm_advisor.types import NoAdvice, Status
 
 _REJECTED_SHOWN = 2000
 """Characters of a rejected answer that the model is shown again."""
@@ -35,18 +44,18 @@ class Asker:
         ledger = Path(config.run_dir).expanduser() / "advisor_spending.json" if config.run_dir else None
         self.budget = Budget(config.budget, ledger)
         self.breaker = Breaker(config.breaker)
-        self._cache = Cache(cache_folder(config, backend)) if backend.identity else None
+        self._cache = Recordings(cache_folder(config, backend)) if backend.identity else None
 
     async def answer(self, question: Question, sample: int, until: float) -> Answer:
         """The validated answer, after at most one request to repair it; ``until`` is on the loop's clock.
 
         Raises:
-            BackendError: there is none.
+            NoAdvice: there is none.
         """
         reply = await self._reply(question, sample, until)
         try:
             return parse(question, reply)
-        except BackendError as error:
+        except NoAdvice as error:
             if not error.retry:
                 raise
             again = question.again(reply.text[:_REJECTED_SHOWN], error.reason)
@@ -63,7 +72,7 @@ class Asker:
                 self._statistics.events["cached"] += 1
                 return cached
             if mode == "replay":
-                raise BackendError(Status.UNAVAILABLE, "no answer to this question is in the cache (cache: replay)")
+                raise NoAdvice(Status.UNAVAILABLE, "no answer to this question is in the cache (cache: replay)")
         reply = await self._persist(question, sample, until)
         if self._cache is not None and mode in ("record", "auto"):
             self._cache.put(key, reply)
@@ -71,20 +80,21 @@ class Asker:
 
     async def _persist(self, question: Question, sample: int, until: float) -> Reply:
         """Call the model, again after failures that may pass, while the time lasts."""
-        pause = self._config.retry.backoff
-        for attempt in range(1, self._config.retry.attempts + 1):
-            try:
-                return await self._call(question, sample)
-            except BackendError as error:
-                self._statistics.last_problem = error.reason
-                wait = max(error.retry_after, pause * random.uniform(0.5, 1.5))
-                in_vain = attempt == self._config.retry.attempts or asyncio.get_running_loop().time() + wait > until
-                if not error.retry or in_vain:
-                    raise
-            self._statistics.events["retries"] += 1
-            await asyncio.sleep(wait)
-            pause *= 2
-        raise AssertionError("unreachable")
+        retry = self._config.retry
+        backoff = wait_exponential(multiplier=retry.backoff) + wait_random(0, retry.backoff)
+        left = until - asyncio.get_running_loop().time()
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(lambda error: isinstance(error, NoAdvice) and error.retry),
+            wait=lambda state: max(backoff(state), _failure(state).retry_after),
+            stop=stop_after_attempt(retry.attempts) | stop_before_delay(left),
+            before_sleep=lambda state: self._statistics.events.update(["retries"]),
+            reraise=True,
+        )
+        try:
+            return await retrying(self._call, question, sample)
+        except NoAdvice as error:
+            self._statistics.last_problem = error.reason
+            raise
 
     async def _call(self, question: Question, sample: int) -> Reply:
         async with self._slots:
@@ -94,7 +104,7 @@ class Asker:
                 self._statistics.events["calls"] += 1
                 start = time.monotonic()
                 reply = await self._backend.reply(question, sample)
-            except BackendError as error:
+            except NoAdvice as error:
                 if error.status == Status.UNAVAILABLE:
                     self.breaker.failed()
                 else:
@@ -110,6 +120,13 @@ class Asker:
         self._statistics.tokens_in += reply.tokens_in
         self._statistics.tokens_out += reply.tokens_out
         return reply
+
+
+def _failure(state: RetryCallState) -> NoAdvice:
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    assert isinstance(error, NoAdvice)
+    return error
 
 
 def cache_folder(config: AdvisorConfig, backend: Backend) -> Path:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from varl_vlm_advisor.backends import BackendError
 from varl_vlm_advisor.service.config import BreakerConfig
-from varl_vlm_advisor.types import Status
+from varl_vlm_advisor.types import NoAdvice, Status
 
 
 class Breaker:
@@ -30,13 +29,13 @@ class Breaker:
         """Ask to make a call.
 
         Raises:
-            BackendError: UNAVAILABLE, when the breaker is open.
+            NoAdvice: UNAVAILABLE, when the breaker is open.
         """
         if not self.open:
             return
         wait = self._open_until - self._clock()
         if wait > 0 or self._probing:
-            raise BackendError(Status.UNAVAILABLE, "the model has failed several times in a row and is left alone")
+            raise NoAdvice(Status.UNAVAILABLE, "the model has failed several times in a row and is left alone")
         self._probing = True
 
     def succeeded(self) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from varl_common.errors import VarlError
 
-from varl_vlm_advisor.backends import BackendError, Reply
+from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.service.config import BudgetConfig
 from varl_vlm_advisor.service.files import write_atomically
-from varl_vlm_advisor.types import Status
+from varl_vlm_advisor.types import NoAdvice, Status
 
 
 @dataclass
@@ -52,12 +52,12 @@ class Budget:
         """Count one call. Calls in flight add their tokens and money when they end, so these can exceed by a few calls.
 
         Raises:
-            BackendError: BUDGET, when a limit has been reached.
+            NoAdvice: BUDGET, when a limit has been reached.
         """
         for name, spent in asdict(self.spent).items():
             limit = getattr(self._limits, name)
             if limit and spent >= limit:
-                raise BackendError(Status.BUDGET, f"the budget of {limit:g} {name} is spent")
+                raise NoAdvice(Status.BUDGET, f"the budget of {limit:g} {name} is spent")
         self.spent.calls += 1
         self._keep()
 

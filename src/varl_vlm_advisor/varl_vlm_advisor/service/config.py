@@ -10,14 +10,7 @@ from varl_common.config import Config, load_yaml
 from varl_common.errors import VarlError
 
 from varl_vlm_advisor.backends import Backend, backend_class, installed
-
-
-class PictureConfig(Config):
-    """How a frame is sent."""
-
-    width: int = Field(default=640, ge=64, le=4096, description="px, wider frames are made this narrow")
-    quality: int = Field(default=85, ge=30, le=100, description="JPEG quality")
-    draw_axes: bool = Field(default=True, description="draw the action's axes into the picture")
+from varl_vlm_advisor.question.config import QuestionConfig
 
 
 class CacheConfig(Config):
@@ -60,18 +53,11 @@ class BreakerConfig(Config):
     rest: float = Field(default=10.0, gt=0.0, description="s until one question is let through as a probe")
 
 
-class AdvisorConfig(Config):
+class AdvisorConfig(QuestionConfig):
     """The advisor's own settings."""
 
     backend: str = Field(
         default="scripted", description="scripted | transformers | openai | replay | none, or one installed"
-    )
-    strategy: Literal["direction", "point", "plan"] = Field(default="plan", description="what is asked of the model")
-    template: str = Field(
-        default="v1", pattern=r"^v\d+$", description="version of the question's wording, templates/<version>"
-    )
-    convention: Literal["pixel", "percent", "thousand", "thousand_yx"] = Field(
-        default="pixel", description="coordinates of the model's family in the strategy point"
     )
     surface_height: float | None = Field(
         default=None, description="m in base_frame: where a point lies that has no depth; none: such a point is refused"
@@ -79,7 +65,6 @@ class AdvisorConfig(Config):
     votes: int = Field(default=3, ge=1, le=25, description="samples per state; their agreement is the confidence")
     in_flight: int = Field(default=8, ge=1, le=256, description="questions before the model at once")
     run_dir: str = Field(default="", description="folder of the run, which keeps its spending; empty: memory only")
-    picture: PictureConfig = PictureConfig()
     cache: CacheConfig = CacheConfig()
     budget: BudgetConfig = BudgetConfig()
     retry: RetryConfig = RetryConfig()

@@ -12,13 +12,12 @@ from varl_common.plan import Plan
 
 from varl_vlm_advisor.answer.motion import to_action, to_plan
 from varl_vlm_advisor.answer.voting import vote
-from varl_vlm_advisor.backends import BackendError
 from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.question.schema import Answer
 from varl_vlm_advisor.service.asking import Asker
 from varl_vlm_advisor.service.config import AdvisorConfig
-from varl_vlm_advisor.types import Advice, EnvDescription, State, Status
+from varl_vlm_advisor.types import Advice, EnvDescription, NoAdvice, State, Status
 
 
 class Sampler:
@@ -38,7 +37,7 @@ class Sampler:
         """The vote of so many samples on ``state``. One that could not be used agrees with none.
 
         Raises:
-            BackendError: no sample can be used; the first one's reason.
+            NoAdvice: no sample can be used; the first one's reason.
         """
 
         def use(question: Question, answer: Answer) -> tuple[np.ndarray, str]:
@@ -52,7 +51,7 @@ class Sampler:
         """The samples' plans for the scene of ``state``.
 
         Raises:
-            BackendError: no sample can be used; the first one's reason.
+            NoAdvice: no sample can be used; the first one's reason.
         """
 
         def use(question: Question, answer: Answer) -> Plan:
@@ -60,7 +59,7 @@ class Sampler:
             try:
                 plan.check(env)
             except VarlError as error:
-                raise BackendError(Status.INVALID, f"answer not usable: {error}") from None
+                raise NoAdvice(Status.INVALID, f"answer not usable: {error}") from None
             return plan
 
         return await self._samples(env, state, until, votes, use)
@@ -74,9 +73,9 @@ class Sampler:
 
         results = await asyncio.gather(*map(sample, range(votes)), return_exceptions=True)
         for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, BackendError):
+            if isinstance(result, BaseException) and not isinstance(result, NoAdvice):
                 raise result
-        usable = [result for result in results if not isinstance(result, BackendError)]
+        usable = [result for result in results if not isinstance(result, NoAdvice)]
         if not usable:
             raise results[0]
         return usable

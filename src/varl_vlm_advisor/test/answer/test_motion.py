@@ -8,11 +8,10 @@ import cv2
 import numpy as np
 import pytest
 from varl_vlm_advisor.answer.motion import HOVER, lift, to_action
-from varl_vlm_advisor.backends import BackendError
 from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.service.config import AdvisorConfig
-from varl_vlm_advisor.types import EnvDescription, Frame, State
+from varl_vlm_advisor.types import EnvDescription, Frame, NoAdvice, State
 
 PLACE = np.array([0.4, 0.1, 0.02])
 Moment = Callable[..., State]
@@ -76,7 +75,7 @@ def test_a_phase_is_a_motion(env: EnvDescription, moment: Moment, phase: str, to
 
 def test_without_depth_or_surface_it_refuses(env: EnvDescription, moment: Moment) -> None:
     question = ask(env, moment())
-    with pytest.raises(BackendError, match="surface_height is not set"):
+    with pytest.raises(NoAdvice, match="surface_height is not set"):
         lift(question, spoken(question, "pixel"), None)
 
 
@@ -87,5 +86,5 @@ def test_a_hole_in_the_depth_falls_back(env: EnvDescription, moment: Moment, fra
 
 def test_pointing_needs_a_calibrated_picture(env: EnvDescription, moment: Moment, frame: Frame) -> None:
     for state in (moment(pictured=False), replace(moment(), frames=(Frame("camera", frame.jpeg),))):
-        with pytest.raises(BackendError, match="calibration"):
+        with pytest.raises(NoAdvice, match="calibration"):
             ask(env, state)

@@ -18,8 +18,8 @@ _RUN = 5
 
 
 @dataclass(frozen=True)
-class Situation:
-    """A labelled state of one world."""
+class LabelledState:
+    """One state of a simulated task, with what the expert would do there."""
 
     moment: State
     expert: NDArray[np.float32]
@@ -29,9 +29,9 @@ class Situation:
     """Actions since the reset from ``seed``, shape (t, act_dim): repeated, they restore the simulator's state."""
 
 
-def collect(world: World, count: int, seed: int) -> list[Situation]:
+def collect(world: World, count: int, seed: int) -> list[LabelledState]:
     """One labelled state from each of ``count`` episodes, in which the expert strays now and then."""
-    found: list[Situation] = []
+    found: list[LabelledState] = []
     rng = np.random.default_rng(seed)
     first = 1000 * seed
     while len(found) < count:
@@ -49,28 +49,28 @@ def collect(world: World, count: int, seed: int) -> list[Situation]:
             if solved:
                 break
         if not solved:
-            found.append(_situation(world, state, len(found), first, history, stray))
+            found.append(_example(world, state, len(found), first, history, stray))
         first += 1
     return found
 
 
-def restore(world: World, situation: Situation) -> NDArray[np.float32]:
-    """Bring ``world`` to the situation; its state."""
-    state = world.reset(situation.seed)
-    for action in situation.history:
+def restore(world: World, example: LabelledState) -> NDArray[np.float32]:
+    """Bring ``world`` to the example; its state."""
+    state = world.reset(example.seed)
+    for action in example.history:
         state, _, _ = world.step(action)
     return state
 
 
-def _situation(
+def _example(
     world: World,
     state: NDArray[np.float32],
     number: int,
     seed: int,
     history: list[NDArray[np.float32]],
     action: NDArray[np.float32],
-) -> Situation:
+) -> LabelledState:
     frame, expert = world.frame(), world.expert(state)
     after, reward, _ = world.step(action)
     moment = State(number, state, action, after, reward, (frame,))
-    return Situation(moment, expert, seed, np.array(history, np.float32).reshape(len(history), len(action)))
+    return LabelledState(moment, expert, seed, np.array(history, np.float32).reshape(len(history), len(action)))

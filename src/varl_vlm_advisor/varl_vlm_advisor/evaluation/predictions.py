@@ -1,4 +1,4 @@
-"""Who is judged: the advisor, the same model without the picture, and those that any advisor must beat."""
+"""What is judged: the advisor's actions, those of the same model without the picture, and baselines to beat."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from varl_vlm_advisor.evaluation.labelled_states import LabelledState
 from varl_vlm_advisor.evaluation.metrics import agreement
-from varl_vlm_advisor.evaluation.situations import Situation
+from varl_vlm_advisor.question.action_words import decode, encode, words_of
 from varl_vlm_advisor.question.drawing import mirror
-from varl_vlm_advisor.question.encoding import decode, encode, words_of
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.service.config import AdvisorConfig
 from varl_vlm_advisor.types import Advice, EnvDescription, State, Status
@@ -20,8 +20,8 @@ Actions = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Opinion:
-    """One judge's actions, shape (n, act_dim), NaN where it gave none."""
+class Predictions:
+    """The actions of an advisor or a baseline, shape (n, act_dim), NaN where it gave none."""
 
     name: str
     actions: Actions
@@ -33,10 +33,10 @@ class Opinion:
     """Agreement of signs with the answer to the same scene seen in a mirror."""
 
 
-def baselines(env: EnvDescription, situations: list[Situation], error_rate: float, seed: int) -> list[Opinion]:
+def baselines(env: EnvDescription, examples: list[LabelledState], error_rate: float, seed: int) -> list[Predictions]:
     """Random, none, the mean of the expert's, the expert in the words of an answer, and that with wrong axes."""
     rng = np.random.default_rng(seed)
-    experts = np.stack([situation.expert for situation in situations])
+    experts = np.stack([example.expert for example in examples])
     spoken = np.stack([decode(encode(action, env.action_names), env.action_names) for action in experts])
     wrong = spoken.copy()
     for index, name in enumerate(env.action_names):
@@ -44,20 +44,22 @@ def baselines(env: EnvDescription, situations: list[Situation], error_rate: floa
         for row in np.flatnonzero(rng.random(len(wrong)) < error_rate):
             wrong[row, index] = rng.choice(values[np.sign(values) != np.sign(spoken[row, index])])
     return [
-        Opinion("random", rng.uniform(-1, 1, experts.shape).astype(np.float32)),
-        Opinion("zero", np.zeros_like(experts)),
-        Opinion("mean action", np.tile(experts.mean(axis=0), (len(experts), 1))),
-        Opinion("expert, in words", spoken),
-        Opinion(f"expert, {error_rate:.0%} wrong axes (stand-in for a VLM)", wrong),
+        Predictions("random", rng.uniform(-1, 1, experts.shape).astype(np.float32)),
+        Predictions("zero", np.zeros_like(experts)),
+        Predictions("mean action", np.tile(experts.mean(axis=0), (len(experts), 1))),
+        Predictions("expert, in words", spoken),
+        Predictions(f"expert, {error_rate:.0%} wrong axes (stand-in for a VLM)", wrong),
     ]
 
 
-def consult(config: AdvisorConfig, env: EnvDescription, situations: list[Situation], deadline: float) -> list[Opinion]:
-    """The configured advisor's opinion, and the same without the picture.
+def ask_advisor(
+    config: AdvisorConfig, env: EnvDescription, examples: list[LabelledState], deadline: float
+) -> list[Predictions]:
+    """The configured advisor's predictions, and the same without the picture.
 
     Each state is asked about as configured, mirrored and without the picture, and twice to compare.
     """
-    states = [situation.moment for situation in situations]
+    states = [example.moment for example in examples]
     flipped = [replace(state, frames=tuple(mirror(frame) for frame in state.frames)) for state in states]
     blind = [replace(state, frames=()) for state in states]
     advisor = Advisor(config)
@@ -73,8 +75,8 @@ def consult(config: AdvisorConfig, env: EnvDescription, situations: list[Situati
     consistency = float(np.mean(sure)) if sure else float("nan")
     mirrored = agreement(env, in_mirror, actions)
     return [
-        Opinion(advisor.label, actions, _count(told), [advice.reason for advice in told], consistency, mirrored),
-        Opinion(f"{advisor.label}, without the picture", _actions(env, unseeing), _count(unseeing)),
+        Predictions(advisor.label, actions, _count(told), [advice.reason for advice in told], consistency, mirrored),
+        Predictions(f"{advisor.label}, without the picture", _actions(env, unseeing), _count(unseeing)),
     ]
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from varl_vlm_advisor.backends import BackendError, Reply
+from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.question.schema import Answer
-from varl_vlm_advisor.types import Status
+from varl_vlm_advisor.types import NoAdvice, Status
 
 MAX_CHARACTERS = 65_536
 """An answer longer than this is not read."""
@@ -21,7 +21,7 @@ def parse(question: Question, reply: Reply) -> Answer:
     """The validated answer in ``reply``.
 
     Raises:
-        BackendError: REFUSED where the model declines; INVALID, and worth one more try, for everything else.
+        NoAdvice: REFUSED where the model declines; INVALID, and worth one more try, for everything else.
     """
     text = reply.text
     if len(text) > MAX_CHARACTERS:
@@ -31,7 +31,7 @@ def parse(question: Question, reply: Reply) -> Answer:
     fields = _first_object(text)
     if fields is None:
         if text.strip().lower().replace("\u2019", "'").startswith(_DECLINES):
-            raise BackendError(Status.REFUSED, f"the model declined: {_short(text)}")
+            raise NoAdvice(Status.REFUSED, f"the model declined: {_short(text)}")
         raise _invalid(f"it holds no JSON object: {_short(text)}" if text.strip() else "it is empty")
     try:
         answer = question.answer_model.model_validate(fields)
@@ -40,7 +40,7 @@ def parse(question: Question, reply: Reply) -> Answer:
     if answer.id != question.id:
         raise _invalid(f'"id" is {answer.id}, expected {question.id}')
     if not answer.can_tell:
-        raise BackendError(Status.REFUSED, f"the model cannot tell: {answer.reason}")
+        raise NoAdvice(Status.REFUSED, f"the model cannot tell: {answer.reason}")
     return answer
 
 
@@ -75,8 +75,8 @@ def _not_a_number(name: str) -> float:
     raise _Unusable(f"{name} is not a number that JSON knows")
 
 
-def _invalid(reason: str) -> BackendError:
-    return BackendError(Status.INVALID, f"answer not usable: {reason}", retry=True)
+def _invalid(reason: str) -> NoAdvice:
+    return NoAdvice(Status.INVALID, f"answer not usable: {reason}", retry=True)
 
 
 def _sentence(error: Exception) -> str:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from varl_common.errors import VarlError
 from varl_vlm_advisor.evaluation.command import main
+from varl_vlm_advisor.evaluation.labelled_states import collect, restore
 from varl_vlm_advisor.evaluation.metrics import agreement, score
-from varl_vlm_advisor.evaluation.situations import collect, restore
-from varl_vlm_advisor.evaluation.storage import situations
+from varl_vlm_advisor.evaluation.storage import load_or_make
 from varl_vlm_advisor.evaluation.worlds import make_world
 from varl_vlm_advisor.testing.server import Server
 
-CONFIG = Path(__file__).parents[3] / "config" / "advisor.yaml"
+CONFIG = Path(__file__).parents[4] / "config" / "advisor.yaml"
 
 
 @pytest.fixture(params=["lift", "drawer-open-v3"])
@@ -31,19 +31,19 @@ def world(request: pytest.FixtureRequest) -> Iterator[object]:
     made.close()
 
 
-def test_a_situation_can_be_restored_and_experts_score_best(world: object) -> None:
-    situations = collect(world, 4, seed=1)  # type: ignore[arg-type]
-    for situation in situations:
-        assert np.array_equal(restore(world, situation), situation.moment.state)  # type: ignore[arg-type]
-    experts = np.stack([situation.expert for situation in situations])
-    best = score(world, situations, experts)  # type: ignore[arg-type]
-    worst = score(world, situations, -experts)  # type: ignore[arg-type]
+def test_an_example_can_be_restored_and_experts_score_best(world: object) -> None:
+    examples = collect(world, 4, seed=1)  # type: ignore[arg-type]
+    for example in examples:
+        assert np.array_equal(restore(world, example), example.moment.state)  # type: ignore[arg-type]
+    experts = np.stack([example.expert for example in examples])
+    best = score(world, examples, experts)  # type: ignore[arg-type]
+    worst = score(world, examples, -experts)  # type: ignore[arg-type]
     assert best.cosine == pytest.approx(1.0)
     assert best.signs == best.gripper == 1.0
     assert best.progress == pytest.approx(1.0)
     assert worst.cosine == pytest.approx(-1.0)
     assert worst.progress < 0.5
-    nothing = score(world, situations, np.full_like(experts, np.nan))  # type: ignore[arg-type]
+    nothing = score(world, examples, np.full_like(experts, np.nan))  # type: ignore[arg-type]
     assert np.isnan(nothing.cosine)
     assert agreement(world.env, experts, experts) == 1.0  # type: ignore[attr-defined]
 
@@ -91,10 +91,10 @@ def test_a_wrong_argument_is_one_sentence(tmp_path: Path, word: str, remedy: str
 
 
 def test_the_same_states_judge_two_advisors(world: object, tmp_path: Path) -> None:
-    made = situations(world, 3, 0, tmp_path)  # type: ignore[arg-type]
+    made = load_or_make(world, 3, 0, tmp_path)  # type: ignore[arg-type]
     (folder,) = tmp_path.iterdir()
     written = (folder / "states.npz").stat().st_mtime_ns
-    found = situations(world, 3, 0, tmp_path)  # type: ignore[arg-type]
+    found = load_or_make(world, 3, 0, tmp_path)  # type: ignore[arg-type]
     assert (folder / "states.npz").stat().st_mtime_ns == written
     for one, other in zip(made, found, strict=True):
         assert one.moment.frames[0].jpeg == other.moment.frames[0].jpeg
@@ -104,20 +104,20 @@ def test_the_same_states_judge_two_advisors(world: object, tmp_path: Path) -> No
         assert np.array_equal(one.expert, other.expert)
         assert np.array_equal(restore(world, other), one.moment.state)  # type: ignore[arg-type]
     with pytest.raises(VarlError, match="holds 3 states, 4 are wanted"):
-        situations(world, 4, 0, tmp_path)  # type: ignore[arg-type]
+        load_or_make(world, 4, 0, tmp_path)  # type: ignore[arg-type]
 
 
 def test_states_that_are_damaged_or_of_another_simulator_are_refused(tmp_path: Path) -> None:
     pytest.importorskip("varl_robot_env")
     with contextlib.closing(make_world("reach")) as world:
         world.reset(0)
-        situations(world, 1, 0, tmp_path)
+        load_or_make(world, 1, 0, tmp_path)
         path = tmp_path / "reach-s0" / "states.npz"
         with np.load(path) as file:
             arrays = dict(file)
         np.savez(path, **arrays | {"state": arrays["state"] + 0.1})  # type: ignore[arg-type]
         with pytest.raises(VarlError, match="another version"):
-            situations(world, 1, 0, tmp_path)
+            load_or_make(world, 1, 0, tmp_path)
         path.write_bytes(path.read_bytes()[:100])
         with pytest.raises(VarlError, match="no whole set"):
-            situations(world, 1, 0, tmp_path)
+            load_or_make(world, 1, 0, tmp_path)

@@ -1,4 +1,4 @@
-"""Recorded replies on disk, found by the content of their question, so that a run can be repeated for nothing."""
+"""Replies recorded on disk, found by the content of their question, so that a run can be repeated for nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from varl_vlm_advisor.service.files import write_atomically
 FORMAT = 1
 
 
-class Cache:
+class Recordings:
     """A folder of replies, one JSON file each. A file that is damaged or of another format is as good as absent."""
 
     def __init__(self, folder: Path) -> None:

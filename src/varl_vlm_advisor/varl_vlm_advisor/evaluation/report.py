@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from varl_vlm_advisor.evaluation.labelled_states import LabelledState
 from varl_vlm_advisor.evaluation.metrics import Score
-from varl_vlm_advisor.evaluation.panel import Opinion
-from varl_vlm_advisor.evaluation.situations import Situation
+from varl_vlm_advisor.evaluation.predictions import Predictions
 from varl_vlm_advisor.question.drawing import Image, decode, draw_arrow, encode
 from varl_vlm_advisor.question.projection import Projection
 from varl_vlm_advisor.types import TOOL, EnvDescription
@@ -29,23 +29,23 @@ HEADER = ("task", "who", "ok", "cosine", "signs", "gripper", "progress", "consis
 
 @dataclass(frozen=True)
 class Row:
-    """One judge on one task."""
+    """What one advisor or baseline predicted for one task, and its score."""
 
     task: str
-    opinion: Opinion
+    predictions: Predictions
     score: Score
     count: int
 
     def cells(self) -> list[str]:
         """As :data:`HEADER` names them."""
-        given = int(np.isfinite(self.opinion.actions).all(axis=1).sum())
-        others = ", ".join(f"{n} {name.lower()}" for name, n in self.opinion.statuses.items() if name != "OK")
+        given = int(np.isfinite(self.predictions.actions).all(axis=1).sum())
+        others = ", ".join(f"{n} {name.lower()}" for name, n in self.predictions.statuses.items() if name != "OK")
         ok = f"{given}/{self.count}" + (f" ({others})" if others else "")
         s = self.score
-        means = (s.cosine, s.signs, s.gripper, s.progress, self.opinion.consistency, self.opinion.mirrored)
+        means = (s.cosine, s.signs, s.gripper, s.progress, self.predictions.consistency, self.predictions.mirrored)
         numbers = ["-" if math.isnan(value) else f"{value:.2f}" for value in means]
         axes = " ".join(f"{name} {value:.2f}" for name, value in s.per_axis.items() if not math.isnan(value))
-        return [self.task, self.opinion.name, ok, *numbers, axes]
+        return [self.task, self.predictions.name, ok, *numbers, axes]
 
 
 def table(rows: list[Row]) -> str:
@@ -83,20 +83,20 @@ LEGEND = (
 )
 
 
-def picture(env: EnvDescription, situation: Situation, opinion: Opinion, number: int) -> tuple[Image, str]:
+def picture(env: EnvDescription, example: LabelledState, predictions: Predictions, number: int) -> tuple[Image, str]:
     """The frame with both arrows, and the words below it."""
-    frame = situation.moment.frames[0]
+    frame = example.moment.frames[0]
     image = decode(frame.jpeg)
     projection = Projection(image.shape[1], image.shape[0], frame.k, frame.camera_pose)
     if image.shape[1] < _WIDTH:  # thin arrows want pixels
         height = round(_WIDTH * image.shape[0] / image.shape[1])
         image = np.asarray(cv2.resize(image, (_WIDTH, height), interpolation=cv2.INTER_CUBIC), np.uint8)
         projection = projection.scaled(_WIDTH, height)
-    tool = env.position(TOOL, situation.moment.state)
-    advised = opinion.actions[number]
+    tool = env.position(TOOL, example.moment.state)
+    advised = predictions.actions[number]
     if tool is not None and projection.calibrated:
         start = projection.pixel(tool)
-        for action, colour, weight in ((situation.expert, _EXPERT, 4), (advised, _ADVISED, 1)):
+        for action, colour, weight in ((example.expert, _EXPERT, 4), (advised, _ADVISED, 1)):
             if start is None:
                 continue
             if not np.isfinite(action).all():
@@ -108,8 +108,8 @@ def picture(env: EnvDescription, situation: Situation, opinion: Opinion, number:
             end = projection.pixel(tool + _ARROW * move)
             if end is not None:
                 draw_arrow(image, start, end, colour, weight=weight)
-    reason = opinion.reasons[number] if opinion.reasons else ""
-    return image, f"{env.task}: {_words(env, advised)} (expert {_words(env, situation.expert)}). {reason}"
+    reason = predictions.reasons[number] if predictions.reasons else ""
+    return image, f"{env.task}: {_words(env, advised)} (expert {_words(env, example.expert)}). {reason}"
 
 
 def write_png(path: Path, pictures: list[tuple[Image, str]]) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from varl_common.config import Config
 from varl_common.errors import VarlError
-from varl_vlm_advisor.backends import BackendError, Reply
+from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.service.config import config_model, load_config
-from varl_vlm_advisor.types import EnvDescription, State, Status
+from varl_vlm_advisor.types import EnvDescription, NoAdvice, State, Status
 
 Make = Callable[..., Advisor]
 Moment = Callable[..., State]
@@ -124,7 +124,7 @@ def test_a_backend_that_will_not_be_cancelled_does_not_hold_the_answer(
         while not released.is_set():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(0.02)
-        raise BackendError(Status.REFUSED, "late")
+        raise NoAdvice(Status.REFUSED, "late")
 
     assert statuses(advisor(Backend(lambda q, s: stubborn())), env, [moment()], 0.5) == [Status.TIMEOUT]
     released.set()
@@ -187,7 +187,7 @@ def test_closing_in_the_middle_ends_the_thread(env: EnvDescription, moment: Mome
 
 
 def test_the_file_in_config_is_the_default(tmp_path: Any) -> None:
-    from_file = load_config(Path(__file__).parents[3] / "config/advisor.yaml").model_dump()
+    from_file = load_config(Path(__file__).parents[4] / "config/advisor.yaml").model_dump()
     assert from_file == config_model()().model_dump()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from varl_vlm_advisor.question.encoding import SMALL, encode, words_of
+from varl_vlm_advisor.question.action_words import SMALL, encode, words_of
 from varl_vlm_advisor.question.projection import Projection
 from varl_vlm_advisor.types import GRIPPER, TOOL, EnvDescription, State
 

@@ -7,12 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from varl_vlm_advisor.backends import BackendError
 from varl_vlm_advisor.question.drawing import decode, draw_axes, mirror
 from varl_vlm_advisor.question.projection import Projection
 from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.service.config import AdvisorConfig
-from varl_vlm_advisor.types import EnvDescription, Frame, State
+from varl_vlm_advisor.types import EnvDescription, Frame, NoAdvice, State
 
 Moment = Callable[..., State]
 
@@ -119,7 +118,7 @@ def test_without_calibration_it_draws_nothing_and_says_so(env: EnvDescription, m
 
 @pytest.mark.parametrize("jpeg", [b"", b"not a picture", b"\xff\xd8\xff\xe0" + b"\x00" * 50])
 def test_an_unreadable_frame_is_invalid(env: EnvDescription, moment: Moment, jpeg: bytes) -> None:
-    with pytest.raises(BackendError, match="not a readable JPEG"):
+    with pytest.raises(NoAdvice, match="not a readable JPEG"):
         prompter().question(env, replace(moment(), frames=(Frame("camera", jpeg),)))
 
 

@@ -21,7 +21,7 @@ from varl_interfaces.srv import GetAdvice  # noqa: E402
 
 NODE = "from varl_vlm_advisor.nodes.advisor import main; main()"
 FUZZED = 10_000
-CONFIG = Path(__file__).parents[3] / "config" / "advisor.yaml"
+CONFIG = Path(__file__).parents[4] / "config" / "advisor.yaml"
 
 
 @pytest.fixture
