@@ -163,3 +163,41 @@ def test_a_real_arm_keeps_what_it_did(make_training: Make, point_reach: Any, tmp
     second.run()
     assert second.model.replay_buffer is not None
     assert second.model.replay_buffer.size() == 200 == rows + 100
+
+
+def test_success_in_any_step_is_the_one_count(make_training: Make, point_reach: Any, tmp_path: Path) -> None:
+    """Of the record, of Stable-Baselines3's rollout/success_rate, of the index and of evaluations."""
+
+    class PassesThrough(point_reach):  # type: ignore[misc]
+        def step(self, action: np.ndarray) -> Any:
+            observation, reward, _, truncated, _info = super().step(action)
+            return observation, reward, False, truncated, {"is_success": self.time == 3}
+
+    training = make_training(PassesThrough, tmp_path, steps=100)
+    training.run()
+    assert [episode.success for episode in training.record.episodes] == [True] * 5
+    assert list(training.model.ep_success_buffer or ()) == [True] * 5
+    assert (training.model.successes.episodes, training.model.successes.ended) == (5, 5)
+    assert {evaluation.success_rate for evaluation in training.record.evaluations} == {1.0}
+
+
+def test_after_an_evaluation_in_real_time_the_episodes_begin_anew(
+    make_training: Make, point_reach: Any, tmp_path: Path
+) -> None:
+    class Succeeds(point_reach):  # type: ignore[misc]
+        def reset(self, **kwargs: Any) -> Any:
+            observation, _ = super().reset(**kwargs)
+            return observation, {"frames": [f"reset of {self.target}"]}
+
+        def step(self, action: np.ndarray) -> Any:
+            observation, reward, _, truncated, _ = super().step(action)
+            return observation, reward, False, truncated, {"is_success": True, "frames": ["step"]}
+
+    training = make_training(Succeeds, tmp_path, steps=10, beside=True)
+    object.__setattr__(training.schedule, "evaluate_every", 0)
+    training.run()  # into the middle of an episode
+    training.evaluate(1)
+    (robot,) = training.env.envs
+    assert not training.model.successes.succeeded([{}]).any()
+    assert training.model._frames == [[f"reset of {robot.target}"]]  # type: ignore[attr-defined]
+    training.close()

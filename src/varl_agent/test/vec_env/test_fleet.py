@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Box
 from varl_agent.replay.buffer import PersistentReplayBuffer
+from varl_agent.sac.varl import VARL
 from varl_agent.training.evaluation import evaluate
 from varl_agent.training.training import Training
 from varl_agent.vec_env.fleet import Fleet
@@ -149,3 +151,38 @@ def test_two_robots_move_at_the_same_time(robot_type: Any) -> None:
     one = steps_per_second(ParallelEnv([Slow()], 0))
     two = steps_per_second(Fleet([Slow(), Slow()], lambda index: Slow(), 0, True, 2.0, print))
     assert two > 1.6 * one
+
+
+class Straight:
+    """A robot whose episodes last ``length`` steps and succeed by their middle step alone; may fail once."""
+
+    def __init__(self, length: int, fails_at: int = -1) -> None:
+        self.observation_space = Box(-1, 1, (1,), np.float32)
+        self.action_space = Box(-1, 1, (1,), np.float32)
+        self.length, self.fails_at, self.taken = length, fails_at, 0
+
+    def reset(self, *, seed: int | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        self.time = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: np.ndarray) -> Any:
+        if self.taken == self.fails_at:
+            self.fails_at = -1
+            raise VarlError("gone")
+        self.taken, self.time = self.taken + 1, self.time + 1
+        success = self.time == self.length // 2
+        return np.zeros(1, np.float32), 0.0, self.time == self.length, False, {"is_success": success}
+
+
+def test_a_lost_robots_episode_is_no_success_and_a_stand_ins_counts_once(tmp_path: Path) -> None:
+    """Robot 1 is lost in its first episode, before it succeeds, while robot 0 succeeds."""
+    robots: list[Any] = [Straight(6), Straight(8, fails_at=2)]
+    env = Fleet(robots, lambda index: robots[index], 0, True, 2.0, lambda words: None)
+    model = VARL("MlpPolicy", env, learning_starts=1000, buffer_size=100, policy_kwargs={"net_arch": [4]}, device="cpu")
+    model.learn(60)
+    ended = 60 // 6  # of both robots, at the most
+    assert 0 < model.successes.episodes == model.successes.ended <= ended
+    assert list(model.ep_success_buffer or ()) == [True] * model.successes.ended
+    rows, envs = model.successes.sample(1000)
+    own = {(row, env) for row, env in zip(rows.tolist(), envs.tolist(), strict=True)}
+    assert not own & {(row, 1) for row in range(3)}, "robot 1's first rows led to nothing"

@@ -2,10 +2,13 @@
 
 A sparse reward sits in few rows. Once guidance is let go, the critic must know what success is worth all along the way
 to it, or the actor follows the critic's errors and unlearns what it was shown.
+
+An episode succeeds if ``info["is_success"]`` is true in any of its steps: whoever counts successes asks here.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -13,70 +16,113 @@ import torch as th
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples, ReplayBufferSamples
 
+RECENT_EPISODES = 20  # over which the success rate is taken: it moves in steps of 5 %
+
 
 class SuccessIndex:
     """Rows (time, environment) of the replay that lie in episodes which ended in success.
 
-    ``capacity`` is the number of time rows of the replay: older rows have been overwritten.
+    Args:
+        capacity: time rows of the replay; older ones have been overwritten.
+        n_envs: environments.
+
+    Attributes:
+        time: rows added to the replay so far.
+        ended, episodes: episodes that have ended so far, and those of them that succeeded.
     """
 
     def __init__(self, capacity: int, n_envs: int) -> None:
         self.capacity = capacity
-        self.time = 0  # rows added to the replay so far
-        self.ended = 0  # episodes so far
-        self.episodes = 0  # successful ones so far
+        self.time = self.ended = self.episodes = 0
         self._start = np.zeros(n_envs, np.int64)  # where each environment's running episode began
-        self._won = np.zeros(n_envs, bool)
-        self._rows = np.empty((0, 2), np.int64)
+        self._succeeded = np.zeros(n_envs, bool)  # whether it has succeeded already
+        self._spans = np.empty((0, 3), np.int64)  # first row, end and environment of each successful episode
+        self._recent: deque[bool] = deque(maxlen=RECENT_EPISODES)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        """Rows that can be drawn."""
+        return int(self._ends(self._spans)[-1])
+
+    @property
+    def recent_success_rate(self) -> float:
+        """Share of successes in the last ``RECENT_EPISODES`` episodes; 0 before there have been as many."""
+        return float(np.mean(self._recent)) if len(self._recent) == RECENT_EPISODES else 0.0
+
+    def succeeded(self, infos: list[dict[str, Any]]) -> np.ndarray:
+        """(n_envs,) whether each running episode has succeeded by the step of ``infos``, which is not added yet."""
+        now = [bool(info.get("is_success", False)) and "stands_in" not in info for info in infos]
+        return self._succeeded | np.array(now)
 
     def add(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
-        """Note one row of the replay: which episodes ended, and whether ``info["is_success"]`` was true in them."""
-        self._won |= np.array([bool(info.get("is_success", False)) for info in infos])
+        """Note one row of the replay.
+
+        Where ``info["stands_in"]`` is given the transition is another environment's, stored in the place of one that
+        is missing: it belongs to no episode here, and the running one is broken off.
+        """
+        self._succeeded = self.succeeded(infos)
         self.time += 1
-        for i in np.flatnonzero(dones):
-            if self._won[i]:
-                times = np.arange(self._start[i], self.time)
-                self._rows = np.concatenate([self._rows, np.stack([times, np.full_like(times, i)], axis=1)])
-                self.episodes += 1
-            self._start[i], self._won[i] = self.time, False
-            self.ended += 1
-        if len(self._rows) and self._rows[0, 0] < self.time - self.capacity:
-            self._rows = self._rows[self._rows[:, 0] >= self.time - self.capacity]
+        stands_in = np.array(["stands_in" in info for info in infos])
+        for i in np.flatnonzero(dones & ~stands_in):
+            success = bool(self._succeeded[i])
+            if success:
+                recent = self._spans[self._spans[:, 1] > self._oldest]
+                self._spans = np.concatenate([recent, [[self._start[i], self.time, i]]])
+            self.ended, self.episodes = self.ended + 1, self.episodes + success
+            self._recent.append(success)
+        self.restart(np.asarray(dones, bool) | stands_in)
 
     def follow(self, replay: ReplayBuffer) -> None:
         """Forget the rows where ``replay`` is not the one that they are of: a model may be loaded without its own."""
         size, n_envs = replay.buffer_size, replay.n_envs
-        same = self.capacity == size and len(self._won) == n_envs
+        same = self.capacity == size and len(self._start) == n_envs
         if same and self.time % size == replay.pos and (self.time >= size) == replay.full:
             return
         self.capacity, self.time = size, replay.pos + size * replay.full
-        self._start, self._won = np.full(n_envs, self.time), np.zeros(n_envs, bool)
-        self._rows = np.empty((0, 2), np.int64)
+        self._start, self._succeeded = np.full(n_envs, self.time), np.zeros(n_envs, bool)
+        self._spans = np.empty((0, 3), np.int64)
 
-    def restart(self) -> None:
-        """The environments were reset from outside: the running episodes begin anew."""
-        self._start[:], self._won[:] = self.time, False
+    def restart(self, envs: np.ndarray | slice = slice(None)) -> None:
+        """The next row begins a new episode, by default everywhere: the environments were reset from outside."""
+        self._start[envs], self._succeeded[envs] = self.time, False
 
     def sample(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """(n,) rows of the replay and (n,) environments, drawn with replacement (numpy's global generator)."""
-        known = self._rows  # another thread may add to it
-        rows = known[np.random.randint(0, len(known), size=n)]  # noqa: NPY002
-        return rows[:, 0] % self.capacity, rows[:, 1]
+        spans = self._spans  # another thread may add to it
+        ends = self._ends(spans)
+        drawn = np.random.randint(0, ends[-1], size=n)  # noqa: NPY002
+        span = np.searchsorted(ends[1:], drawn, side="right")
+        back = ends[1:][span] - drawn  # how far before the end of its episode
+        return (spans[span, 1] - back) % self.capacity, spans[span, 2]
+
+    @property
+    def _oldest(self) -> int:
+        """The first row that can be drawn. The one before it is where the next is written: a replay that keeps each
+        observation once (``optimize_memory_usage``) has overwritten its observation already."""
+        return self.time - self.capacity + 1
+
+    def _ends(self, spans: np.ndarray) -> np.ndarray:
+        """(k + 1,) rows of the first 0, 1, ... k episodes that can still be drawn."""
+        lengths = np.maximum(spans[:, 1] - np.maximum(spans[:, 0], self._oldest), 0)
+        return np.concatenate([[0], np.cumsum(lengths)])
 
     def state_dict(self) -> dict[str, th.Tensor]:
         """All of it as tensors."""
-        counts = np.array([self.capacity, self.time, self.ended, self.episodes], np.int64)
-        arrays = {"counts": counts, "start": self._start, "won": self._won, "rows": self._rows}
+        arrays = {
+            "counts": np.array([self.capacity, self.time, self.ended, self.episodes], np.int64),
+            "start": self._start,
+            "succeeded": self._succeeded,
+            "spans": self._spans,
+            "recent": np.array(self._recent, bool),
+        }
         return {name: th.from_numpy(value.copy()) for name, value in arrays.items()}
 
     def load_state_dict(self, state: dict[str, th.Tensor], strict: bool = True) -> None:
         """Inverse of :meth:`state_dict` (``strict`` is for torch's signature)."""
         self.capacity, self.time, self.ended, self.episodes = (int(value) for value in state["counts"])
-        self._start, self._won = state["start"].cpu().numpy().copy(), state["won"].cpu().numpy().copy()
-        self._rows = state["rows"].cpu().numpy().copy()
+        self._start, self._succeeded, self._spans = (
+            state[name].cpu().numpy().copy() for name in ("start", "succeeded", "spans")
+        )
+        self._recent = deque(state["recent"].tolist(), maxlen=RECENT_EPISODES)
 
 
 def gather(

@@ -24,7 +24,6 @@ from varl_agent.sac.cutoff import Cutoff
 from varl_agent.sac.random_state import RandomState
 
 SPREAD_WINDOW = 1_000  # moments: many episodes, and so many goals
-RECENT_EPISODES = 20  # over which the adaptive cutoff looks at the success rate
 # While at least this share of the recent episodes succeeds, plans are held against so many steps of successful
 # episodes, every so many steps. With less success these would only speak for whichever plan was followed.
 TRUST_RATE, TRUST_ROWS, TRUST_EVERY = 0.5, 512, 500
@@ -145,9 +144,19 @@ class AdvisedSAC(SAC):
             self.cutoff.restart()
         result = super()._setup_learn(total_timesteps, callback, reset, *rest)
         if fresh:
-            self.successes.restart()
-            self._frames = [info.get("frames") for info in self.env.reset_infos]  # type: ignore[union-attr]
+            self.restart_episodes()
         return result
+
+    def restart_episodes(self) -> None:
+        """Every environment was reset from outside: what ran there is broken off."""
+        self.successes.restart()
+        self._frames = [info.get("frames") for info in self.env.reset_infos]  # type: ignore[union-attr]
+
+    def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
+        # SB3 counts the last step's success; an episode succeeds by any of its steps.
+        succeeded = self.successes.succeeded(infos)
+        whole = [i | {"is_success": bool(s)} if "is_success" in i else i for i, s in zip(infos, succeeded, strict=True)]
+        super()._update_info_buffer(whole, dones)
 
     def _store_transition(
         self,
@@ -169,8 +178,7 @@ class AdvisedSAC(SAC):
 
     def _on_step(self) -> None:
         super()._on_step()
-        recent = list(self.ep_success_buffer or ())[-RECENT_EPISODES:]
-        rate = float(np.mean(recent)) if len(recent) == RECENT_EPISODES else 0.0
+        rate = self.successes.recent_success_rate
         self.cutoff.update(self.num_timesteps, self.successes.episodes, rate)
         self.consult()
         if self.num_timesteps % TRUST_EVERY < self.n_envs:

@@ -20,7 +20,7 @@ from varl_common.errors import VarlError
 
 from varl_agent.training.run_folder import written_whole
 
-FORMAT = 2  # raised whenever an older file can no longer be continued
+FORMAT = 3  # raised whenever an older file can no longer be continued
 SUFFIX = ".safetensors"
 
 

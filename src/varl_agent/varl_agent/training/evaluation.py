@@ -39,14 +39,15 @@ def play(policy: Policy, env: gym.Env[NDArray[np.float32], NDArray[np.float32]],
     """One episode, begun with ``seed``."""
     observation, info = env.reset(seed=seed)
     frames = list(info.get("frames", ()))
-    total, length = 0.0, 0
+    total, length, success = 0.0, 0, False
     while True:
         action, _ = policy.predict(observation, deterministic=True)
         observation, reward, terminated, truncated, info = env.step(action)
         frames += info.get("frames", ())
         total, length = total + float(reward), length + 1
+        success |= bool(info.get("is_success", False))  # by any step, as in training
         if terminated or truncated:
-            return Played(bool(info.get("is_success", False)), total, length, frames)
+            return Played(success, total, length, frames)
 
 
 def evaluate(

@@ -93,9 +93,7 @@ class Training:
         self.record.restore(state["record"])
         self._restore_replay(state["replay"])
         self._saved_at, self._evaluated_at = self.model.num_timesteps, state["evaluated_at"]
-        self.model._last_obs = self.env.restore(state["env"], replay=self.schedule.lock_step)
-        if not self.schedule.lock_step:
-            self.model.successes.restart()  # the next episodes begin
+        self._stand_at(state["env"])
         self._resumed = True
         self.gauge = Gauge(self.model, self.env)
         return f"continues from {path}, step {self.model.num_timesteps}"
@@ -160,6 +158,13 @@ class Training:
         model.successes.time += more
         model.num_timesteps += more * model.n_envs
 
+    def _stand_at(self, state: dict[str, Any]) -> None:
+        """Let the environments stand where ``state`` was taken; in real time they begin their next episodes."""
+        lock_step = self.schedule.lock_step
+        self.model._last_obs = self.env.restore(state, replay=lock_step)
+        if not lock_step:
+            self.model.restart_episodes()
+
     def _replay(self) -> PersistentReplayBuffer:
         assert isinstance(self.model.replay_buffer, PersistentReplayBuffer)
         return self.model.replay_buffer
@@ -178,7 +183,7 @@ class Training:
             played = evaluate(self.model, self.env, self.env.seed_value, episodes, between)
         finally:
             self.record.phase = phase
-        self.model._last_obs = self.env.restore(state, replay=self.schedule.lock_step)
+        self._stand_at(state)
         success = float(np.mean([episode.success for episode in played]))
         mean_return = float(np.mean([episode.episode_return for episode in played]))
         self.record.evaluations.append(Evaluation(self.model.num_timesteps, success, mean_return))
@@ -240,12 +245,11 @@ class _BetweenSteps(BaseCallback):
 
     def _on_step(self) -> bool:
         before_storing(self.model, self.locals["infos"])  # type: ignore[arg-type]
-        for info in self.locals["infos"]:
+        infos = self.locals["infos"]
+        for info, success in zip(infos, self.model.successes.succeeded(infos), strict=True):  # type: ignore[attr-defined]
             if "episode" in info:
-                success = bool(info.get("is_success", False))
-                self._training.record.episodes.append(
-                    Episode(self.num_timesteps, success, info["episode"]["r"], info["episode"]["l"])
-                )
+                length, total = info["episode"]["l"], info["episode"]["r"]
+                self._training.record.episodes.append(Episode(self.num_timesteps, bool(success), total, length))
         return True
 
     def _on_rollout_end(self) -> None:

@@ -108,7 +108,8 @@ class Fleet(ParallelEnv):
             info = {**info, "before": before[index if index in moved else donor]}
             if index not in moved:
                 info["stands_in"] = donor
-                info.pop("episode", None)
+                info.pop("episode", None)  # what the donor has done counts once
+                info.pop("is_success", None)
                 info.setdefault("executed_action", self._pending[donor])
             results.append((observation, reward, done, info))
         return self._with_returned(results)
