@@ -35,6 +35,7 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from varl_common.domain import free_domain, one_host  # noqa: E402
+from varl_common.ros.messages import to_description_msg  # noqa: E402
 from varl_vlm_advisor.evaluation.worlds import make_world  # noqa: E402
 from varl_vlm_advisor.question.action_words import decode, encode  # noqa: E402
 from varl_vlm_advisor.testing.server import BEHAVIOURS, Server  # noqa: E402
@@ -221,7 +222,7 @@ def request(count: int, first: int) -> GetAdvice.Request:
         request.parts = (world.env, world.reset(0), world.frame())  # type: ignore[attr-defined]
         world.close()
     env, state, frame = request.parts  # type: ignore[attr-defined]
-    message = GetAdvice.Request(env=msg.EnvDescription(**vars(env)), deadline=30.0)
+    message = GetAdvice.Request(env=to_description_msg(env), deadline=30.0)
     for number in range(first, first + count):
         moved = state.copy()
         moved[0] += 1e-4 * number

@@ -11,11 +11,12 @@ import gymnasium
 import numpy as np
 from stable_baselines3 import SAC
 from stable_baselines3.common.logger import Logger
-from varl_agent.advice.messages import AdviceAnswer, AdviceStatus
+from varl_agent.advice.messages import AdviceAnswer
 from varl_agent.fast.fast_update import FastUpdate
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.sac.policies import VARLPolicy
 from varl_agent.sac.varl import VARL
+from varl_common.advice_status import AdviceStatus
 from varl_common.plan import Phase, Plan
 
 Train = Callable[[int, int], object]  # so many updates, each on a batch of so many rows

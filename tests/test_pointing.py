@@ -11,7 +11,7 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy")
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from varl_robot_env.ros.convert import to_description_msg, to_frame_msg  # noqa: E402
+from varl_common.ros.messages import to_description_msg, to_frame_msg  # noqa: E402
 from varl_robot_env.ros.ros_env import RosEnv  # noqa: E402
 from varl_vlm_advisor.testing import server as serving  # noqa: E402
 

@@ -246,7 +246,7 @@ def test_cameras_deadman_and_effort_are_watched_where_the_robots_file_says(
             tool = env.description.entity_indices[0]
             frame, position = info["frames"][0], state[tool : tool + 3]
             # The tool looks down, so 10 cm behind it is 10 cm above it.
-            np.testing.assert_allclose(frame.camera_pose[2], position[2] + 0.1, atol=0.01)
+            np.testing.assert_allclose(frame.camera_pose[2, 3], position[2] + 0.1, atol=0.01)
             assert "stopped" not in env.step(np.zeros(3, dtype=np.float32))[4]
             happens()
             reason = ""

@@ -18,11 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from varl_common.errors import VarlError
+
+Numbers: TypeAlias = Sequence[float] | NDArray[Any]
 
 TOOL = "tool"
 GRIPPER = "gripper"
@@ -32,15 +35,22 @@ SHUT = 0.85
 
 
 class Scene(Protocol):
-    """What a plan must know of an environment: the fields of varl_interfaces/EnvDescription."""
+    """What a plan must know of an environment: some fields of :class:`~varl_common.env_description.EnvDescription`."""
 
-    observation_names: Sequence[str]
-    observation_low: Sequence[float]
-    observation_high: Sequence[float]
-    action_names: Sequence[str]
-    action_scale: Sequence[float]
-    entities: Sequence[str]
-    entity_indices: Sequence[int]
+    @property
+    def observation_names(self) -> Sequence[str]: ...
+    @property
+    def observation_low(self) -> Numbers: ...
+    @property
+    def observation_high(self) -> Numbers: ...
+    @property
+    def action_names(self) -> Sequence[str]: ...
+    @property
+    def action_scale(self) -> Numbers: ...
+    @property
+    def entities(self) -> Sequence[str]: ...
+    @property
+    def entity_indices(self) -> Sequence[int]: ...
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from varl_common.env_description import EnvDescription
+from varl_common.frame import Frame
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.service.config import config_model
-from varl_vlm_advisor.types import EnvDescription, Frame, State
+from varl_vlm_advisor.types import State
 
 NAMES = [f"{entity}_{axis}" for entity in ("tool", "block", "target") for axis in "xyz"] + ["gripper"]
 
@@ -24,11 +26,11 @@ def env() -> EnvDescription:
         base_frame="base_link",
         observation_names=NAMES,
         observation_units=["m"] * 10,
-        observation_low=[-1.0] * 9 + [0.0],
-        observation_high=[1.0] * 9 + [0.08],
+        observation_low=np.array([-1.0] * 9 + [0.0], np.float32),
+        observation_high=np.array([1.0] * 9 + [0.08], np.float32),
         action_names=["dx", "dy", "dz", "gripper"],
         action_units=["m", "m", "m", ""],
-        action_scale=[0.0125, 0.0125, 0.0125, 1.0],
+        action_scale=np.array([0.0125, 0.0125, 0.0125, 1.0]),
         entities=["tool", "block", "target"],
         entity_indices=[0, 3, 6],
         control_period=0.05,

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 import yaml
+from varl_common.advice_status import AdviceStatus
 from varl_vlm_advisor.backends import installed
 from varl_vlm_advisor.evaluation.command import ARGUMENTS
 from varl_vlm_advisor.service.config import load_config
 from varl_vlm_advisor.testing.server import BEHAVIOURS
-from varl_vlm_advisor.types import Status
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/advisor.md").read_text(encoding="utf-8")
@@ -43,5 +43,5 @@ def test_the_commands_take_these_arguments() -> None:
 
 def test_the_tables_are_whole() -> None:
     assert first_column("`backend`") <= set(installed())
-    assert first_column("status") == {status.name for status in Status} - {"OK"}
+    assert first_column("status") == {status.name for status in AdviceStatus} - {"OK"}
     assert f"a server with {len(BEHAVIOURS)} manners" in PAGE

@@ -14,9 +14,10 @@ from stable_baselines3.common.callbacks import EveryNTimesteps, StopTrainingOnMa
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import SubprocVecEnv
 from varl_agent.advice.guidance_buffer import GuidanceBuffer
-from varl_agent.advice.messages import ADVICE_LIMIT, AdviceAnswer, AdviceStatus, finished
+from varl_agent.advice.messages import ADVICE_LIMIT, AdviceAnswer, finished
 from varl_agent.sac.policies import ScaledExtractor
 from varl_agent.sac.varl import VARL
+from varl_common.advice_status import AdviceStatus
 from varl_common.errors import VarlError
 from varl_common.plan import Phase, Plan
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch as th
+from varl_common.advice_status import AdviceStatus
 from varl_common.plan import Plan, Scene, vote
 
-from varl_agent.advice.messages import ADVICE_LIMIT, AdviceAnswer, AdviceStatus
+from varl_agent.advice.messages import ADVICE_LIMIT, AdviceAnswer
 
 try:
     from varl_agent.advice.plan_labels import Labeller

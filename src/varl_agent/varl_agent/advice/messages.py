@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
+from varl_common.advice_status import AdviceStatus
 from varl_common.errors import VarlError
 from varl_common.plan import Plan
 
 # Advice is drawn inside the action bounds: the likelihood of a tanh-Gaussian diverges at -1 and 1, and
 # atanh(0.8) = 1.1 is a mean that a policy can still leave again.
 ADVICE_LIMIT = 0.8
-
-
-class AdviceStatus(enum.IntEnum):
-    """Whether a state was answered, and why not; the numbers of varl_interfaces/Advice."""
-
-    OK = 0
-    REFUSED = 1
-    INVALID = 2
-    TIMEOUT = 3
-    BUDGET = 4
-    UNAVAILABLE = 5
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import dataclass
 from typing import Any
 
+from varl_common.advice_status import AdviceStatus
 from varl_common.errors import VarlError
 from varl_common.plan import Scene
 
 from varl_agent.advice.guidance_buffer import GuidanceBuffer, Observations, to_array, to_tensor, tree_map
-from varl_agent.advice.messages import AdviceAnswer, AdviceQuery, AdviceStatus, Advisor, checked
+from varl_agent.advice.messages import AdviceAnswer, AdviceQuery, Advisor, checked
 
 _ARRAYS = ("states", "actions", "next_states", "rewards")
 

@@ -10,10 +10,10 @@ from typing import Any, cast
 
 from rclpy.node import Node
 from std_srvs.srv import Trigger
+from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
+from varl_common.ros.messages import to_description_msg
 from varl_common.ros.node import declare_parameters, run_node
-from varl_robot_env.env.description import EnvDescription
-from varl_robot_env.ros.convert import to_description_msg
 from varl_robot_env.ros.ros_env import RosEnv
 
 from varl_agent.nodes.ros_advisor import RosAdvisor

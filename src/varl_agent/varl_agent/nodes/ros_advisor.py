@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from geometry_msgs.msg import Point, Vector3
 from rclpy.node import Node
+from varl_common.advice_status import AdviceStatus
 from varl_common.plan import Phase, Plan
+from varl_common.ros.messages import to_frame_msg
 from varl_common.ros.qos import LATCHED
-from varl_robot_env.ros.convert import to_frame_msg
 
-from varl_agent.advice.messages import AdviceAnswer, AdviceQuery, AdviceStatus
+from varl_agent.advice.messages import AdviceAnswer, AdviceQuery
 from varl_interfaces import msg
 from varl_interfaces.srv import GetAdvice
 

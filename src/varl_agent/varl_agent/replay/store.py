@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 from varl_common.errors import VarlError
+from varl_common.files import write_text_atomically
 
 from varl_agent.replay.mapped_file import DAMAGED, REMEDY, MappedFile
 
@@ -264,12 +265,11 @@ class ReplayStore:
 
     def _put(self, name: str, text: str | None = None) -> None:
         """Have a file of this name, whole or not at all; ``text`` None: what is in the one beside it, with ".new"."""
-        aside = self.folder / f"{name}.new"
         try:
             if text is not None:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                aside.write_text(text)
-            aside.rename(self.folder / name)
+                write_text_atomically(self.folder / name, text)
+            else:
+                (self.folder / f"{name}.new").rename(self.folder / name)
         except OSError as error:
             remedy = "name a folder where you may write, on a disk with room"
             raise VarlError(f"{self.folder} cannot be made ({error.strerror}); {remedy}") from None

@@ -17,8 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from varl_common.errors import VarlError
-
-from varl_agent.training.run_folder import written_whole
+from varl_common.files import atomic_write
 
 FORMAT = 3  # raised whenever an older file can no longer be continued
 SUFFIX = ".safetensors"
@@ -54,7 +53,7 @@ def save(folder: Path, step: int, identity: Identity, state: dict[str, Any], kee
     head = {"identity": asdict(identity), "step": step, "tree": tree, "crc": _checksum(arrays)}
     path = folder / f"step-{step:012d}{SUFFIX}"
     try:
-        with written_whole(path) as aside:
+        with atomic_write(path) as aside:
             save_file(arrays, aside, metadata={"varl": json.dumps(head)})
     except (OSError, SafetensorError) as error:
         raise VarlError(f"checkpoint {path} could not be written: {error}; free some space") from None

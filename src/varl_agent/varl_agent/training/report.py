@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
+from varl_common.files import atomic_write
+from varl_common.image_codec import decode_image
 
 from varl_agent.training.evaluation import Played
 from varl_agent.training.metrics import Figures
 from varl_agent.training.progress import duration
 from varl_agent.training.record import WINDOW, Record
-from varl_agent.training.run_folder import RunFolder, write_json, written_whole
+from varl_agent.training.run_folder import RunFolder, write_json
 
 STRIP_PICTURES = 8  # in a row of the strip, from the start of an episode to its end
 GIF_FRAME_MS = 50  # the control period of most arms: about real time
@@ -74,21 +76,21 @@ def draw_curve(path: Path, record: Record, title: str) -> None:
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend(loc="best")
-    with written_whole(path) as aside:
+    with atomic_write(path) as aside:
         figure.savefig(aside, format="png")
 
 
 def save_pictures(folder: RunFolder, episodes: Sequence[Played]) -> list[Path]:
     """Write policy.png (a row of pictures per episode) and policy.gif. Nothing where no episode has frames."""
-    shown = [[frame.image() for frame in episode.frames] for episode in episodes if len(episode.frames) > 1]
+    shown = [[decode_image(frame.jpeg) for frame in episode.frames] for episode in episodes if len(episode.frames) > 1]
     if not shown:
         return []
     rows = [np.concatenate(_spread(pictures), axis=1) for pictures in shown]
     strip, gif = folder.path / "policy.png", folder.path / "policy.gif"
-    with written_whole(strip) as aside:
+    with atomic_write(strip) as aside:
         Image.fromarray(np.concatenate(rows)).save(aside, format="PNG")
     moving = [Image.fromarray(picture) for pictures in shown for picture in pictures]
-    with written_whole(gif) as aside:
+    with atomic_write(gif) as aside:
         moving[0].save(aside, format="GIF", save_all=True, append_images=moving[1:], duration=GIF_FRAME_MS, loop=0)
     return [strip, gif]
 

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 from varl_common.errors import VarlError
-
-
-@contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` to write; at the end it is on the disk and takes the name ``path`` in one step.
-
-    Where the body raises, nothing is left and an older ``path`` stays as it was.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield aside
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+from varl_common.files import atomic_write
 
 
 class RunFolder:
@@ -90,11 +68,11 @@ class RunFolder:
 
     def write_config(self, values: dict[str, Any]) -> None:
         """Write the full configuration as YAML."""
-        with written_whole(self.config) as aside:
+        with atomic_write(self.config) as aside:
             aside.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write ``values`` as readable JSON, whole or not at all."""
-    with written_whole(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -30,7 +30,7 @@ ROBOT = config_file("robots", "varl_arm")
 
 
 def start(node: str, *parameters: str, **popen: Any) -> subprocess.Popen[str]:
-    main = f"from varl_robot_env.{node}_node import main; main()"
+    main = f"from varl_robot_env.nodes.{node} import main; main()"
     arguments = [argument for parameter in parameters for argument in ("-p", parameter)]
     files = ["--params-file", str(config_folder() / "simulator.yaml")] if node == "simulator" else []
     command = [sys.executable, "-c", main, "--ros-args", *files, *arguments]

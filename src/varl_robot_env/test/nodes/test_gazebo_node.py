@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from varl_common.errors import VarlError
+from varl_common.poses import matrix_to_pose
 from varl_robot_env.config.paths import config_file, config_folder
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.simulation.gazebo import Gazebo, World
@@ -149,7 +150,7 @@ class Server:
     def _publish(self) -> None:
         from geometry_msgs.msg import PoseStamped
         from sensor_msgs.msg import JointState
-        from varl_robot_env.ros.convert import to_pose_msg, to_time
+        from varl_common.ros.messages import to_pose_msg, to_time
         from varl_robot_env.ros.image_messages import to_image
 
         message = JointState(name=list(self.played.positions), position=list(self.played.positions.values()))
@@ -161,7 +162,7 @@ class Server:
             self._image.publish(to_image(np.full((24, 32, 3), 99, np.uint8), "rgb8", message.header))
 
     def _obey(self, controller: str, message: Any) -> None:
-        from varl_robot_env.ros.convert import to_ns
+        from varl_common.ros.messages import to_ns
 
         point = message.points[0]
         positions = dict(zip(message.joint_names, point.positions, strict=True))
@@ -173,7 +174,7 @@ class Server:
         return response
 
     def _set_pose(self, request: Any, response: Any) -> Any:
-        from varl_robot_env.ros.convert import from_pose_msg
+        from varl_common.ros.messages import from_pose_msg
 
         self.played.place(request.entity.name, from_pose_msg(request.pose))
         response.success = request.entity.type == request.entity.MODEL
@@ -182,7 +183,7 @@ class Server:
 
 def start(node: str, *parameters: str) -> subprocess.Popen[str]:
     words = [word for parameter in parameters for word in ("-p", parameter)]
-    main = f"from varl_robot_env.{node}_node import main; main()"
+    main = f"from varl_robot_env.nodes.{node} import main; main()"
     return subprocess.Popen([sys.executable, "-c", main, "--ros-args", *words], text=True, stderr=subprocess.PIPE)
 
 
@@ -219,7 +220,7 @@ def test_episodes_go_through_gazebos_world_control(server: Server) -> None:
             assert server.played.time_ns - began == steps * ROBOT.period_ns, "time stands still between steps"
         env.capture = True
         (frame,) = env.reset()[1]["frames"]
-        np.testing.assert_allclose(frame.camera_pose, World.from_sdf(WORLD_FILE).cameras["camera"])
+        np.testing.assert_allclose(matrix_to_pose(frame.camera_pose), World.from_sdf(WORLD_FILE).cameras["camera"])
         env.close()
     finally:
         for process in (env_node, gazebo):

@@ -14,13 +14,14 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
+from varl_common.poses import pose_to_matrix
 from varl_robot_env.config.paths import config_file
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.nodes.calibrate import CalibrateNode
 from varl_robot_env.nodes.perception import PerceptionNode
 from varl_robot_env.perception.calibration import Calibration
-from varl_robot_env.perception.markers_and_colors import MarkerConfig, to_matrix
+from varl_robot_env.perception.markers_and_colors import MarkerConfig
 from varl_robot_env.ros.image_messages import to_image
 from varl_robot_env.standin.scene import draw_marker
 from varl_robot_env.types import Array
@@ -30,8 +31,8 @@ from varl_interfaces.msg import Entities
 ROBOT = config_file("robots", "varl_arm")
 K = np.array([[600.0, 0.0, 320.0], [0.0, 600.0, 240.0], [0.0, 0.0, 1.0]])
 MARKER = MarkerConfig(id=3, size=0.08)
-CAMERA = to_matrix(np.array([-0.02, 0.03, -0.25, *Rotation.from_euler("z", 0.1).as_quat()]))  # on the tool
-TARGET = to_matrix(np.array([0.42, 0.03, 0.0, *Rotation.from_euler("z", 0.4).as_quat()]))  # on the table, face up
+CAMERA = pose_to_matrix(np.array([-0.02, 0.03, -0.25, *Rotation.from_euler("z", 0.1).as_quat()]))  # on the tool
+TARGET = pose_to_matrix(np.array([0.42, 0.03, 0.0, *Rotation.from_euler("z", 0.4).as_quat()]))  # on the table, face up
 
 
 class World:

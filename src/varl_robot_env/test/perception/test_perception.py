@@ -4,16 +4,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from varl_common.errors import VarlError
+from varl_common.poses import matrix_to_pose, pose_to_matrix
 from varl_robot_env.config.paths import config_folder
 from varl_robot_env.nodes.perception import PerceptionConfig
-from varl_robot_env.perception.markers_and_colors import (
-    ColorConfig,
-    MarkerConfig,
-    ThingConfig,
-    find,
-    to_matrix,
-    to_pose,
-)
+from varl_robot_env.perception.markers_and_colors import ColorConfig, MarkerConfig, ThingConfig, find
 from varl_robot_env.standin.scene import draw_marker
 from varl_robot_env.types import Array, Image
 
@@ -36,7 +30,7 @@ def camera_above() -> Array:
 @pytest.mark.parametrize("distortion", [STRAIGHT, DISTORTION], ids=["straight", "distorted"])
 def test_a_marker_tells_the_pose_of_its_thing_to_millimetres(distortion: Array) -> None:
     camera = camera_above()
-    marker = to_matrix(np.array([0.45, 0.05, 0.04, *Rotation.from_euler("zx", [0.5, 0.15]).as_quat()]))
+    marker = pose_to_matrix(np.array([0.45, 0.05, 0.04, *Rotation.from_euler("zx", [0.5, 0.15]).as_quat()]))
     found = find(
         [THING], draw_marker(MARKER, np.linalg.inv(camera) @ marker, K, distortion, SIZE), None, K, distortion, camera
     )
@@ -48,7 +42,7 @@ def test_a_marker_tells_the_pose_of_its_thing_to_millimetres(distortion: Array) 
 
 def test_another_marker_or_none_is_not_the_thing() -> None:
     other = THING.model_copy(update={"marker": MARKER.model_copy(update={"id": 8})})
-    in_camera = to_matrix(np.array([0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0]))
+    in_camera = pose_to_matrix(np.array([0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0]))
     picture = draw_marker(MARKER, in_camera, K, STRAIGHT, SIZE)
     assert find([THING], picture, None, K, STRAIGHT, np.eye(4))
     assert not find([other], picture, None, K, STRAIGHT, np.eye(4))
@@ -98,7 +92,7 @@ def test_a_speck_is_noise() -> None:
 
 def test_poses_and_matrices_are_inverse() -> None:
     pose = np.array([0.1, 0.2, 0.3, *Rotation.from_rotvec([0.3, -0.2, 0.9]).as_quat()])
-    np.testing.assert_allclose(to_pose(to_matrix(pose)), pose)
+    np.testing.assert_allclose(matrix_to_pose(pose_to_matrix(pose)), pose)
 
 
 def test_an_unknown_dictionary_is_refused_with_a_proposal() -> None:

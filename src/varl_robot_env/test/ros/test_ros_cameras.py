@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 import pytest
 
@@ -14,11 +13,12 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
+from varl_common.frame import Frame  # noqa: E402
+from varl_common.image_codec import decode_depth, decode_image  # noqa: E402
 from varl_robot_env.config.robot import CameraConfig  # noqa: E402
 from varl_robot_env.ros.hot_loop import HotLoop  # noqa: E402
 from varl_robot_env.ros.image_messages import to_image  # noqa: E402
 from varl_robot_env.ros.ros_cameras import RosCameras  # noqa: E402
-from varl_robot_env.simulation.camera import Frame  # noqa: E402
 
 COLOR = np.full((12, 16, 3), (200, 100, 50), np.uint8)
 METRES = np.linspace(0.3, 1.2, 192, dtype=np.float32).reshape(12, 16)
@@ -68,12 +68,12 @@ def test_depth_comes_in_millimetres_whatever_the_driver_speaks(rig: Rig, encodin
     rig.show("depth", (1000 * depth).astype(np.uint16) if encoding == "16UC1" else depth, encoding, 0)
     rig.show("image", COLOR, "rgb8", 20)
     (frame,) = rig.frames(depth=True)
-    seen = cv2.imdecode(np.frombuffer(frame.depth, np.uint8), cv2.IMREAD_UNCHANGED)
+    seen = decode_depth(frame.depth)
     assert seen is not None
     assert seen.dtype == np.uint16
     assert seen[0, 0] == 0
     np.testing.assert_allclose(seen.flat[1:], 1000 * METRES.flat[1:], atol=1.0)
-    np.testing.assert_allclose(frame.image(), COLOR, atol=8)  # JPEG
+    np.testing.assert_allclose(decode_image(frame.jpeg), COLOR, atol=8)  # JPEG
 
 
 def test_depth_of_another_moment_is_left_out(rig: Rig) -> None:

@@ -6,13 +6,12 @@ import subprocess
 import sys
 from itertools import pairwise
 
-import cv2
 import numpy as np
 import pytest
 from varl_common.errors import VarlError
+from varl_common.image_codec import decode_depth, decode_image, encode_depth, encode_jpeg
 from varl_robot_env.config.paths import config_file, config_folder, resolve
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.simulation.camera import Frame, encode_depth, encode_jpeg
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
 
@@ -121,19 +120,19 @@ def test_the_camera_sees_the_block_where_its_matrix_says(simulation: Simulation)
         ]
     )
     point = axes.T @ (np.array([0.5, -0.1, 0.02]) - camera.pose[:3])
-    column, row, _ = camera.k.reshape(3, 3) @ point / point[2]
+    column, row, _ = camera.k @ point / point[2]
     red = (image[..., 0].astype(int) - image[..., 1] > 80) & (image[..., 0].astype(int) - image[..., 2] > 80)
     rows, columns = np.nonzero(red)
     assert len(rows) > 20
     assert abs(columns.mean() - column) < 3
     assert abs(rows.mean() - row) < 3
-    assert np.abs(Frame("camera", encode_jpeg(image)).image().astype(int) - image).mean() < 4
+    assert np.abs(decode_image(encode_jpeg(image)).astype(int) - image).mean() < 4
     depth = camera.render_depth(simulation.data)
     assert depth is not None
     assert depth.shape == image.shape[:2]
     # The block's middle is 2 cm behind the faces that are seen of it, or a little more on the slant.
     assert 0.01 < point[2] - np.median(depth[red]) / 1000 < 0.03
-    assert np.array_equal(cv2.imdecode(np.frombuffer(encode_depth(depth), np.uint8), cv2.IMREAD_UNCHANGED), depth)
+    assert np.array_equal(decode_depth(encode_depth(depth)), depth)
 
 
 def test_without_egl_the_simulation_goes_on_and_says_so() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from varl_robot_env.simulation.camera import Frame
+from varl_common.frame import Frame
+
 from varl_robot_env.types import Array, Pose
 
 

@@ -19,6 +19,7 @@ from std_srvs.srv import Trigger
 from varl_common.config import Config
 from varl_common.latency import serve_first
 from varl_common.ros.diagnostics import Diagnostics, Health
+from varl_common.ros.messages import to_description_msg
 from varl_common.ros.node import declare_parameters, run_node
 from varl_common.ros.qos import LATCHED
 
@@ -27,11 +28,11 @@ from varl_interfaces.srv import DescribeEnv, Reset, Step
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.arm import ArmError, StaleState
 from varl_robot_env.env.env_core import EnvCore, NeedsReset, Observation, StepResult
-from varl_robot_env.ros.convert import to_description_msg, to_observation_msg
 from varl_robot_env.ros.driver_arm import DriverArm
 from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
 from varl_robot_env.ros.joystick import Joystick, JoystickConfig
 from varl_robot_env.ros.lock_step_arm import RosArm
+from varl_robot_env.ros.observation_messages import to_observation_msg
 from varl_robot_env.ros.robot_description import with_description
 from varl_robot_env.safety.safety_filter import RefusedAction, Stopped
 from varl_robot_env.tasks.task import load_task

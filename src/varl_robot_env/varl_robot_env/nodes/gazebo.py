@@ -23,13 +23,13 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from varl_common.config import Config
 from varl_common.errors import VarlError
 from varl_common.ros.diagnostics import Diagnostics, Health
+from varl_common.ros.messages import from_pose_msg, to_duration, to_ns, to_pose_msg, to_time
 from varl_common.ros.node import declare_parameters, run_node
 from varl_common.ros.qos import COMMAND, SENSOR_OUT
 
 from varl_interfaces.msg import Entities
 from varl_interfaces.srv import Advance, SetScene
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.ros.convert import from_pose_msg, to_duration, to_ns, to_pose_msg, to_time
 from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
 from varl_robot_env.simulation.gazebo import Gazebo, World
 from varl_robot_env.types import Pose

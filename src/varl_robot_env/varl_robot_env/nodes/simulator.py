@@ -18,13 +18,13 @@ from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory
 from varl_common.errors import VarlError
 from varl_common.ros.diagnostics import Diagnostics, Health
+from varl_common.ros.messages import fill_pose_msg, from_pose_msg, to_doubles, to_ns, to_pose_msg, to_time
 from varl_common.ros.node import declare_parameters, run_node
 from varl_common.ros.qos import COMMAND, SENSOR_OUT
 
 from varl_interfaces.msg import Entities
 from varl_interfaces.srv import Advance, SetScene
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.ros.convert import fill_pose_msg, from_pose_msg, to_doubles, to_ns, to_pose_msg, to_time
 from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
 from varl_robot_env.ros.image_messages import to_image
 from varl_robot_env.simulation.simulation import Simulation
@@ -210,9 +210,9 @@ class SimulatorNode(Node):
             return
         message = to_image(image, "rgb8", Header(stamp=to_time(stamp), frame_id=self._optical_frame))
         info = CameraInfo(header=message.header, height=message.height, width=message.width)
-        info.distortion_model, info.d, info.k = "plumb_bob", [0.0] * 5, camera.k
+        info.distortion_model, info.d, info.k = "plumb_bob", [0.0] * 5, camera.k.ravel()
         info.r = np.eye(3).flatten()
-        info.p = np.column_stack([camera.k.reshape(3, 3), np.zeros(3)]).flatten()
+        info.p = np.column_stack([camera.k, np.zeros(3)]).flatten()
         self._info_out.publish(info)
         self._image_out.publish(message)
         if self._depth_out is not None and (self._config.lock_step or self._depth_out.get_subscription_count()):

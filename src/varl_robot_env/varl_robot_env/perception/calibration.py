@@ -11,9 +11,10 @@ import yaml
 from pydantic import Field, model_validator
 from varl_common.config import Config
 from varl_common.errors import VarlError
+from varl_common.files import write_text_atomically
+from varl_common.poses import matrix_to_pose, pose_to_matrix
 
 from varl_robot_env.perception.hand_eye import HandEye, Mount
-from varl_robot_env.perception.markers_and_colors import to_matrix, to_pose
 from varl_robot_env.types import Array
 
 PoseList = Annotated[list[float], Field(min_length=7, max_length=7)]
@@ -43,7 +44,7 @@ class Calibration(Config):
         return cls(
             camera=camera,
             mount=mount,
-            pose=[round(float(value), 6) for value in to_pose(result.camera)],
+            pose=[round(float(value), 6) for value in matrix_to_pose(result.camera)],
             residual_mm=round(result.residual_mm, 3),
             residual_deg=round(result.residual_deg, 3),
             samples=samples,
@@ -51,7 +52,7 @@ class Calibration(Config):
 
     def matrix(self) -> Array:
         """(4, 4) of the pose, its quaternion normalised."""
-        return to_matrix(np.array(self.pose))
+        return pose_to_matrix(np.array(self.pose))
 
     def save(self, path: Path) -> None:
         """Write the file.
@@ -61,8 +62,7 @@ class Calibration(Config):
         """
         text = "# Hand-eye calibration, as measured. After the camera was moved, calibrate again.\n"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text + yaml.safe_dump(self.model_dump(), sort_keys=False), encoding="utf-8")
+            write_text_atomically(path, text + yaml.safe_dump(self.model_dump(), sort_keys=False))
         except OSError as error:
             raise VarlError(f"{path} cannot be written: {error.strerror}; name another calibration_file") from None
 

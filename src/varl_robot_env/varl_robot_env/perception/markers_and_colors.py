@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, field_validator
-from scipy.spatial.transform import Rotation
 from varl_common.config import Config, did_you_mean
+from varl_common.poses import matrix_to_pose
 
 from varl_robot_env.types import Array, Image, Pose
 
@@ -125,25 +125,12 @@ def find(
         if thing.marker is not None:
             in_camera = find_marker(gray, k, distortion, thing.marker)
             if in_camera is not None:
-                found[thing.name] = to_pose(camera @ in_camera)
+                found[thing.name] = matrix_to_pose(camera @ in_camera)
         elif thing.color is not None:
             position = find_color(rgb, depth, k, distortion, camera, thing.color)
             if position is not None:
                 found[thing.name] = np.concatenate([position, [0.0, 0.0, 0.0, 1.0]])
     return found
-
-
-def to_matrix(pose: Pose) -> Array:
-    """(4, 4) of a pose (7,)."""
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_quat(pose[3:]).as_matrix()
-    matrix[:3, 3] = pose[:3]
-    return matrix
-
-
-def to_pose(matrix: Array) -> Pose:
-    """(7,) of a matrix (4, 4)."""
-    return np.concatenate([matrix[:3, 3], Rotation.from_matrix(matrix[:3, :3]).as_quat()])
 
 
 def _corners(gray: NDArray[np.uint8], marker: MarkerConfig) -> Array | None:

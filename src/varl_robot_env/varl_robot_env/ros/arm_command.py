@@ -10,12 +10,12 @@ from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from varl_common.poses import matrix_to_pose
+from varl_common.ros.messages import to_doubles, to_duration
 from varl_common.ros.qos import COMMAND
 
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
-from varl_robot_env.perception.markers_and_colors import to_pose
-from varl_robot_env.ros.convert import to_doubles, to_duration
 from varl_robot_env.types import Array
 
 # Slack given to a trajectory that stops the arm where it is, s: as long as the servos need.
@@ -136,7 +136,7 @@ class PoseCommand(_Streamed):
         tool = np.eye(4)
         tool[:3, 3], tool[:3, :3] = self._kinematics.forward(joints)
         place, turn = message.pose.position, message.pose.orientation
-        place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w = to_pose(tool).tolist()
+        place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w = matrix_to_pose(tool).tolist()
         self._publisher.publish(message)
 
     def obeyed(self) -> bool:

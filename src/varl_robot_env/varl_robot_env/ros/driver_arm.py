@@ -17,6 +17,9 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, JointState
 from std_msgs.msg import Bool
 from varl_common.errors import VarlError
+from varl_common.frame import Frame
+from varl_common.poses import matrix_to_pose
+from varl_common.ros.messages import from_pose_msg, to_ns
 from varl_common.ros.qos import LATCHED
 
 from varl_interfaces.msg import Entities
@@ -25,16 +28,13 @@ from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.arm import ArmError, ArmState
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.perception.calibration import Calibration
-from varl_robot_env.perception.markers_and_colors import to_pose
 from varl_robot_env.ros.arm_command import make_arm_command
-from varl_robot_env.ros.convert import from_pose_msg, to_ns
 from varl_robot_env.ros.gripper_command import GripperCommand, make_gripper_command
 from varl_robot_env.ros.hot_loop import HotLoop
 from varl_robot_env.ros.ros_cameras import RosCameras
 from varl_robot_env.safety.homing import way_home
 from varl_robot_env.safety.monitor import Monitor
 from varl_robot_env.safety.safety_filter import Stopped
-from varl_robot_env.simulation.camera import Frame
 from varl_robot_env.types import Array, Pose
 
 _SLICE = 0.01  # s: how often a passing period is looked at; it bounds how late a silence is noticed
@@ -167,7 +167,7 @@ class DriverArm:
         tool = np.eye(4)
         tool[:3, 3], tool[:3, :3] = self._kinematics.forward(self._measured())
         poses = {
-            name: to_pose(tool @ found.matrix() if found.mount == "tool" else found.matrix())
+            name: matrix_to_pose(tool @ found.matrix() if found.mount == "tool" else found.matrix())
             for name, found in self._calibrations.items()
         }
         return self._images.frames(None, poses)

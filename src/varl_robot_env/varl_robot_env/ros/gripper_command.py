@@ -11,10 +11,10 @@ from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from varl_common.errors import VarlError
+from varl_common.ros.messages import to_duration
 from varl_common.ros.qos import COMMAND
 
 from varl_robot_env.config.robot import GripperConfig, RobotConfig
-from varl_robot_env.ros.convert import to_duration
 
 # A goal that differs by less than this share of the way is the same goal: actions are not sent at the control rate.
 _SAME = 0.02

@@ -13,17 +13,17 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from varl_common.config import did_you_mean
+from varl_common.frame import Frame
+from varl_common.ros.messages import from_pose_msg, to_doubles, to_duration, to_ns, to_pose_msg, to_time
 from varl_common.ros.qos import COMMAND, SENSOR_OUT
 
 from varl_interfaces.msg import Entities
 from varl_interfaces.srv import Advance, SetScene
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.arm import ArmError, ArmState, StaleState
-from varl_robot_env.ros.convert import from_pose_msg, to_doubles, to_duration, to_ns, to_pose_msg, to_time
 from varl_robot_env.ros.hot_loop import HotLoop
 from varl_robot_env.ros.pacer import Pacer
 from varl_robot_env.ros.ros_cameras import RosCameras
-from varl_robot_env.simulation.camera import Frame
 from varl_robot_env.types import Array, Pose
 
 # How long the simulator may take for an answer, and its messages to arrive, s.

@@ -13,13 +13,15 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from varl_common.errors import VarlError
+from varl_common.frame import Frame
+from varl_common.image_codec import encode_depth, encode_jpeg
+from varl_common.poses import pose_to_matrix
+from varl_common.ros.messages import to_ns
 from varl_common.ros.qos import SENSOR_OUT
 
 from varl_robot_env.config.robot import CameraConfig
-from varl_robot_env.ros.convert import to_ns
 from varl_robot_env.ros.hot_loop import HotLoop
 from varl_robot_env.ros.image_messages import color_pixels, depth_metres
-from varl_robot_env.simulation.camera import Frame, encode_depth, encode_jpeg
 from varl_robot_env.types import Pose
 
 # A picture to come within this is waited for, s; without one the observation has no frame of that camera.
@@ -74,14 +76,15 @@ class RosCameras:
             image = self._newest(self._images, name, camera.image_topic, stamp_ns)
             if image is None:
                 continue
-            info, pose = self._infos.get(name), poses.get(name, np.zeros(7))
-            k = np.array(info.k) if info else np.zeros(9)
+            info, pose = self._infos.get(name), poses.get(name)
+            k = np.array(info.k).reshape(3, 3) if info and any(info.k) else None
+            matrix = None if pose is None else pose_to_matrix(pose)
             try:
                 jpeg, png = encode_jpeg(color_pixels(image)), self._depth(camera, image, stamp_ns)
             except VarlError as error:
                 self._node.get_logger().warning(f"{name}: {error}", throttle_duration_sec=10.0)
                 continue
-            frames.append(Frame(name, jpeg, k, pose, image.header.frame_id, png))
+            frames.append(Frame(name, jpeg, png, k, matrix, image.header.frame_id))
         return frames
 
     def _depth(self, camera: CameraConfig, image: Image, stamp_ns: int | None) -> bytes:

@@ -10,15 +10,16 @@ import numpy as np
 import rclpy
 from rclpy.client import Client
 from rclpy.node import Node
+from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
+from varl_common.ros.messages import from_description_msg
 
 from varl_interfaces.msg import StepStatus
 from varl_interfaces.srv import DescribeEnv, Reset, Step
 from varl_robot_env.env.arm_env import checked_seed, make_spaces
-from varl_robot_env.env.description import EnvDescription
 from varl_robot_env.env.env_core import Observation
-from varl_robot_env.ros.convert import from_description_msg, from_observation_msg
 from varl_robot_env.ros.hot_loop import HotLoop
+from varl_robot_env.ros.observation_messages import from_observation_msg
 from varl_robot_env.types import Float32
 
 # Between two reports of what is waited for, s.

@@ -1,62 +1,18 @@
-"""A picture of the scene, with what is needed to project points into it."""
+"""A camera of the simulated world: pictures, depth, and where it stands."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 
 from varl_robot_env.simulation.gl import CANNOT_RENDER, mujoco
-from varl_robot_env.types import Array, Depth, Image, Pose
+from varl_robot_env.types import Array, Depth, Image
 
-_JPEG_QUALITY = 90
-_PNG_COMPRESSION = 1  # of 9: the higher ones take far longer for little
 _FARTHEST = 10.0  # m: beyond it a depth camera sees nothing
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One camera's picture of one instant, upright: the mirror of varl_interfaces/Frame.
-
-    Attributes:
-        camera: the camera's name.
-        jpeg: the picture, JPEG.
-        k: (9,) intrinsic matrix, row-major, pixels; all 0 where not known.
-        camera_pose: (7,) the optical frame (z ahead, x right, y down) in the base frame, position m and quaternion
-            x, y, z, w; an all-0 quaternion where not known.
-        frame_id: name of the optical frame.
-        depth: 16-bit PNG aligned with the picture, millimetres along the optical axis, 0 where not known; empty where
-            the camera has no depth.
-    """
-
-    camera: str
-    jpeg: bytes
-    k: Array = field(default_factory=lambda: np.zeros(9))
-    camera_pose: Pose = field(default_factory=lambda: np.zeros(7))
-    frame_id: str = ""
-    depth: bytes = b""
-
-    def image(self) -> Image:
-        """(height, width, 3) uint8 RGB."""
-        bgr: Any = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR)
-        return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def encode_jpeg(rgb: Image) -> bytes:
-    """JPEG of (height, width, 3) uint8 RGB."""
-    bgr = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return data.tobytes()
-
-
-def encode_depth(millimetres: Depth) -> bytes:
-    """16-bit PNG of (height, width) uint16."""
-    return cv2.imencode(".png", millimetres, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])[1].tobytes()
 
 
 class Camera:
@@ -66,8 +22,8 @@ class Camera:
 
     Attributes:
         error: None while the camera works, else a line that says why there are no pictures and what to do.
-        k: (9,) intrinsic matrix, row-major, pixels.
-        pose: (7,) of the optical frame in the world, as :class:`Frame` has it.
+        k: (3, 3) intrinsic matrix, pixels.
+        pose: (7,) of the optical frame (z ahead, x right, y down) in the world.
     """
 
     def __init__(self, model: Any, name: str, width: int, height: int) -> None:
@@ -78,7 +34,7 @@ class Camera:
         self._freed: weakref.finalize[[], Camera] | None = None
         camera = model.camera(name)
         focal = height / 2 / np.tan(np.radians(camera.fovy[0]) / 2)
-        self.k = np.array([focal, 0, width / 2, 0, focal, height / 2, 0, 0, 1])
+        self.k = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
         self.pose = np.concatenate([camera.pos, _optical(camera.quat)])
 
     def render(self, data: Any) -> Image | None:

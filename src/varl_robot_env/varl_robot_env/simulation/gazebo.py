@@ -15,9 +15,9 @@ from typing import Protocol, Self
 
 import numpy as np
 from varl_common.errors import VarlError
+from varl_common.poses import matrix_to_pose
 
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.simulation.gl import mujoco
 from varl_robot_env.simulation.lock_step import check_scene, whole_steps
 from varl_robot_env.types import Pose
 
@@ -160,6 +160,6 @@ def _optical(pose: str) -> Pose:
     roll = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
     pitch = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
     yaw = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
-    quaternion = np.empty(4)
-    mujoco.mju_mat2Quat(quaternion, (yaw @ pitch @ roll @ _OPTICAL).flatten())
-    return np.array([x, y, z, *quaternion[1:], quaternion[0]])
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = yaw @ pitch @ roll @ _OPTICAL, (x, y, z)
+    return matrix_to_pose(matrix)

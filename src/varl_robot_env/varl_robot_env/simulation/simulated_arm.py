@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from varl_common.frame import Frame
+from varl_common.image_codec import encode_depth, encode_jpeg
+from varl_common.poses import pose_to_matrix
+
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.arm import ArmState
-from varl_robot_env.simulation.camera import Frame, encode_depth, encode_jpeg
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
 from varl_robot_env.types import Array, Pose
@@ -47,7 +50,7 @@ class SimulatedArm:
         depth = camera.render_depth(self.simulation.data) if self._depth else None
         png = b"" if depth is None else encode_depth(depth)
         frame_id = f"{camera.name}_color_optical_frame"
-        return [Frame(camera.name, encode_jpeg(image), camera.k, camera.pose, frame_id, png)]
+        return [Frame(camera.name, encode_jpeg(image), png, camera.k, pose_to_matrix(camera.pose), frame_id)]
 
     def close(self) -> None:
         """Free the renderer."""

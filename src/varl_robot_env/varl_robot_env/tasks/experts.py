@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from varl_common.env_description import EnvDescription
 
-from varl_robot_env.env.description import EnvDescription
 from varl_robot_env.types import Array, Float32
 
 _OPEN, _CLOSED = -1.0, 1.0

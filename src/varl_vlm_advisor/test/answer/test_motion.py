@@ -7,11 +7,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from varl_common.env_description import EnvDescription
+from varl_common.frame import Frame
 from varl_vlm_advisor.answer.motion import HOVER, lift, to_action
 from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.service.config import AdvisorConfig
-from varl_vlm_advisor.types import EnvDescription, Frame, NoAdvice, State
+from varl_vlm_advisor.types import NoAdvice, State
 
 PLACE = np.array([0.4, 0.1, 0.02])
 Moment = Callable[..., State]

@@ -7,21 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from varl_common.advice_status import AdviceStatus
+from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.testing.server import BEHAVIOURS, KEY, Server
-from varl_vlm_advisor.types import Answers, EnvDescription, State, Status
+from varl_vlm_advisor.types import Answers, State
 
 pytest.importorskip("openai")
 
 DEADLINE = 20.0
 LATE = 5.0  # benchmarks/advisor.py measures how late an answer is; here the machine may be busy
 OK, REFUSED, INVALID, TIMEOUT, UNAVAILABLE = (
-    Status.OK,
-    Status.REFUSED,
-    Status.INVALID,
-    Status.TIMEOUT,
-    Status.UNAVAILABLE,
+    AdviceStatus.OK,
+    AdviceStatus.REFUSED,
+    AdviceStatus.INVALID,
+    AdviceStatus.TIMEOUT,
+    AdviceStatus.UNAVAILABLE,
 )
 EXPECTED = {
     "good": OK,
@@ -89,7 +91,7 @@ def test_every_behaviour_has_an_expectation() -> None:
 
 @pytest.mark.parametrize(("behaviour", "status"), EXPECTED.items())
 def test_each_misbehaviour_ends_in_a_status_by_the_deadline(
-    client: Any, server: Server, env: EnvDescription, moment: Any, behaviour: str, status: Status,
+    client: Any, server: Server, env: EnvDescription, moment: Any, behaviour: str, status: AdviceStatus,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     caplog.set_level(logging.DEBUG)
@@ -179,7 +181,7 @@ def test_the_budget_outlives_the_node(
     first = ask(client(**settings), env, [moment(number) for number in range(3)])
     second = ask(client(**settings), env, [moment(number) for number in range(3)])
     assert [advice.status for advice in first.advice] == [OK] * 3
-    assert [advice.status for advice in second.advice] == [OK, OK, Status.BUDGET]
+    assert [advice.status for advice in second.advice] == [OK, OK, AdviceStatus.BUDGET]
     assert "5 calls" in second.advice[2].reason
     assert len(server.calls) == 5
 
@@ -187,7 +189,7 @@ def test_the_budget_outlives_the_node(
 def test_money_is_counted_by_the_prices(client: Any, env: EnvDescription, moment: Any) -> None:
     asked = client(budget={"money": 0.002, "price_in": 1.0, "price_out": 2.0}, in_flight=1)
     answers = ask(asked, env, [moment(number) for number in range(3)])  # 900 and 60 tokens: 0.00102 each
-    assert [advice.status for advice in answers.advice] == [OK, OK, Status.BUDGET]
+    assert [advice.status for advice in answers.advice] == [OK, OK, AdviceStatus.BUDGET]
     assert asked.asker.budget.spent.money == pytest.approx(2 * 0.00102)
 
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from varl_common.advice_status import AdviceStatus
+from varl_common.env_description import EnvDescription
 from varl_vlm_advisor.service.advisor import Advisor
-from varl_vlm_advisor.types import EnvDescription, State, Status
+from varl_vlm_advisor.types import State
 
 Make = Callable[..., Advisor]
 Moment = Callable[..., State]
@@ -14,7 +16,7 @@ Moment = Callable[..., State]
 
 def actions(advisor: Advisor, env: EnvDescription, states: list[State]) -> np.ndarray:
     answers = advisor.ask(env, states, 20.0).result(25)
-    assert [advice.status for advice in answers.advice] == [Status.OK] * len(states), answers.advice
+    assert [advice.status for advice in answers.advice] == [AdviceStatus.OK] * len(states), answers.advice
     return np.stack([advice.action for advice in answers.advice if advice.action is not None])
 
 
@@ -46,7 +48,7 @@ def test_the_same_question_gets_the_same_answer_whoever_asks(
 
 def test_an_unknown_task_is_refused_by_name(advisor: Make, env: EnvDescription, moment: Moment) -> None:
     answers = advisor().ask(replace(env, task="juggle"), [moment()], 5.0).result(10)
-    assert answers.advice[0].status == Status.REFUSED
+    assert answers.advice[0].status == AdviceStatus.REFUSED
     assert "'juggle'" in answers.advice[0].reason
     assert answers.advice[0].action is None
 

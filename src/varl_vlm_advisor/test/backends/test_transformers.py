@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from varl_common.advice_status import AdviceStatus
+from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.testing.tiny_vlm import ARCHITECTURES, make_tiny_vlm
-from varl_vlm_advisor.types import EnvDescription, State, Status
+from varl_vlm_advisor.types import State
 
 pytest.importorskip("transformers")
 pytest.importorskip("llguidance")
@@ -42,7 +44,7 @@ def test_a_random_model_is_held_to_the_schema(
     assert answers.advisor == f"transformers (tiny-{architecture})"
     for advice in answers.advice:
         # It may say that it cannot tell, or point at the sky, but never break the form.
-        assert advice.status in (Status.OK, Status.REFUSED) or "horizon" in advice.reason, advice
+        assert advice.status in (AdviceStatus.OK, AdviceStatus.REFUSED) or "horizon" in advice.reason, advice
     assert asked.statistics.events["repairs"] == 0
     assert asked.statistics.tokens_in > 500
 
@@ -60,16 +62,16 @@ def test_the_same_question_gets_the_same_answer(
 def test_it_gives_way_at_the_deadline(advisor: Make, env: EnvDescription, moment: Moment, model: Path) -> None:
     asked = advisor(**settings(model, max_tokens=8000))
     answers = asked.ask(env, [moment(number) for number in range(30)], 0.5).result(20)
-    assert Status.TIMEOUT in [advice.status for advice in answers.advice]
+    assert AdviceStatus.TIMEOUT in [advice.status for advice in answers.advice]
     later = asked.ask(env, [moment(50)], 60.0).result(70)
-    assert later.advice[0].status != Status.TIMEOUT
+    assert later.advice[0].status != AdviceStatus.TIMEOUT
 
 
 def test_an_answer_cut_at_the_token_limit_is_invalid(
     advisor: Make, env: EnvDescription, moment: Moment, model: Path
 ) -> None:
     answers = advisor(**settings(model, max_tokens=20)).ask(env, [moment()], 30.0).result(35)
-    assert answers.advice[0].status == Status.INVALID
+    assert answers.advice[0].status == AdviceStatus.INVALID
     assert "cut off" in answers.advice[0].reason
 
 

@@ -6,15 +6,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 rclpy = pytest.importorskip("rclpy")
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from rclpy.node import Node  # noqa: E402
+from varl_common.env_description import EnvDescription  # noqa: E402
+from varl_common.ros.messages import to_description_msg  # noqa: E402
 from varl_vlm_advisor.testing.tiny_vlm import make_tiny_vlm  # noqa: E402
-from varl_vlm_advisor.types import EnvDescription, State  # noqa: E402
+from varl_vlm_advisor.types import State  # noqa: E402
 
 from varl_interfaces import msg  # noqa: E402
 from varl_interfaces.srv import GetAdvice  # noqa: E402
@@ -54,8 +55,7 @@ def start(domain: int) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def request(env: EnvDescription, states: list[State], deadline: float) -> GetAdvice.Request:
-    described: dict[str, Any] = dict(vars(env))
-    message = GetAdvice.Request(env=msg.EnvDescription(**described), deadline=deadline)
+    message = GetAdvice.Request(env=to_description_msg(env), deadline=deadline)
     for state in states:
         item = msg.AdviceState(id=state.id, reward=state.reward)
         item.state, item.action, item.next_state = (v.tolist() for v in (state.state, state.action, state.next_state))

@@ -7,11 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from varl_vlm_advisor.question.drawing import decode, draw_axes, mirror
+from varl_common.env_description import EnvDescription
+from varl_common.frame import Frame
+from varl_common.image_codec import decode_image
+from varl_vlm_advisor.question.drawing import draw_axes, mirror
 from varl_vlm_advisor.question.projection import Projection
 from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.service.config import AdvisorConfig
-from varl_vlm_advisor.types import EnvDescription, Frame, NoAdvice, State
+from varl_vlm_advisor.types import NoAdvice, State
 
 Moment = Callable[..., State]
 
@@ -55,7 +58,7 @@ def test_the_axes_are_drawn_where_they_project(env: EnvDescription, frame: Frame
     projection = Projection(640, 480, frame.k, frame.camera_pose)
     tool = np.array([0.4, 0.0, 0.1])
     draw_axes(image, projection, tool)
-    for axis, channel in zip(np.eye(3), (2, 1, 0), strict=True):  # x red, y green, z blue, in OpenCV's order
+    for axis, channel in zip(np.eye(3), (0, 1, 2), strict=True):  # x red, y green, z blue
         middle = projection.pixel(tool + 0.05 * axis)
         assert middle is not None
         x, y = middle.astype(int)
@@ -69,7 +72,7 @@ def test_a_picture_is_made_no_wider_than_told(
     env: EnvDescription, moment: Moment, frame: Frame, width: int, size: tuple[int, int]
 ) -> None:
     question = prompter(picture={"width": width}).question(env, moment())
-    assert decode(question.image).shape[:2] == size
+    assert decode_image(question.image).shape[:2] == size
     assert question.projection is not None
     full = Projection(640, 480, frame.k, frame.camera_pose).pixel(np.array([0.4, 0.0, 0.1]))
     scaled = question.projection.pixel(np.array([0.4, 0.0, 0.1]))
@@ -124,4 +127,5 @@ def test_an_unreadable_frame_is_invalid(env: EnvDescription, moment: Moment, jpe
 
 def test_a_picture_of_the_question(env: EnvDescription, moment: Moment, tmp_path: Path) -> None:
     question = prompter().question(env, moment(tool=[0.4, 0.0, 0.15]))
-    assert cv2.imwrite(str(tmp_path / "question.png"), decode(question.image))
+    picture = cv2.cvtColor(decode_image(question.image), cv2.COLOR_RGB2BGR)
+    assert cv2.imwrite(str(tmp_path / "question.png"), picture)

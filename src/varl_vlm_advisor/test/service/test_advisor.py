@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from varl_common.advice_status import AdviceStatus
 from varl_common.config import Config
+from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
 from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.service.config import config_model, load_config
-from varl_vlm_advisor.types import EnvDescription, NoAdvice, State, Status
+from varl_vlm_advisor.types import NoAdvice, State
 
 Make = Callable[..., Advisor]
 Moment = Callable[..., State]
@@ -48,7 +50,7 @@ def said(question: Question, **words: str) -> Reply:
     return Reply(f'{{"id": {question.id}, "reason": "r", "can_tell": true{fields}}}')
 
 
-def statuses(advisor: Advisor, env: EnvDescription, states: list[State], deadline: float = 20.0) -> list[Status]:
+def statuses(advisor: Advisor, env: EnvDescription, states: list[State], deadline: float = 20.0) -> list[AdviceStatus]:
     answers = advisor.ask(env, states, deadline).result(deadline + 20)
     assert [advice.id for advice in answers.advice] == [state.id for state in states]
     return [advice.status for advice in answers.advice]
@@ -65,7 +67,7 @@ def test_states_that_make_no_sense_are_invalid_and_the_others_answered(
         replace(moment(4), id=7),
         replace(moment(5), id=7),
     ]
-    assert statuses(advisor(), env, states) == [Status.OK] + [Status.INVALID] * 5
+    assert statuses(advisor(), env, states) == [AdviceStatus.OK] + [AdviceStatus.INVALID] * 5
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_states_that_make_no_sense_are_invalid_and_the_others_answered(
 def test_an_environment_that_makes_no_sense_is_invalid(
     advisor: Make, env: EnvDescription, moment: Moment, wrong: dict[str, Any]
 ) -> None:
-    assert statuses(advisor(), replace(env, **wrong), [moment(0), moment(1)]) == [Status.INVALID] * 2
+    assert statuses(advisor(), replace(env, **wrong), [moment(0), moment(1)]) == [AdviceStatus.INVALID] * 2
 
 
 @pytest.mark.parametrize("deadline", [float("nan"), float("inf")])
@@ -91,7 +93,7 @@ def test_a_deadline_that_is_none_is_invalid(
     advisor: Make, env: EnvDescription, moment: Moment, deadline: float
 ) -> None:
     answers = advisor().ask(env, [moment()], deadline).result(20)
-    assert answers.advice[0].status == Status.INVALID
+    assert answers.advice[0].status == AdviceStatus.INVALID
 
 
 @pytest.mark.parametrize("deadline", [0.0, -5.0])
@@ -99,7 +101,7 @@ def test_a_deadline_that_has_passed_is_a_timeout(
     advisor: Make, env: EnvDescription, moment: Moment, deadline: float
 ) -> None:
     answers = advisor().ask(env, [moment()], deadline).result(20)
-    assert answers.advice[0].status == Status.TIMEOUT
+    assert answers.advice[0].status == AdviceStatus.TIMEOUT
 
 
 def test_no_states_are_no_answers(advisor: Make, env: EnvDescription) -> None:
@@ -112,7 +114,7 @@ def test_a_backend_with_a_bug_is_a_status(advisor: Make, env: EnvDescription, mo
         raise error
 
     asked = advisor(Backend(act))
-    assert statuses(asked, env, [moment(0), moment(1)]) == [Status.INVALID] * 2
+    assert statuses(asked, env, [moment(0), moment(1)]) == [AdviceStatus.INVALID] * 2
 
 
 def test_a_backend_that_will_not_be_cancelled_does_not_hold_the_answer(
@@ -124,9 +126,9 @@ def test_a_backend_that_will_not_be_cancelled_does_not_hold_the_answer(
         while not released.is_set():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(0.02)
-        raise NoAdvice(Status.REFUSED, "late")
+        raise NoAdvice(AdviceStatus.REFUSED, "late")
 
-    assert statuses(advisor(Backend(lambda q, s: stubborn())), env, [moment()], 0.5) == [Status.TIMEOUT]
+    assert statuses(advisor(Backend(lambda q, s: stubborn())), env, [moment()], 0.5) == [AdviceStatus.TIMEOUT]
     released.set()
 
 
@@ -136,7 +138,11 @@ def test_what_is_there_by_the_deadline_is_kept(advisor: Make, env: EnvDescriptio
         return said(question)
 
     asked = advisor(Backend(lambda q, s: late(q)))
-    assert statuses(asked, env, [moment(0), moment(1), moment(2)], 3.0) == [Status.OK, Status.TIMEOUT, Status.OK]
+    assert statuses(asked, env, [moment(0), moment(1), moment(2)], 3.0) == [
+        AdviceStatus.OK,
+        AdviceStatus.TIMEOUT,
+        AdviceStatus.OK,
+    ]
 
 
 def test_votes_go_by_axis_and_their_agreement_is_the_confidence(
@@ -158,7 +164,7 @@ def test_a_sample_that_cannot_be_used_agrees_with_none(advisor: Make, env: EnvDe
         return said(question, dx="+large") if sample else Reply("no JSON")
 
     (advice,) = advisor(Backend(act), votes=4).ask(env, [moment()], 20.0).result(30).advice
-    assert advice.status == Status.OK
+    assert advice.status == AdviceStatus.OK
     assert advice.confidence == pytest.approx(3 / 4)
 
 
@@ -174,7 +180,7 @@ def test_whoever_asks_does_not_wait_for_the_model(advisor: Make, env: EnvDescrip
     pending = [asked.ask(env, [moment(number)], 60.0) for number in range(5)]
     assert not any(future.done() for future in pending)
     released.set()
-    assert all(future.result(60).advice[0].status == Status.INVALID for future in pending)
+    assert all(future.result(60).advice[0].status == AdviceStatus.INVALID for future in pending)
 
 
 def test_closing_in_the_middle_ends_the_thread(env: EnvDescription, moment: Moment) -> None:

@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from varl_common.advice_status import AdviceStatus
+from varl_common.env_description import EnvDescription
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.testing.fuzz import FuzzBackend
-from varl_vlm_advisor.types import EnvDescription, State, Status
+from varl_vlm_advisor.types import State
 
 
 @pytest.mark.parametrize(("strategy", "count"), [("direction", 2000), ("point", 1000), ("plan", 1000)])
@@ -16,7 +18,7 @@ def test_every_output_ends_in_a_status(
 ) -> None:
     backend = FuzzBackend(FuzzBackend.Settings())
     asked = advisor(backend, strategy=strategy, surface_height=0.0, picture={"width": 64}, in_flight=64)
-    seen: Counter[Status] = Counter()
+    seen: Counter[AdviceStatus] = Counter()
     size = 1 if strategy == "plan" else 500
     for first in range(0, count, size):
         states = [moment(number, pictured=strategy == "point") for number in range(first, first + size)]
@@ -24,7 +26,7 @@ def test_every_output_ends_in_a_status(
         assert [advice.id for advice in answers.advice] == [state.id for state in states]
         for advice in answers.advice:
             seen[advice.status] += 1
-            if advice.status == Status.OK:
+            if advice.status == AdviceStatus.OK:
                 assert advice.action is not None
                 assert advice.action.shape == (4,)
                 assert np.isfinite(advice.action).all()
@@ -34,5 +36,5 @@ def test_every_output_ends_in_a_status(
                 assert advice.reason
             assert "unexpected failure" not in advice.reason, advice.reason
     assert backend.replies >= count
-    assert seen[Status.OK] > count * 0.1  # some mutations leave a good answer
-    assert seen[Status.INVALID] > count * 0.1
+    assert seen[AdviceStatus.OK] > count * 0.1  # some mutations leave a good answer
+    assert seen[AdviceStatus.INVALID] > count * 0.1

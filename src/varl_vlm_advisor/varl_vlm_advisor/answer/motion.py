@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from varl_common.advice_status import AdviceStatus
+from varl_common.frame import Frame
+from varl_common.image_codec import decode_depth
 from varl_common.plan import Phase, Plan
 
 from varl_vlm_advisor.question.action_words import GRIPPER_WORDS, decode
-from varl_vlm_advisor.question.drawing import decode_depth
 from varl_vlm_advisor.question.question import Question
-from varl_vlm_advisor.types import GRIPPER, TOOL, Frame, NoAdvice, Status
+from varl_vlm_advisor.types import GRIPPER, TOOL, NoAdvice
 
 HOVER = 0.10
 """Metres above a point at which the tool hovers, and that it rises to lift."""
@@ -55,7 +57,7 @@ def _towards_point(question: Question, answer: Any, surface_height: float | None
     env = question.env
     tool = env.position(TOOL, question.state.state)
     if tool is None:
-        raise NoAdvice(Status.REFUSED, "pointing needs the tool's position in the state")
+        raise NoAdvice(AdviceStatus.REFUSED, "pointing needs the tool's position in the state")
     above, gripper = _POINT_MOTIONS[answer.phase]
     if above is None:
         goal = tool + np.array([0.0, 0.0, HOVER])
@@ -80,16 +82,16 @@ def lift(question: Question, point: NDArray[np.float64], surface_height: float |
     assert projection is not None
     pixel = to_pixel(point, question.convention, projection.width, projection.height)
     if not projection.holds(pixel):
-        raise NoAdvice(Status.INVALID, f"answer not usable: it points at {point.tolist()}, outside the picture")
+        raise NoAdvice(AdviceStatus.INVALID, f"answer not usable: it points at {point.tolist()}, outside the picture")
     share = pixel / [projection.width, projection.height]
     depth = _depth(question.state.frames[0], share)
     if depth > 0:
         return projection.point_at_depth(pixel, depth)
     if surface_height is None:
-        raise NoAdvice(Status.REFUSED, "no depth at the point, and surface_height is not set")
+        raise NoAdvice(AdviceStatus.REFUSED, "no depth at the point, and surface_height is not set")
     place = projection.point_at_height(pixel, surface_height)
     if place is None:
-        raise NoAdvice(Status.INVALID, "answer not usable: it points above the surface's horizon")
+        raise NoAdvice(AdviceStatus.INVALID, "answer not usable: it points above the surface's horizon")
     return place
 
 
@@ -104,7 +106,7 @@ def to_pixel(point: NDArray[np.float64], convention: str, width: int, height: in
 
 def _depth(frame: Frame, share: NDArray[np.float64]) -> float:
     """Metres at ``share`` (0..1 of width and height) of the frame's depth picture; 0 where it has none."""
-    image = decode_depth(frame)
+    image = decode_depth(frame.depth)
     if image is None:
         return 0.0
     x, y = (share * [image.shape[1], image.shape[0]]).astype(int)

@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 from pydantic import ValidationError
+from varl_common.advice_status import AdviceStatus
 
 from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.question.schema import Answer
-from varl_vlm_advisor.types import NoAdvice, Status
+from varl_vlm_advisor.types import NoAdvice
 
 MAX_CHARACTERS = 65_536
 """An answer longer than this is not read."""
@@ -31,7 +32,7 @@ def parse(question: Question, reply: Reply) -> Answer:
     fields = _first_object(text)
     if fields is None:
         if text.strip().lower().replace("\u2019", "'").startswith(_DECLINES):
-            raise NoAdvice(Status.REFUSED, f"the model declined: {_short(text)}")
+            raise NoAdvice(AdviceStatus.REFUSED, f"the model declined: {_short(text)}")
         raise _invalid(f"it holds no JSON object: {_short(text)}" if text.strip() else "it is empty")
     try:
         answer = question.answer_model.model_validate(fields)
@@ -40,7 +41,7 @@ def parse(question: Question, reply: Reply) -> Answer:
     if answer.id != question.id:
         raise _invalid(f'"id" is {answer.id}, expected {question.id}')
     if not answer.can_tell:
-        raise NoAdvice(Status.REFUSED, f"the model cannot tell: {answer.reason}")
+        raise NoAdvice(AdviceStatus.REFUSED, f"the model cannot tell: {answer.reason}")
     return answer
 
 
@@ -76,7 +77,7 @@ def _not_a_number(name: str) -> float:
 
 
 def _invalid(reason: str) -> NoAdvice:
-    return NoAdvice(Status.INVALID, f"answer not usable: {reason}", retry=True)
+    return NoAdvice(AdviceStatus.INVALID, f"answer not usable: {reason}", retry=True)
 
 
 def _sentence(error: Exception) -> str:

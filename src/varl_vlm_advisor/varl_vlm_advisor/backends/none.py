@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from varl_common.advice_status import AdviceStatus
 from varl_common.config import Config
 
 from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.question import Question
-from varl_vlm_advisor.types import NoAdvice, Status
+from varl_vlm_advisor.types import NoAdvice
 
 
 class NoneBackend:
@@ -26,7 +27,7 @@ class NoneBackend:
 
     async def reply(self, question: Question, sample: int) -> Reply:
         """Raise NoAdvice, always."""
-        raise NoAdvice(Status.REFUSED, "no advisor is configured (backend: none)")
+        raise NoAdvice(AdviceStatus.REFUSED, "no advisor is configured (backend: none)")
 
     async def close(self) -> None:
         """Nothing to let go of."""

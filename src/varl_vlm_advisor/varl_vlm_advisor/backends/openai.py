@@ -11,13 +11,14 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
+from varl_common.advice_status import AdviceStatus
 from varl_common.config import Config
 from varl_common.errors import VarlError
 
 from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.chat import messages
 from varl_vlm_advisor.question.question import Question
-from varl_vlm_advisor.types import NoAdvice, Status
+from varl_vlm_advisor.types import NoAdvice
 
 _OFFICIAL = "https://api.openai.com/v1"
 _FORMATS = ("json_schema", "json_object", "text")
@@ -123,11 +124,11 @@ class OpenAIBackend:
         choices: Any = getattr(completion, "choices", None)
         message = getattr(choices[0], "message", None) if choices else None
         if message is None:
-            raise NoAdvice(Status.INVALID, "the server's answer has no message")
+            raise NoAdvice(AdviceStatus.INVALID, "the server's answer has no message")
         finish = getattr(choices[0], "finish_reason", None)
         refusal = getattr(message, "refusal", None)
         if refusal or finish == "content_filter":
-            raise NoAdvice(Status.REFUSED, self._clean(f"the model declined: {refusal or 'content filter'}"))
+            raise NoAdvice(AdviceStatus.REFUSED, self._clean(f"the model declined: {refusal or 'content filter'}"))
         text = message.content if isinstance(message.content, str) else ""
         usage = getattr(completion, "usage", None)
         tokens_in, tokens_out = (_count(usage, f"{name}_tokens") for name in ("prompt", "completion"))
@@ -138,22 +139,22 @@ class OpenAIBackend:
         where, status = self._settings.base_url, getattr(error, "status_code", None)
         message = self._clean(str(getattr(error, "message", error)))
         if isinstance(error, self._openai.APITimeoutError):
-            return NoAdvice(Status.TIMEOUT, f"{where} did not answer in time")
+            return NoAdvice(AdviceStatus.TIMEOUT, f"{where} did not answer in time")
         if isinstance(error, self._openai.APIConnectionError):
-            return NoAdvice(Status.UNAVAILABLE, f"{where} cannot be reached; is the server running?", retry=True)
+            return NoAdvice(AdviceStatus.UNAVAILABLE, f"{where} cannot be reached; is the server running?", retry=True)
         if status == 429 and getattr(error, "code", None) == "insufficient_quota":
-            return NoAdvice(Status.BUDGET, f"{where}: the account's quota is spent (429)")
+            return NoAdvice(AdviceStatus.BUDGET, f"{where}: the account's quota is spent (429)")
         if status in (408, 409, 425, 429) or (status is not None and status >= 500):
             wait = _retry_after(error)
-            return NoAdvice(Status.UNAVAILABLE, f"{where} answers {status}: {message}", True, wait)
+            return NoAdvice(AdviceStatus.UNAVAILABLE, f"{where} answers {status}: {message}", True, wait)
         if status in (401, 403):
             hint = self._settings.api_key_file or f"${self._settings.api_key_env}"
-            return NoAdvice(Status.UNAVAILABLE, f"{where} refuses the key ({status}); check {hint}")
+            return NoAdvice(AdviceStatus.UNAVAILABLE, f"{where} refuses the key ({status}); check {hint}")
         if status == 404:
-            return NoAdvice(Status.UNAVAILABLE, f"{where} does not know the model {self._settings.model!r} (404)")
+            return NoAdvice(AdviceStatus.UNAVAILABLE, f"{where} does not know the model {self._settings.model!r} (404)")
         if status is not None:
-            return NoAdvice(Status.UNAVAILABLE, f"{where} answers {status}: {message}")
-        return NoAdvice(Status.UNAVAILABLE, f"{where} sends what is no chat completion: {message}", retry=True)
+            return NoAdvice(AdviceStatus.UNAVAILABLE, f"{where} answers {status}: {message}")
+        return NoAdvice(AdviceStatus.UNAVAILABLE, f"{where} sends what is no chat completion: {message}", retry=True)
 
     def _clean(self, text: str) -> str:
         """``text`` on one line, short, and without the key, which some servers repeat."""

@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from varl_common.files import write_text_atomically
+
 from varl_vlm_advisor.backends import Reply
-from varl_vlm_advisor.service.files import write_atomically
 
 FORMAT = 1
 
@@ -31,7 +32,7 @@ class Recordings:
 
     def put(self, key: str, reply: Reply) -> None:
         """Record ``reply`` under ``key``."""
-        write_atomically(self._path(key), json.dumps({"format": FORMAT, "reply": asdict(reply)}, indent=1))
+        write_text_atomically(self._path(key), json.dumps({"format": FORMAT, "reply": asdict(reply)}, indent=1))
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"

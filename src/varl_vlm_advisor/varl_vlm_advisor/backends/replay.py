@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
+from varl_common.advice_status import AdviceStatus
 from varl_common.config import Config
 from varl_common.errors import VarlError
 
 from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.backends.recordings import Recordings
 from varl_vlm_advisor.question.question import Question
-from varl_vlm_advisor.types import NoAdvice, Status
+from varl_vlm_advisor.types import NoAdvice
 
 
 class ReplayBackend:
@@ -39,7 +40,7 @@ class ReplayBackend:
         """The recorded reply."""
         reply = self._cache.get(question.key(sample))
         if reply is None:
-            raise NoAdvice(Status.UNAVAILABLE, "no answer to this question has been recorded")
+            raise NoAdvice(AdviceStatus.UNAVAILABLE, "no answer to this question has been recorded")
         return Reply(reply.text, reply.truncated)
 
     async def close(self) -> None:

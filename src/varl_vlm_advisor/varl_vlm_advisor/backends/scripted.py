@@ -8,13 +8,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
+from varl_common.advice_status import AdviceStatus
 from varl_common.config import Config
+from varl_common.env_description import EnvDescription
 from varl_common.plan import Phase, Plan
 
 from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.action_words import GRIPPER_WORDS, encode, words_of
 from varl_vlm_advisor.question.question import Question
-from varl_vlm_advisor.types import GRIPPER, EnvDescription, NoAdvice, Status
+from varl_vlm_advisor.types import GRIPPER, NoAdvice
 
 # Metres. The block of the project's own tasks is a 4 cm cube, and the fingers are 2 cm wide.
 _ABOVE = 0.10
@@ -67,7 +69,7 @@ class ScriptedBackend:
         """Answer in the words that a model would use."""
         env, plan = question.env, scripted_plan(question.env)
         if question.strategy == "point":
-            raise NoAdvice(Status.REFUSED, "the scripted advisor does not point: use strategy direction or plan")
+            raise NoAdvice(AdviceStatus.REFUSED, "the scripted advisor does not point: use strategy direction or plan")
         body: dict[str, Any] = {"id": question.id, "reason": f"scripted: {plan.reason}", "can_tell": True}
         rng = self._rng(question, sample)
         if question.strategy == "plan":
@@ -119,9 +121,11 @@ def scripted_plan(env: EnvDescription) -> Plan:
     plan = PLANS.get(env.task)
     if plan is None:
         known = ", ".join(PLANS)
-        raise NoAdvice(Status.REFUSED, f"the scripted advisor does not know the task {env.task!r}; known: {known}")
+        raise NoAdvice(
+            AdviceStatus.REFUSED, f"the scripted advisor does not know the task {env.task!r}; known: {known}"
+        )
     missing = {"tool", *(name for phase in plan.phases for name in (phase.target, phase.opposite) if name)}
     missing -= set(env.entities)
     if missing:
-        raise NoAdvice(Status.REFUSED, f"the state has no position of: {', '.join(sorted(missing))}")
+        raise NoAdvice(AdviceStatus.REFUSED, f"the state has no position of: {', '.join(sorted(missing))}")
     return plan

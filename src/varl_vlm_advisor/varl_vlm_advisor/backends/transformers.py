@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
+from varl_common.advice_status import AdviceStatus
 from varl_common.config import Config
 from varl_common.errors import VarlError
 
 from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.chat import messages
 from varl_vlm_advisor.question.question import Question
-from varl_vlm_advisor.types import NoAdvice, Status
+from varl_vlm_advisor.types import NoAdvice
 
 
 class TransformersBackend:
@@ -86,7 +87,7 @@ class TransformersBackend:
                 return_tensors="pt",
             ).to(self._model.device, dtype=self._model.dtype)
         except (ValueError, TypeError, KeyError) as error:
-            raise NoAdvice(Status.UNAVAILABLE, f"the model's chat template does not take it: {error}") from None
+            raise NoAdvice(AdviceStatus.UNAVAILABLE, f"the model's chat template does not take it: {error}") from None
         sampling: dict[str, Any] = {"do_sample": False}
         if settings.temperature > 0:
             sampling = {"do_sample": True, "temperature": settings.temperature}

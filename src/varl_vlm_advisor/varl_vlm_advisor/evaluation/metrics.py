@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from varl_common.env_description import EnvDescription
 
 from varl_vlm_advisor.evaluation.labelled_states import LabelledState, restore
 from varl_vlm_advisor.evaluation.worlds import World
-from varl_vlm_advisor.types import GRIPPER, EnvDescription
+from varl_vlm_advisor.types import GRIPPER
 
 FOLLOWED = 8
 """Steps for which an action is followed to see what it brings."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from varl_common.advice_status import AdviceStatus
+from varl_common.env_description import EnvDescription
 
 from varl_vlm_advisor.evaluation.labelled_states import LabelledState
 from varl_vlm_advisor.evaluation.metrics import agreement
@@ -14,7 +16,7 @@ from varl_vlm_advisor.question.action_words import decode, encode, words_of
 from varl_vlm_advisor.question.drawing import mirror
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.service.config import AdvisorConfig
-from varl_vlm_advisor.types import Advice, EnvDescription, State, Status
+from varl_vlm_advisor.types import Advice, State
 
 Actions = NDArray[np.float32]
 
@@ -70,7 +72,7 @@ def ask_advisor(
         twice = _ask(advisor, env, states, deadline, votes=2)
     finally:
         advisor.close()
-    sure = [advice.confidence for advice in twice if advice.status == Status.OK]
+    sure = [advice.confidence for advice in twice if advice.status == AdviceStatus.OK]
     actions = _actions(env, told)
     consistency = float(np.mean(sure)) if sure else float("nan")
     mirrored = agreement(env, in_mirror, actions)

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from varl_common.env_description import EnvDescription
+from varl_common.image_codec import decode_image, encode_jpeg
 
 from varl_vlm_advisor.evaluation.labelled_states import LabelledState
 from varl_vlm_advisor.evaluation.metrics import Score
 from varl_vlm_advisor.evaluation.predictions import Predictions
-from varl_vlm_advisor.question.drawing import Image, decode, draw_arrow, encode
+from varl_vlm_advisor.question.drawing import Image, draw_arrow
 from varl_vlm_advisor.question.projection import Projection
-from varl_vlm_advisor.types import TOOL, EnvDescription
+from varl_vlm_advisor.types import TOOL
 
-_ADVISED, _EXPERT = (200, 0, 200), (0, 160, 0)  # magenta and green, in OpenCV's order
+_ADVISED, _EXPERT = (200, 0, 200), (0, 160, 0)  # magenta and green
 _ARROW = 0.12  # m that an action of length 1 is drawn long
 _COLUMNS = 4
 _THUMBNAIL = 320  # px
@@ -60,7 +62,7 @@ def write_html(path: Path, rows: list[Row], pictures: list[tuple[Image, str]]) -
     head = "".join(f"<th>{cell}</th>" for cell in HEADER)
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row.cells())}</tr>" for row in rows)
     figures = "".join(
-        f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(encode(image, 85)).decode()}">'
+        f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(encode_jpeg(image, 85)).decode()}">'
         f"<figcaption>{html.escape(words)}</figcaption></figure>"
         for image, words in pictures
     )
@@ -86,7 +88,7 @@ LEGEND = (
 def picture(env: EnvDescription, example: LabelledState, predictions: Predictions, number: int) -> tuple[Image, str]:
     """The frame with both arrows, and the words below it."""
     frame = example.moment.frames[0]
-    image = decode(frame.jpeg)
+    image = decode_image(frame.jpeg)
     projection = Projection(image.shape[1], image.shape[0], frame.k, frame.camera_pose)
     if image.shape[1] < _WIDTH:  # thin arrows want pixels
         height = round(_WIDTH * image.shape[0] / image.shape[1])
@@ -120,7 +122,7 @@ def write_png(path: Path, pictures: list[tuple[Image, str]]) -> None:
     for number, image in enumerate(small):
         row, column = divmod(number, _COLUMNS)
         sheet[row * height :, column * _THUMBNAIL :][: image.shape[0], : image.shape[1]] = image
-    cv2.imwrite(str(path), sheet)
+    cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 
 def _words(env: EnvDescription, action: np.ndarray) -> str:

@@ -8,10 +8,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 from varl_common.errors import VarlError
+from varl_common.files import atomic_write
+from varl_common.frame import Frame
 
 from varl_vlm_advisor.evaluation.labelled_states import LabelledState, collect, restore
 from varl_vlm_advisor.evaluation.worlds import World
-from varl_vlm_advisor.types import Frame, State
+from varl_vlm_advisor.types import State
 
 _SAME = 1e-3
 """What a state that is restored may differ by, in its own units: arithmetic differs between machines."""
@@ -56,9 +58,9 @@ def save(made: list[LabelledState], folder: Path) -> None:
         "k": np.array([frame.k for frame in frames]),
         "camera_pose": np.array([frame.camera_pose for frame in frames]),
     }
-    part = folder / "states.part.npz"  # whole or not there: its name decides whether the folder counts
-    np.savez(part, **arrays)
-    part.replace(folder / "states.npz")
+    # Last, and whole: its name decides whether the folder counts.
+    with atomic_write(folder / "states.npz") as aside, aside.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def load(folder: Path) -> list[LabelledState]:

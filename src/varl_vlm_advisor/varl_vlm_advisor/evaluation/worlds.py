@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from varl_common.config import did_you_mean
+from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
+from varl_common.frame import Frame
+from varl_common.image_codec import encode_depth, encode_jpeg
 
 from varl_vlm_advisor.backends.scripted import PLANS
-from varl_vlm_advisor.question.drawing import encode, encode_depth
-from varl_vlm_advisor.question.projection import transform
-from varl_vlm_advisor.types import EnvDescription, Frame
 
 Vector = NDArray[np.float32]
 
@@ -61,7 +61,7 @@ class ArmWorld:
         from varl_robot_env.env.arm_env import ArmEnv
 
         self._env = env or ArmEnv(task, reward="dense")
-        self.env = EnvDescription(**vars(self._env.description))
+        self.env = self._env.description
 
     def reset(self, seed: int) -> Vector:
         """Begin an episode."""
@@ -82,9 +82,7 @@ class ArmWorld:
         frames = self._env.arm.frames()
         if not frames:
             raise VarlError("this machine cannot render; install libegl1 (Debian) and set MUJOCO_GL=egl")
-        seen = frames[0]
-        pose = transform(seen.camera_pose[:3].tolist(), seen.camera_pose[3:].tolist())
-        return Frame(seen.camera, seen.jpeg, seen.depth, np.asarray(seen.k).reshape(3, 3), pose)
+        return frames[0]
 
     def close(self) -> None:
         """Let go of the renderer."""
@@ -137,7 +135,7 @@ class MetaWorld:
             model.vis.global_.offwidth, model.vis.global_.offheight = WIDTH, HEIGHT
             self._renderer = self._mujoco.Renderer(model, HEIGHT, WIDTH)
         self._renderer.update_scene(data, camera=self._CAMERA)
-        image = np.ascontiguousarray(self._renderer.render()[::-1, ::-1, ::-1])  # upright, and blue first
+        image = np.ascontiguousarray(self._renderer.render()[::-1, ::-1])  # upright
         self._renderer.enable_depth_rendering()
         millimetres = np.clip(1000 * self._renderer.render()[::-1, ::-1], 0, np.iinfo(np.uint16).max).astype(np.uint16)
         self._renderer.disable_depth_rendering()
@@ -148,7 +146,7 @@ class MetaWorld:
         # MuJoCo looks along -z with y up; turned by half a turn about the line of sight, x points left and y up again.
         pose[:3, :3] = data.cam_xmat[camera].reshape(3, 3) @ np.diag([-1.0, 1.0, -1.0])
         pose[:3, 3] = data.cam_xpos[camera]
-        return Frame(self._CAMERA, encode(image, 90), encode_depth(millimetres), k, pose)
+        return Frame(self._CAMERA, encode_jpeg(image), encode_depth(millimetres), k, pose)
 
     def close(self) -> None:
         """Let go of the renderer."""
@@ -183,11 +181,11 @@ def _describe(task: str) -> EnvDescription:
         base_frame="world",
         observation_names=names,
         observation_units=["m" if name.endswith(("_x", "_y", "_z")) else "" for name in names],
-        observation_low=[-1.0] * len(names),
-        observation_high=[1.0] * len(names),
+        observation_low=np.full(len(names), -1.0, np.float32),
+        observation_high=np.full(len(names), 1.0, np.float32),
         action_names=["dx", "dy", "dz", "gripper"],
         action_units=["m", "m", "m", ""],
-        action_scale=[0.01, 0.01, 0.01, 1.0],
+        action_scale=np.array([0.01, 0.01, 0.01, 1.0]),
         entities=["tool", "object", "goal"],
         entity_indices=[0, 4, 36],
         control_period=0.0125,

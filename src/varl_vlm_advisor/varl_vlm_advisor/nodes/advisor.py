@@ -9,10 +9,11 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.task import Future
 from varl_common.ros.diagnostics import Diagnostics, Health
+from varl_common.ros.messages import from_description_msg
 from varl_common.ros.node import declare_parameters, run_node
 
 from varl_interfaces.srv import GetAdvice
-from varl_vlm_advisor.nodes.convert import from_env, from_state, to_response
+from varl_vlm_advisor.nodes.convert import from_state, to_response
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.service.config import config_model
 from varl_vlm_advisor.types import Answers
@@ -34,7 +35,7 @@ class AdvisorNode(Node):
 
     async def _get_advice(self, request: GetAdvice.Request, response: GetAdvice.Response) -> GetAdvice.Response:
         states = [from_state(state) for state in request.states]
-        pending = self._advisor.ask(from_env(request.env), states, request.deadline)
+        pending = self._advisor.ask(from_description_msg(request.env), states, request.deadline)
         answers: Answers = await self._in_executor(pending)
         refused = [advice for advice in answers.advice if advice.status]
         if refused:

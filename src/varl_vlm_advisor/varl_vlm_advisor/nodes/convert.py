@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from varl_common.plan import Plan
+from varl_common.ros.messages import from_frame_msg
 
 from varl_interfaces import msg
 from varl_interfaces.srv import GetAdvice
-from varl_vlm_advisor.question.projection import transform
-from varl_vlm_advisor.types import Advice, Answers, EnvDescription, Frame, State
-
-
-def from_env(message: msg.EnvDescription) -> EnvDescription:
-    """The environment's description."""
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(EnvDescription):
-        value = getattr(message, field.name)
-        values[field.name] = list(value) if hasattr(value, "typecode") else value
-    return EnvDescription(**values)
+from varl_vlm_advisor.types import Advice, Answers, State
 
 
 def from_state(message: msg.AdviceState) -> State:
@@ -32,16 +19,8 @@ def from_state(message: msg.AdviceState) -> State:
         np.array(message.action, np.float32),
         np.array(message.next_state, np.float32),
         message.reward,
-        tuple(from_frame(frame) for frame in message.frames),
+        tuple(from_frame_msg(frame) for frame in message.frames),
     )
-
-
-def from_frame(message: msg.Frame) -> Frame:
-    """A frame; a matrix or pose that is not known (all 0) becomes None."""
-    k = np.array(message.k, np.float64).reshape(3, 3)
-    pose = _transform(message.camera_pose)
-    known = bool(np.isfinite(k).all() and k[0, 0] and k[1, 1])
-    return Frame(message.camera, bytes(message.image.data), bytes(message.depth.data), k if known else None, pose)
 
 
 def to_response(answers: Answers, response: GetAdvice.Response) -> GetAdvice.Response:
@@ -77,11 +56,3 @@ def _plan(plan: Plan) -> msg.Plan:
         part.offset.x, part.offset.y, part.offset.z = (float(value) for value in phase.offset)
         message.phases.append(part)
     return message
-
-
-def _transform(pose: Any) -> NDArray[np.float64] | None:
-    x, y, z, w = (getattr(pose.orientation, name) for name in "xyzw")
-    norm = float(np.sqrt(x * x + y * y + z * z + w * w))
-    if not np.isfinite(norm) or norm < 1e-6:
-        return None
-    return transform([pose.position.x, pose.position.y, pose.position.z], [x, y, z, w])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from varl_common.env_description import EnvDescription
 
 from varl_vlm_advisor.question.action_words import SMALL, encode, words_of
 from varl_vlm_advisor.question.projection import Projection
-from varl_vlm_advisor.types import GRIPPER, TOOL, EnvDescription, State
+from varl_vlm_advisor.types import GRIPPER, TOOL, State
 
 _AXIS_WORTH_NAMING = 0.2
 """Share of an axis below which it isn't named in a direction."""

@@ -5,22 +5,21 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from varl_common.env_description import EnvDescription
+from varl_common.frame import Frame
+from varl_common.image_codec import decode_depth, decode_image, encode_depth, encode_jpeg
 
 from varl_vlm_advisor.question.projection import Projection
-from varl_vlm_advisor.types import TOOL, EnvDescription, Frame, State
+from varl_vlm_advisor.types import TOOL, State
 
 Image = NDArray[np.uint8]
-Depth = NDArray[np.uint16]
 
 AXIS_LENGTH = 0.1
 """Metres that a drawn axis is long."""
-# x red, y green, z blue, as RViz draws them; OpenCV's order is blue, green, red.
-_COLOURS = {"x": (40, 40, 230), "y": (40, 180, 40), "z": (230, 80, 40)}
+# x red, y green, z blue, as RViz draws them.
+_COLOURS = {"x": (230, 40, 40), "y": (40, 180, 40), "z": (40, 80, 230)}
 _OUTLINE = (255, 255, 255)
-
-
-class UnreadablePicture(Exception):
-    """The frame's bytes are not a picture."""
+_MIRROR_QUALITY = 95  # a picture that is encoded a second time should lose next to nothing
 
 
 def picture(
@@ -29,9 +28,9 @@ def picture(
     """Make the JPEG to send, at most ``width`` px wide, and its projection.
 
     Raises:
-        UnreadablePicture: the frame cannot be decoded.
+        VarlError: the frame cannot be decoded.
     """
-    image = decode(frame.jpeg)
+    image = decode_image(frame.jpeg)
     height, full = image.shape[:2]
     projection = Projection(full, height, frame.k, frame.camera_pose)
     if full > width:
@@ -40,45 +39,15 @@ def picture(
         projection = projection.scaled(width, height)
     if draw and projection.pose is not None:
         draw_axes(image, projection, env.position(TOOL, state.state))
-    return encode(image, quality), projection
-
-
-def decode(data: bytes) -> Image:
-    """A JPEG's or PNG's pixels, shape (height, width, 3), blue-green-red.
-
-    Raises:
-        UnreadablePicture: it is neither.
-    """
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if image is None:
-        raise UnreadablePicture("the frame is not a readable JPEG or PNG")
-    return np.asarray(image, np.uint8)
-
-
-def encode(image: Image, quality: int) -> bytes:
-    """``image`` as JPEG."""
-    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
-
-
-def decode_depth(frame: Frame) -> Depth | None:
-    """Millimetres, shape (height, width) uint16, 0 where not known; None where the frame has none that can be read."""
-    image = cv2.imdecode(np.frombuffer(frame.depth, np.uint8), cv2.IMREAD_UNCHANGED) if frame.depth else None
-    if image is None or image.dtype != np.uint16 or image.ndim != 2:
-        return None
-    return np.asarray(image, np.uint16)
-
-
-def encode_depth(millimetres: Depth) -> bytes:
-    """``millimetres`` as PNG of 16 bit."""
-    return cv2.imencode(".png", np.ascontiguousarray(millimetres))[1].tobytes()
+    return encode_jpeg(image, quality), projection
 
 
 def mirror(frame: Frame) -> Frame:
     """The frame flipped left to right, with the calibration of the flipped picture; it shows the same scene."""
-    image = decode(frame.jpeg)
+    image = decode_image(frame.jpeg)
     flipped = Projection(image.shape[1], image.shape[0], frame.k, frame.camera_pose).mirrored()
-    jpeg = encode(np.ascontiguousarray(image[:, ::-1]), 95)
-    depth = decode_depth(frame)
+    jpeg = encode_jpeg(image[:, ::-1], _MIRROR_QUALITY)
+    depth = decode_depth(frame.depth)
     png = b"" if depth is None else encode_depth(depth[:, ::-1])
     return Frame(frame.camera, jpeg, png, flipped.k, frame.camera_pose)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,16 +76,3 @@ class Projection:
             return None
         distance = (height - eye[2]) / along[2]
         return np.asarray(eye + distance * along) if distance > 0 else None
-
-
-def transform(position: Sequence[float], quaternion: Sequence[float]) -> Vector:
-    """Homogeneous transform, shape (4, 4), of a position (m) and a quaternion x, y, z, w of any length but 0."""
-    x, y, z, w = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
-    matrix = np.eye(4)
-    matrix[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    matrix[:3, 3] = position
-    return matrix

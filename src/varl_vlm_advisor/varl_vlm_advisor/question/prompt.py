@@ -7,14 +7,16 @@ from dataclasses import replace
 from importlib.resources import files
 from string import Template
 
+from varl_common.advice_status import AdviceStatus
+from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
 
 from varl_vlm_advisor.question import descriptions, schema
 from varl_vlm_advisor.question.config import QuestionConfig
-from varl_vlm_advisor.question.drawing import UnreadablePicture, picture
+from varl_vlm_advisor.question.drawing import picture
 from varl_vlm_advisor.question.projection import Projection
 from varl_vlm_advisor.question.question import Question, content_id
-from varl_vlm_advisor.types import GRIPPER, EnvDescription, NoAdvice, State, Status
+from varl_vlm_advisor.types import GRIPPER, NoAdvice, State
 
 _COORDINATES = {
     "pixel": "[x, y] in pixels of the picture, which is {width} wide and {height} high; [0, 0] is its upper left",
@@ -54,9 +56,9 @@ class Prompter:
         config = self._config
         jpeg, projection = self._picture(env, state)
         if config.strategy == "plan" and not schema.plan_targets(env):
-            raise NoAdvice(Status.REFUSED, "a plan needs things to aim at, and this environment names none")
+            raise NoAdvice(AdviceStatus.REFUSED, "a plan needs things to aim at, and this environment names none")
         if config.strategy == "point" and (projection is None or not projection.calibrated):
-            raise NoAdvice(Status.REFUSED, "pointing needs a frame from a camera whose calibration is known")
+            raise NoAdvice(AdviceStatus.REFUSED, "pointing needs a frame from a camera whose calibration is known")
         limit = _LIMITS.get(config.convention, max(projection.width, projection.height) if projection else 0.0)
         model = schema.answer_model(config.strategy, env, limit)
         identity = content_id(env.task, config.strategy, state.state.tobytes(), state.action.tobytes(), jpeg)
@@ -73,8 +75,8 @@ class Prompter:
             return b"", None
         try:
             return picture(frame, env, state, form.width, form.quality, form.draw_axes)
-        except UnreadablePicture as error:
-            raise NoAdvice(Status.INVALID, str(error)) from None
+        except VarlError as error:
+            raise NoAdvice(AdviceStatus.INVALID, str(error)) from None
 
     def _worded(self, question: Question) -> Question:
         env, state, projection = question.env, question.state, question.projection

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from varl_common.env_description import EnvDescription
+
 from varl_vlm_advisor.question.projection import Projection
 from varl_vlm_advisor.question.schema import Answer, json_schema
-from varl_vlm_advisor.types import EnvDescription, State
+from varl_vlm_advisor.types import State
 
 
 @dataclass(frozen=True)

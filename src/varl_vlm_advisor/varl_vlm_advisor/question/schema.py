@@ -6,9 +6,10 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from varl_common.env_description import EnvDescription
 
 from varl_vlm_advisor.question.action_words import words_of
-from varl_vlm_advisor.types import GRIPPER, TOOL, EnvDescription
+from varl_vlm_advisor.types import GRIPPER, TOOL
 
 REASON_ASKED = 240
 """Characters of reason that the schema asks for; longer ones are kept up to REASON_KEPT."""

@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from varl_common.advice_status import AdviceStatus
+from varl_common.env_description import EnvDescription
 from varl_common.plan import Plan
 
 from varl_vlm_advisor.answer.voting import vote
@@ -22,7 +24,7 @@ from varl_vlm_advisor.service.config import AdvisorConfig, make_backend
 from varl_vlm_advisor.service.request_checks import request_problem, state_problem
 from varl_vlm_advisor.service.sampling import Sampler
 from varl_vlm_advisor.service.statistics import Statistics
-from varl_vlm_advisor.types import Advice, Answers, EnvDescription, NoAdvice, State, Status
+from varl_vlm_advisor.types import Advice, Answers, NoAdvice, State
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +98,7 @@ class Advisor:
         for index, state in enumerate(states):
             wrong = problem or state_problem(env, state, ids)
             if wrong:
-                found[index] = _none(state, NoAdvice(Status.INVALID, wrong))
+                found[index] = _none(state, NoAdvice(AdviceStatus.INVALID, wrong))
             else:
                 sound[index] = state
         plan = None
@@ -128,7 +130,7 @@ class Advisor:
         middle = np.stack([action for action, _ in votes])
         nearest = plans[int(np.abs(actions - middle).sum(axis=(1, 2)).argmin())]
         advice = [
-            Advice(state.id, Status.OK, action, agreement * len(plans) / samples, nearest.reason)
+            Advice(state.id, AdviceStatus.OK, action, agreement * len(plans) / samples, nearest.reason)
             for state, (action, agreement) in zip(states, votes, strict=True)
         ]
         return advice, nearest
@@ -148,14 +150,14 @@ class Advisor:
 
     def _result(self, task: asyncio.Task[Any]) -> Any:
         if not task.done() or task.cancelled():
-            return NoAdvice(Status.TIMEOUT, "no answer by the deadline")
+            return NoAdvice(AdviceStatus.TIMEOUT, "no answer by the deadline")
         error = task.exception()
         if error is None:
             return task.result()
         if isinstance(error, NoAdvice):
             return error
         log.error("unexpected failure of the advisor", exc_info=error)
-        return NoAdvice(Status.INVALID, f"unexpected failure of the advisor: {type(error).__name__}")
+        return NoAdvice(AdviceStatus.INVALID, f"unexpected failure of the advisor: {type(error).__name__}")
 
     def _flag_identical(self, states: list[State], advice: list[Advice]) -> list[Advice]:
         given = [(s.state.tobytes(), a) for s, a in zip(states, advice, strict=True) if a.action is not None]

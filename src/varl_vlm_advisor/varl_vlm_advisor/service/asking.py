@@ -17,6 +17,7 @@ from tenacity import (
     wait_exponential,
     wait_random,
 )
+from varl_common.advice_status import AdviceStatus
 
 from varl_vlm_advisor.answer.parsing import parse
 from varl_vlm_advisor.backends import Backend, Reply
@@ -27,7 +28,7 @@ from varl_vlm_advisor.service.breaker import Breaker
 from varl_vlm_advisor.service.budget import Budget
 from varl_vlm_advisor.service.config import AdvisorConfig
 from varl_vlm_advisor.service.statistics import Statistics
-from varl_vlm_advisor.types import NoAdvice, Status
+from varl_vlm_advisor.types import NoAdvice
 
 _REJECTED_SHOWN = 2000
 """Characters of a rejected answer that the model is shown again."""
@@ -72,7 +73,7 @@ class Asker:
                 self._statistics.events["cached"] += 1
                 return cached
             if mode == "replay":
-                raise NoAdvice(Status.UNAVAILABLE, "no answer to this question is in the cache (cache: replay)")
+                raise NoAdvice(AdviceStatus.UNAVAILABLE, "no answer to this question is in the cache (cache: replay)")
         reply = await self._persist(question, sample, until)
         if self._cache is not None and mode in ("record", "auto"):
             self._cache.put(key, reply)
@@ -105,7 +106,7 @@ class Asker:
                 start = time.monotonic()
                 reply = await self._backend.reply(question, sample)
             except NoAdvice as error:
-                if error.status == Status.UNAVAILABLE:
+                if error.status == AdviceStatus.UNAVAILABLE:
                     self.breaker.failed()
                 else:
                     self.breaker.abandoned()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from varl_common.advice_status import AdviceStatus
+
 from varl_vlm_advisor.service.config import BreakerConfig
-from varl_vlm_advisor.types import NoAdvice, Status
+from varl_vlm_advisor.types import NoAdvice
 
 
 class Breaker:
@@ -35,7 +37,7 @@ class Breaker:
             return
         wait = self._open_until - self._clock()
         if wait > 0 or self._probing:
-            raise NoAdvice(Status.UNAVAILABLE, "the model has failed several times in a row and is left alone")
+            raise NoAdvice(AdviceStatus.UNAVAILABLE, "the model has failed several times in a row and is left alone")
         self._probing = True
 
     def succeeded(self) -> None:

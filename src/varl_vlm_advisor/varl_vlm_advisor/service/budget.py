@@ -7,12 +7,13 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from varl_common.advice_status import AdviceStatus
 from varl_common.errors import VarlError
+from varl_common.files import write_text_atomically
 
 from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.service.config import BudgetConfig
-from varl_vlm_advisor.service.files import write_atomically
-from varl_vlm_advisor.types import NoAdvice, Status
+from varl_vlm_advisor.types import NoAdvice
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Budget:
         for name, spent in asdict(self.spent).items():
             limit = getattr(self._limits, name)
             if limit and spent >= limit:
-                raise NoAdvice(Status.BUDGET, f"the budget of {limit:g} {name} is spent")
+                raise NoAdvice(AdviceStatus.BUDGET, f"the budget of {limit:g} {name} is spent")
         self.spent.calls += 1
         self._keep()
 
@@ -70,4 +71,4 @@ class Budget:
 
     def _keep(self) -> None:
         if self._path is not None:
-            write_atomically(self._path, json.dumps(asdict(self.spent)))
+            write_text_atomically(self._path, json.dumps(asdict(self.spent)))

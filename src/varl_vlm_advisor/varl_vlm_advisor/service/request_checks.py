@@ -6,8 +6,9 @@ import math
 from collections import Counter
 
 import numpy as np
+from varl_common.env_description import EnvDescription
 
-from varl_vlm_advisor.types import EnvDescription, State
+from varl_vlm_advisor.types import State
 
 MAX_STATES = 4096
 

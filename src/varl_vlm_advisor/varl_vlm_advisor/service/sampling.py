@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from varl_common.advice_status import AdviceStatus
+from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
 from varl_common.plan import Plan
 
@@ -17,7 +19,7 @@ from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.question.schema import Answer
 from varl_vlm_advisor.service.asking import Asker
 from varl_vlm_advisor.service.config import AdvisorConfig
-from varl_vlm_advisor.types import Advice, EnvDescription, NoAdvice, State, Status
+from varl_vlm_advisor.types import Advice, NoAdvice, State
 
 
 class Sampler:
@@ -45,7 +47,7 @@ class Sampler:
 
         usable = await self._samples(env, state, until, votes, use)
         action, agreement = vote([action for action, _ in usable])
-        return Advice(state.id, Status.OK, action, agreement * len(usable) / votes, usable[0][1])
+        return Advice(state.id, AdviceStatus.OK, action, agreement * len(usable) / votes, usable[0][1])
 
     async def plans(self, env: EnvDescription, state: State, until: float, votes: int) -> list[Plan]:
         """The samples' plans for the scene of ``state``.
@@ -59,7 +61,7 @@ class Sampler:
             try:
                 plan.check(env)
             except VarlError as error:
-                raise NoAdvice(Status.INVALID, f"answer not usable: {error}") from None
+                raise NoAdvice(AdviceStatus.INVALID, f"answer not usable: {error}") from None
             return plan
 
         return await self._samples(env, state, until, votes, use)

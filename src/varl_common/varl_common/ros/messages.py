@@ -1,4 +1,4 @@
-"""Between the cores' types and the messages of varl_interfaces and ROS."""
+"""Between the shared types and the messages of ROS and varl_interfaces."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Pose as PoseMsg
+from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
+from varl_common.env_description import EnvDescription
+from varl_common.frame import Frame
+from varl_common.poses import matrix_to_pose, pose_to_matrix
 from varl_interfaces.msg import EnvDescription as EnvDescriptionMsg
 from varl_interfaces.msg import Frame as FrameMsg
-from varl_interfaces.msg import Observation as ObservationMsg
-from varl_robot_env.env.description import EnvDescription
-from varl_robot_env.env.env_core import Observation
-from varl_robot_env.simulation.camera import Frame
-from varl_robot_env.types import Array, Pose
 
-_SECOND = 1_000_000_000
+_SECOND = 1_000_000_000  # ns
 _TEXTS = ("task", "robot", "backend", "instruction", "base_frame")
 _LISTS = ("observation_names", "observation_units", "action_names", "action_units", "entities", "cameras")
 _NUMBERS = ("control_period", "max_episode_steps", "lock_step")
@@ -37,25 +36,27 @@ def to_ns(time: Time | Duration) -> int:
     return int(time.sec) * _SECOND + int(time.nanosec)
 
 
-def to_pose_msg(pose: Pose) -> PoseMsg:
+def to_pose_msg(pose: NDArray[np.float64]) -> PoseMsg:
+    """The message of a pose (7,): position m, quaternion x, y, z, w."""
     message = PoseMsg()
     fill_pose_msg(message, pose)
     return message
 
 
-def fill_pose_msg(message: PoseMsg, pose: Pose) -> None:
-    """Write ``pose`` into an existing message."""
+def fill_pose_msg(message: PoseMsg, pose: NDArray[np.float64]) -> None:
+    """Write ``pose`` (7,) into an existing message."""
     place, turn = message.position, message.orientation
     place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w = pose.tolist()
 
 
-def from_pose_msg(message: PoseMsg) -> Pose:
+def from_pose_msg(message: PoseMsg) -> NDArray[np.float64]:
+    """(7,): position m, quaternion x, y, z, w."""
     place, turn = message.position, message.orientation
     return np.array([place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w])
 
 
-def to_doubles(values: Array) -> array.array[float]:
-    """A float64 vector as a message field takes it fastest."""
+def to_doubles(values: NDArray[np.float64]) -> array.array[float]:
+    """A float64 vector in the form that a message field takes fastest."""
     return array.array("d", values.tobytes())
 
 
@@ -78,10 +79,15 @@ def from_description_msg(message: EnvDescriptionMsg) -> EnvDescription:
 
 
 def to_frame_msg(frame: Frame, stamp_ns: int) -> FrameMsg:
+    """The message of a frame taken at ``stamp_ns``; all 0 is what the message has for a matrix or pose not known."""
     header = Header(stamp=to_time(stamp_ns), frame_id=frame.frame_id)
     image = CompressedImage(header=header, format="jpeg")
     image.data.frombytes(frame.jpeg)
-    message = FrameMsg(camera=frame.camera, image=image, k=frame.k, camera_pose=to_pose_msg(frame.camera_pose))
+    message = FrameMsg(camera=frame.camera, image=image)
+    if frame.k is not None:
+        message.k = frame.k.ravel()
+    pose = np.zeros(7) if frame.camera_pose is None else matrix_to_pose(frame.camera_pose)
+    message.camera_pose = to_pose_msg(pose)
     if frame.depth:
         message.depth = CompressedImage(header=header, format="16UC1; png")
         message.depth.data.frombytes(frame.depth)
@@ -89,23 +95,15 @@ def to_frame_msg(frame: Frame, stamp_ns: int) -> FrameMsg:
 
 
 def from_frame_msg(message: FrameMsg) -> Frame:
+    """The frame of a message; a matrix or pose that is all 0, or not finite, becomes None: it is not known."""
+    k, pose = np.array(message.k, np.float64).reshape(3, 3), from_pose_msg(message.camera_pose)
+    calibrated = np.isfinite(k).all() and k[0, 0] and k[1, 1]
+    placed = np.isfinite(pose).all() and np.linalg.norm(pose[3:]) > 1e-6  # a quaternion of no length is no rotation
     return Frame(
         camera=message.camera,
         jpeg=message.image.data.tobytes(),
-        k=np.array(message.k),
-        camera_pose=from_pose_msg(message.camera_pose),
-        frame_id=message.image.header.frame_id,
         depth=message.depth.data.tobytes(),
+        k=k if calibrated else None,
+        camera_pose=pose_to_matrix(pose) if placed else None,
+        frame_id=message.image.header.frame_id,
     )
-
-
-def to_observation_msg(observation: Observation, base_frame: str) -> ObservationMsg:
-    message = ObservationMsg(header=Header(stamp=to_time(observation.stamp_ns), frame_id=base_frame))
-    message.state = array.array("f", observation.state.tobytes())
-    message.frames = [to_frame_msg(frame, observation.stamp_ns) for frame in observation.frames]
-    return message
-
-
-def from_observation_msg(message: ObservationMsg) -> Observation:
-    state = np.array(message.state, dtype=np.float32)
-    return Observation(to_ns(message.header.stamp), state, [from_frame_msg(frame) for frame in message.frames])

@@ -1,0 +1,42 @@
+"""Files that are there whole or not at all, whenever the process ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` to write; at the end it is on the disk and takes the name ``path`` in one step.
+
+    A reader sees the old file or the new one, never a part, and so does whoever looks after a crash. Where the body
+    raises, nothing is left and an older ``path`` stays as it was. Threads and processes may write one path at once: the
+    last wins.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}.part")
+    try:
+        yield aside
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write ``text`` to ``path``, whose folders are made, as :func:`atomic_write` does.
+
+    Half a surrogate pair, which a model may answer with, is written as its escape.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as aside:
+        aside.write_text(text, encoding="utf-8", errors="backslashreplace")

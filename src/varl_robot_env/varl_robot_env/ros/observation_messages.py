@@ -1,0 +1,24 @@
+"""Between observations and their message."""
+
+from __future__ import annotations
+
+import array
+
+import numpy as np
+from std_msgs.msg import Header
+from varl_common.ros.messages import from_frame_msg, to_frame_msg, to_ns, to_time
+
+from varl_interfaces.msg import Observation as ObservationMsg
+from varl_robot_env.env.env_core import Observation
+
+
+def to_observation_msg(observation: Observation, base_frame: str) -> ObservationMsg:
+    message = ObservationMsg(header=Header(stamp=to_time(observation.stamp_ns), frame_id=base_frame))
+    message.state = array.array("f", observation.state.tobytes())
+    message.frames = [to_frame_msg(frame, observation.stamp_ns) for frame in observation.frames]
+    return message
+
+
+def from_observation_msg(message: ObservationMsg) -> Observation:
+    state = np.array(message.state, dtype=np.float32)
+    return Observation(to_ns(message.header.stamp), state, [from_frame_msg(frame) for frame in message.frames])
