@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import rclpy
@@ -91,7 +92,9 @@ class Watcher:
 def robot_values() -> dict[str, Any]:
     """The robot's file, patient with a test machine that is busy with something else."""
     values = load_yaml(ROBOT_FILE)
-    values["safety"]["stale_after"] = 0.4
+    values["safety"] |= {"stale_after": 0.4, "joint_effort": [150.0] * 6}
+    values["driver"]["wrench"]["stale_after"] = 0.4
+    values["driver"]["faults"][1]["stale_after"] = 0.4
     return values
 
 
@@ -144,8 +147,20 @@ def test_steps_take_a_period_and_move_the_arm_within_its_bounds(arm: tuple[RosEn
     assert not watcher.status.stopped
 
 
-SLOW = [pytest.param(fault, marks=pytest.mark.slow) for fault in ("program_stopped", "speed_zero", "contact")]
-FAULTS = ["protective_stop", "silent", *SLOW]
+SLOW = [
+    pytest.param(fault, marks=pytest.mark.slow)
+    for fault in (
+        "program_stopped",
+        "speed_zero",
+        "contact",
+        "nan_force",
+        "no_force",
+        "short_positions",
+        "one_joint_silent",
+        "nan_effort",
+    )
+]
+FAULTS = ["protective_stop", "silent", "nan_velocity", "no_program", *SLOW]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -182,13 +197,45 @@ def test_an_emergency_stop_by_anybody_holds_until_it_is_released_and_rearmed(arm
     watcher.estop(True)
     watcher.spin(0.2)
     assert "emergency stop" in play(env, watcher, 2)[4]["stopped"]
-    assert "still pressed" in watcher.call("env/rearm").message
+    assert "is pressed" in watcher.call("env/rearm").message
     watcher.estop(False)
     watcher.spin(0.2)
     assert "stopped" in play(env, watcher, 1)[4], "a released button alone rearms nothing"
     assert watcher.call("env/rearm").success
     env.reset()
     assert "stopped" not in play(env, watcher, 2)[4]
+
+
+def test_whoever_presses_the_stop_with_the_default_qos_is_heard(arm: tuple[RosEnv, Watcher]) -> None:
+    env, watcher = arm
+    env.reset(seed=1)
+    button = watcher.node.create_publisher(Bool, "env/estop", 10)
+    watcher.spin(10.0, button.get_subscription_count)
+    assert not play(env, watcher, 3)[3]
+    button.publish(Bool(data=True))
+    assert "emergency stop /env/estop" in play(env, watcher, 40)[4]["stopped"]
+    # The watcher is a publisher of the same topic: that one of two says false does not release what the other pressed.
+    watcher.estop(False)
+    watcher.spin(0.3)
+    assert "stopped" in play(env, watcher, 1)[4]
+    assert watcher.call("env/rearm").success, "a person may: the last that was heard is that it is released"
+    env.reset()
+
+
+def test_rearming_in_the_middle_of_an_episode_moves_nothing_until_a_reset(arm: tuple[RosEnv, Watcher]) -> None:
+    env, watcher = arm
+    env.reset(seed=1)
+    assert not play(env, watcher, 5)[3]
+    assert watcher.call("env/stop").success
+    assert watcher.call("env/rearm").success
+    watcher.spin(0.5)
+    watcher.commands.clear()
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        play(env, watcher, 5)
+    watcher.spin(0.3)
+    assert not watcher.commands
+    env.reset()
+    assert not play(env, watcher, 3)[3]
 
 
 def test_an_arm_that_loses_its_agent_stands_still_within_two_periods(arm: tuple[RosEnv, Watcher]) -> None:

@@ -29,7 +29,7 @@ def processors_awake() -> Iterator[None]:
         yield
 
 
-def serve_first() -> bool:
+def request_realtime_priority() -> bool:
     """Ask Linux to run every thread of this process before all that is not real-time, from now on; whether it may.
 
     Root may, and who has an ``rtprio`` of 40 in /etc/security/limits.d. For a loop that must not miss its beat and

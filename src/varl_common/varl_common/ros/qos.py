@@ -5,6 +5,9 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 # Commands: every one must arrive, and only the newest counts.
 COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST)
 
+# State that is told again and again, or heard from whoever tells it: a latched publisher is heard as well.
+STATE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST)
+
 # Published state that late joiners need at once: descriptions, latched stops, training status.
 LATCHED = QoSProfile(
     depth=1,

@@ -105,7 +105,7 @@ def test_a_fault_is_any_value_that_is_not_good(rule: dict, value: float, good: b
         state = Inner
 
     fault = FaultConfig(topic="a", type="p/msg/M", field="state.mode", meaning="m", **rule)
-    assert fault.is_good(Message) is good
+    assert fault.is_good(fault.value(Message)) is good
 
 
 @pytest.mark.parametrize("rule", [{}, {"good": [1], "above": 0.0}])

@@ -45,14 +45,14 @@ def sent(node: Node) -> Callable[[str, type], tuple[ArmCommand, Callable[[int], 
 
         def hear(count: int) -> list[Any]:
             for _ in range(200):
-                if len(got) >= count and command.obeyed():
+                if len(got) >= count and command.not_ready_reason() is None:
                     break
                 rclpy.spin_once(node, timeout_sec=0.02)
             heard = list(got)
             got.clear()
             return heard
 
-        hear(1) if not command.obeyed() else None
+        hear(1) if command.not_ready_reason() else None
         return command, hear
 
     return make
@@ -118,7 +118,7 @@ def test_a_gripper_by_topic_goes_where_it_is_told(node: Node, interface: str, ki
     command, got = make_gripper_command(node, UR5E, gripper), []
     node.create_subscription(kind, gripper.command_name, got.append, 10)
     for _ in range(100):
-        if command.obeyed():
+        if command.not_ready_reason() is None:
             break
         rclpy.spin_once(node, timeout_sec=0.02)
     command.send(0.4)

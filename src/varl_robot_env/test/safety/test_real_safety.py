@@ -10,7 +10,6 @@ from varl_robot_env.env.arm import ArmError
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.safety.braking import Braking
 from varl_robot_env.safety.homing import way_home
-from varl_robot_env.safety.monitor import Monitor
 from varl_robot_env.safety.safety_filter import RefusedAction, SafetyFilter
 from varl_robot_env.types import Array
 
@@ -102,40 +101,6 @@ def test_a_hundred_thousand_actions_break_no_bound(name: str) -> None:
     robot = UR5E if name == "ur5e" else RobotConfig.from_yaml(config_file("robots", name))
     kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
     assault(robot, kinematics, 100_000, seed=1)
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_what_falls_silent_is_a_reason_until_it_comes_back() -> None:
-    clock = Clock()
-    monitor = Monitor(clock)
-    monitor.watch("joint states", 0.1, "check the driver")
-    assert monitor.unheard() == ["no joint states yet: check the driver"]
-    assert "ever" in (monitor.reason() or "")
-    monitor.heard("joint states")
-    assert not monitor.silent()
-    assert monitor.reason() is None
-    clock.now = 0.11
-    assert monitor.silent()
-    assert "no joint states for 0.11 s: check the driver" in (monitor.reason() or "")
-    monitor.heard("joint states")
-    assert monitor.reason() is None
-    assert monitor.counts["stale joint states"] == 2
-
-
-def test_what_is_wrong_is_a_reason_until_it_is_right_and_counts_once() -> None:
-    monitor = Monitor(Clock())
-    monitor.wrong("program", "press play")
-    monitor.wrong("program", "press play")
-    assert monitor.reason() == "press play"
-    assert monitor.counts["program"] == 1
-    monitor.right("program")
-    assert monitor.reason() is None
 
 
 def test_the_way_home_keeps_speed_and_box_and_ends_there() -> None:

@@ -32,7 +32,7 @@ def robot(name: str) -> RobotConfig:
     config = RobotConfig.from_yaml(config_folder() / "robots" / f"{name}.yaml")
     if not config.urdf.startswith("topic:"):
         return config
-    standin = HERE.parent / "urdf" / f"standin_{name}.urdf"
+    standin = HERE.parents[1] / "urdf" / f"standin_{name}.urdf"
     return config.model_copy(update={"urdf": standin.read_text() if standin.exists() else chain(config)})
 
 

@@ -41,6 +41,9 @@ class FaultConfig(Config):
     """Go on, with a warning, where the message's package is not installed: another fault topic tells the same."""
     latched: bool = False
     """The publisher is transient_local: the value is there before anything changes."""
+    stale_after: PositiveFloat | None = None
+    """Silence that stops the arm, s, of a topic that repeats itself; None: it speaks only when something changes, and
+    the arm stops where its last publisher is gone."""
     meaning: str
     """For a person: what is wrong, and what to do about it."""
 
@@ -52,11 +55,20 @@ class FaultConfig(Config):
             raise ValueError(f"type {self.type!r} is not of the form package/msg/Name")
         return self
 
-    def is_good(self, message: Any) -> bool:
-        """Whether ``message`` says that all is well."""
+    def value(self, message: Any) -> float:
+        """The field of a message.
+
+        Raises:
+            AttributeError: it has no such field.
+            TypeError: the field is no number.
+        """
         value = message
         for name in self.field.split("."):
             value = getattr(value, name)
+        return float(value)
+
+    def is_good(self, value: float) -> bool:
+        """Whether the field's value says that all is well."""
         return value > self.above if self.above is not None else value in self.good
 
 
@@ -68,6 +80,8 @@ class WrenchConfig(Config):
     """Norm above which the arm stops, N."""
     torque: PositiveFloat
     """N m."""
+    stale_after: PositiveFloat = 0.2
+    """Silence that stops the arm, s."""
 
 
 class DeadmanConfig(Config):
@@ -78,15 +92,27 @@ class DeadmanConfig(Config):
     """Silence that counts as let go, s."""
 
 
+class EstopConfig(Config):
+    """A topic on which a person or a device stops the arm (std_msgs/Bool, true: stop). Give each device its own."""
+
+    topic: str
+    stale_after: PositiveFloat | None = None
+    """Silence that stops the arm, s, of a device that repeats itself; None: it speaks only when it is pressed."""
+
+
 class DriverConfig(Config):
     """The driver's interfaces. The defaults are those of ros2_control alone."""
 
     arm_interface: ArmInterface = "joint_trajectory"
     arm_command: str = ""
     """Topic of the command; empty: the interface's usual name below ``arm_controller``."""
-    thinking_time: NonNegativeFloat = 0.0
+    observation_lead: NonNegativeFloat = 0.0
     """Seconds before the end of each period at which the agent is shown the state, so that its next command can go out
     on the beat. With joint_trajectory only: the other interfaces are streamed to until the end of a period."""
     faults: tuple[FaultConfig, ...] = ()
     wrench: WrenchConfig | None = None
     deadman: DeadmanConfig | None = None
+    estops: tuple[EstopConfig, ...] = ()
+    """Beside the env node's own ``~/estop``; each must have been heard before the arm moves."""
+    measures_velocity: bool = True
+    """joint_states carries velocities; false: they are taken from the positions."""

@@ -14,7 +14,7 @@ from varl_common.frame import Frame
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.arm import Arm, ArmState, StaleState
 from varl_robot_env.kinematics.kinematics import Kinematics
-from varl_robot_env.safety.safety_filter import RefusedAction, SafetyFilter
+from varl_robot_env.safety.safety_filter import RefusedAction, SafetyFilter, Stopped
 from varl_robot_env.tasks.task import Situation, Task
 from varl_robot_env.types import Array, Float32, Pose
 
@@ -74,6 +74,7 @@ class EnvCore:
         self._target = np.zeros(3)
         self._steps = 0
         self._praised = False
+        self._interrupted = False  # by a stop, since the reset
 
     @property
     def target(self) -> Array:
@@ -89,6 +90,11 @@ class EnvCore:
         """A person says that the task is solved: the step that runs, or the next one, ends the episode so."""
         self._praised = True
 
+    def stop(self, reason: str) -> None:
+        """Latch the safety stop; the episode is over, and only a reset that is called after the rearm moves again."""
+        self._state, self._interrupted = None, True
+        self.safety.stop(reason)
+
     @cached_property
     def description(self) -> EnvDescription:
         """Names, units and bounds of everything that goes in and out; asked for once the arm is ready."""
@@ -101,13 +107,15 @@ class EnvCore:
             ArmError: the arm did not come to its start.
             Stopped: the safety stop is latched.
         """
-        self._state, self._praised = None, False
+        self._state, self._praised, self._interrupted = None, False, False
         self.safety.check()
         if seed is not None:
             self._rng = np.random.default_rng(seed)
         scene = self._task.sample(self._rng, self._home_tool)
         self._target, self._steps = scene["target"][:3], 0
         state = self._arm.reset(self._home, self._start_gripper(), scene, capture)
+        if self._interrupted:
+            raise Stopped("the arm was stopped on its way home; call reset again")
         self.safety.begin(state.joints, state.gripper)
         observation = self._observe(state, self._situation(state), capture)
         self._state = state
@@ -137,7 +145,7 @@ class EnvCore:
         self._steps += 1
         truncated = not success and self._steps >= self._task.config.max_episode_steps
         observation = self._observe(state, situation, capture)
-        if not success and not truncated:
+        if not success and not truncated and not self._interrupted:
             self._state = state
         return StepResult(
             observation=observation,

@@ -14,10 +14,9 @@ from pydantic import NonNegativeInt
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import Joy
-from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from varl_common.config import Config
-from varl_common.latency import serve_first
+from varl_common.latency import request_realtime_priority
 from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.messages import to_description_msg
 from varl_common.ros.node import declare_parameters, run_node
@@ -25,6 +24,7 @@ from varl_common.ros.qos import LATCHED
 
 from varl_interfaces.msg import EnvStatus, StepStatus
 from varl_interfaces.srv import DescribeEnv, Reset, Step
+from varl_robot_env.config.driver import EstopConfig
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.arm import ArmError, StaleState
 from varl_robot_env.env.env_core import EnvCore, NeedsReset, Observation, StepResult
@@ -34,6 +34,8 @@ from varl_robot_env.ros.joystick import Joystick, JoystickConfig
 from varl_robot_env.ros.lock_step_arm import RosArm
 from varl_robot_env.ros.observation_messages import to_observation_msg
 from varl_robot_env.ros.robot_description import with_description
+from varl_robot_env.ros.watched_topics import WatchedTopics
+from varl_robot_env.safety.inputs import InputRule
 from varl_robot_env.safety.safety_filter import RefusedAction, Stopped
 from varl_robot_env.tasks.task import load_task
 
@@ -80,25 +82,24 @@ class EnvNode(LifecycleNode):
         longer = {"max_episode_steps": parameters.max_episode_steps} if parameters.max_episode_steps else {}
         task = load_task(parameters.task_file, **longer)
         self._driver: DriverArm | None = None
+        self._not_ready: str | None = "the robot's state has not been asked for yet"
+        self._watched = WatchedTopics(self, self._arm_group, self._on_fault)
         if parameters.backend != "real":
             self._arm: RosArm | DriverArm = RosArm(self, robot, self._arm_group, task.sees_block)
         else:
             robot = with_description(self, robot)
-            group, needs = self._arm_group, task.entities
-            self._arm = self._driver = DriverArm(self, robot, group, self._trip, self._stopped, needs, task.grasps)
+            self._arm = self._driver = DriverArm(self, robot, self._arm_group, self._watched, self._trip, task)
         self.hot_groups = (self._agent_group, *self._arm.groups)
         self.hot_loop = HotLoop(self, self._agent_group, self._arm_group)
         self._arm_loop = HotLoop(self, self._arm_group)
         self._core = EnvCore(task, robot, self._arm, parameters.backend, parameters.reward == "dense")
         self._counts: Counter[str] = Counter()
-        self._estop = False
+        self._watched.watch_estop(EstopConfig(topic="~/estop"), required=False)
         self._status = self.create_publisher(EnvStatus, "~/status", LATCHED)
-        self.create_subscription(Bool, "~/estop", self._on_estop, LATCHED, callback_group=self._arm_group)
         self._joystick = Joystick(parameters.joystick, self._core.safety.size) if parameters.joystick else None
         if parameters.joystick:
             self.create_subscription(Joy, parameters.joystick.topic, self._on_joy, 100, callback_group=self._arm_group)
         self._active = False
-        self._missing: str | None = "the robot's state has not been asked for yet"
         self.create_service(Step, "~/step", self._step, callback_group=self._agent_group)
         self.create_service(Reset, "~/reset", self._reset, callback_group=self._agent_group)
         self.create_service(DescribeEnv, "~/describe", self._describe, callback_group=self._agent_group)
@@ -124,7 +125,7 @@ class EnvNode(LifecycleNode):
         return super().on_deactivate(state)
 
     def _describe(self, request: DescribeEnv.Request, response: DescribeEnv.Response) -> DescribeEnv.Response:
-        response.message = self._not_ready()
+        response.message = self._look_whether_ready()
         response.success = not response.message
         if response.success:
             response.description = to_description_msg(self._core.description)
@@ -198,10 +199,8 @@ class EnvNode(LifecycleNode):
         return response
 
     def _rearm(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        cause = "the emergency stop is still pressed" if self._estop else None
-        if self._driver:
-            cause = cause or self._driver.monitor.reason()
-        if cause:
+        self._watched.inputs.rearm()
+        if cause := self._watched.inputs.reason():
             response.message = f"not rearmed: {cause}"
             return response
         self._core.safety.rearm()
@@ -209,22 +208,20 @@ class EnvNode(LifecycleNode):
         response.success, response.message = True, "rearmed; call reset to begin an episode"
         return response
 
-    def _on_estop(self, message: Bool) -> None:
-        self._estop = message.data
-        if self._estop:
-            self._trip("emergency stop by a person or node")
-
-    def _stopped(self) -> str | None:
-        return self._core.safety.stopped
+    def _on_fault(self, rule: InputRule, reason: str) -> None:
+        """From a callback: stop now, whatever else waits. Before the arm was ready it is merely not ready."""
+        if self._not_ready is None or rule.emergency:
+            self._trip(reason)
 
     def _trip(self, reason: str) -> None:
         """Latch the stop, and let the arm stand still."""
-        if self._core.safety.stopped is None:
-            self.get_logger().error(f"stopped: {reason}")
-            self._counts["stop"] += 1
-        self._core.safety.stop(reason)
+        if self._core.safety.stopped is not None:
+            return  # nothing moves, and the first reason stays
+        self.get_logger().error(f"stopped: {reason}")
+        self._counts["stop"] += 1
+        self._core.stop(reason)
         if self._driver:
-            self._driver.halt()
+            self._driver.halt(reason)
         self._tell()
 
     def _tell(
@@ -238,7 +235,7 @@ class EnvNode(LifecycleNode):
         stop = self._core.safety.stopped
         if observation is not None and not self._status.get_subscription_count():
             return
-        counts = self._counts + (self._driver.monitor.counts if self._driver else Counter())
+        counts = self._counts + self._watched.inputs.counts
         status = EnvStatus(stopped=stop is not None, reason=stop or "", counted=list(counts), counts=counts.values())
         status.target = _point(self._core.target)
         if observation is not None:
@@ -256,23 +253,24 @@ class EnvNode(LifecycleNode):
         stop = self._core.safety.stopped
         waits = "" if self._active else "not active"
         # Copies, each made in one go: the other thread counts on.
-        counts = {**self._counts, **(self._driver.monitor.counts if self._driver else {})}
-        return Health("armed", waits or self._missing or "", f"stopped: {stop}" if stop else "", counts)
+        counts = {**self._counts, **self._watched.inputs.counts}
+        self._watched.inputs.look_for_mismatches()
+        return Health("armed", waits or self._not_ready or "", f"stopped: {stop}" if stop else "", counts)
 
-    def _not_ready(self) -> str:
-        """What keeps the arm from moving, or nothing."""
-        if self._missing:
+    def _look_whether_ready(self) -> str:
+        """What keeps the arm from moving, or nothing. Once it is ready, what is wrong is a stop."""
+        if self._not_ready:
             try:
-                self._missing = self._arm.missing()
+                self._not_ready = self._arm.not_ready_reason() or self._watched.inputs.not_ready_reason()
             except ArmError as error:
-                self._missing = str(error)
-        return self._missing or ""
+                self._not_ready = str(error)
+        return self._not_ready or ""
 
     def _refused(self, response: Step.Response | Reset.Response) -> bool:
         if not self._active:
             response.status = StepStatus.NOT_ACTIVE
             response.message = f"{self.get_name()} is not active; ros2 lifecycle set {self.get_name()} activate"
-        elif problem := self._not_ready():
+        elif problem := self._look_whether_ready():
             response.status, response.message = StepStatus.STALE, problem
         return bool(response.status)
 
@@ -290,7 +288,7 @@ def main() -> None:
     """Entry point of the ``env`` executable."""
 
     def spin(node: EnvNode) -> None:
-        if node.drives and not serve_first():
+        if node.drives and not request_realtime_priority():
             node.get_logger().warning("Linux does not serve this node first: commands may come late (docs/hardware.md)")
         spin_hot(node)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped
@@ -34,8 +34,8 @@ class ArmCommand(Protocol):
     def halt(self, joints: Array) -> None:
         """Stand still at ``joints`` (n,) rad, at once."""
 
-    def obeyed(self) -> bool:
-        """Whether anybody listens."""
+    def not_ready_reason(self) -> str | None:
+        """Why nobody would move the arm, in a sentence; None where a controller listens."""
 
 
 class TrajectoryCommand:
@@ -54,8 +54,8 @@ class TrajectoryCommand:
     def halt(self, joints: Array) -> None:
         self._send(joints, _HALT_NS)
 
-    def obeyed(self) -> bool:
-        return bool(self._publisher.get_subscription_count())
+    def not_ready_reason(self) -> str | None:
+        return _nobody_listens(self._publisher)
 
     def _send(self, goal: Array, nanoseconds: int) -> None:
         point = JointTrajectoryPoint(positions=to_doubles(goal), time_from_start=to_duration(nanoseconds))
@@ -89,8 +89,8 @@ class PositionCommand(_Streamed):
     def halt(self, joints: Array) -> None:
         self._publisher.publish(Float64MultiArray(data=to_doubles(joints)))
 
-    def obeyed(self) -> bool:
-        return bool(self._publisher.get_subscription_count())
+    def not_ready_reason(self) -> str | None:
+        return _nobody_listens(self._publisher)
 
 
 class TwistCommand(_Streamed):
@@ -107,8 +107,8 @@ class TwistCommand(_Streamed):
     def halt(self, joints: Array) -> None:
         self._send(np.zeros(6))
 
-    def obeyed(self) -> bool:
-        return bool(self._publisher.get_subscription_count())
+    def not_ready_reason(self) -> str | None:
+        return _nobody_listens(self._publisher)
 
     def _send(self, twist: Array) -> None:
         message = TwistStamped()
@@ -139,8 +139,14 @@ class PoseCommand(_Streamed):
         place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w = matrix_to_pose(tool).tolist()
         self._publisher.publish(message)
 
-    def obeyed(self) -> bool:
-        return bool(self._publisher.get_subscription_count())
+    def not_ready_reason(self) -> str | None:
+        return _nobody_listens(self._publisher)
+
+
+def _nobody_listens(publisher: Any) -> str | None:
+    if publisher.get_subscription_count():
+        return None
+    return f"nobody listens to the topic {publisher.topic_name}; start the driver and that controller"
 
 
 _COMMANDS: dict[str, Callable[[Node, RobotConfig, Kinematics], ArmCommand]] = {

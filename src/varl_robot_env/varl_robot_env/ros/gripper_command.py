@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
@@ -15,9 +17,7 @@ from varl_common.ros.messages import to_duration
 from varl_common.ros.qos import COMMAND
 
 from varl_robot_env.config.robot import GripperConfig, RobotConfig
-
-# A goal that differs by less than this share of the way is the same goal: actions are not sent at the control rate.
-_SAME = 0.02
+from varl_robot_env.ros.gripper_goals import GripperGoals
 
 
 class GripperCommand(Protocol):
@@ -26,36 +26,54 @@ class GripperCommand(Protocol):
     def send(self, position: float) -> None:
         """Go to ``position`` (m, or rad for a revolute joint)."""
 
-    def obeyed(self) -> bool:
-        """Whether anybody listens."""
+    def reset(self) -> None:
+        """A person looked after it: try from the start."""
+
+    def problem(self) -> str | None:
+        """Why the gripper does not do what it is told, in a sentence."""
+
+    def not_ready_reason(self) -> str | None:
+        """Why nobody would move the gripper, in a sentence; None where its driver listens."""
 
 
-class TrajectoryGripper:
+class _TopicGripper:
+    """Told again in every period, so there is nothing to be tried again."""
+
+    def __init__(self, node: Node, kind: Any, gripper: GripperConfig) -> None:
+        self._publisher = node.create_publisher(kind, gripper.command_name, COMMAND)
+
+    def reset(self) -> None:
+        pass
+
+    def problem(self) -> str | None:
+        return None
+
+    def not_ready_reason(self) -> str | None:
+        if self._publisher.get_subscription_count():
+            return None
+        return f"nobody listens to the gripper's topic {self._publisher.topic_name}; start its driver and controller"
+
+
+class TrajectoryGripper(_TopicGripper):
     """joint_trajectory_controller."""
 
     def __init__(self, node: Node, robot: RobotConfig, gripper: GripperConfig) -> None:
+        super().__init__(node, JointTrajectory, gripper)
         self._joint, self._nanoseconds = gripper.joint, robot.command_ns
-        self._publisher = node.create_publisher(JointTrajectory, gripper.command_name, COMMAND)
 
     def send(self, position: float) -> None:
         point = JointTrajectoryPoint(positions=[position], time_from_start=to_duration(self._nanoseconds))
         self._publisher.publish(JointTrajectory(joint_names=[self._joint], points=[point]))
 
-    def obeyed(self) -> bool:
-        return bool(self._publisher.get_subscription_count())
 
-
-class ArrayGripper:
+class ArrayGripper(_TopicGripper):
     """forward_command_controller."""
 
     def __init__(self, node: Node, robot: RobotConfig, gripper: GripperConfig) -> None:
-        self._publisher = node.create_publisher(Float64MultiArray, gripper.command_name, COMMAND)
+        super().__init__(node, Float64MultiArray, gripper)
 
     def send(self, position: float) -> None:
         self._publisher.publish(Float64MultiArray(data=[position]))
-
-    def obeyed(self) -> bool:
-        return bool(self._publisher.get_subscription_count())
 
 
 class ActionGripper:
@@ -71,12 +89,15 @@ class ActionGripper:
                 f"{robot.source}: gripper interface {gripper.interface!r} needs control_msgs/action/{name}, which is "
                 "not installed; apt install ros-$ROS_DISTRO-control-msgs, or use another interface"
             ) from None
-        self._gripper, self._sent = gripper, float("nan")
+        self._gripper = gripper
+        self._goals, self._lock = GripperGoals(gripper.open - gripper.closed), threading.Lock()
         self._client = ActionClient(node, self._type, gripper.command_name)
 
     def send(self, position: float) -> None:
-        if abs(position - self._sent) <= _SAME * abs(self._gripper.open - self._gripper.closed):
-            return
+        with self._lock:
+            if not self._goals.due(position, self._client.server_is_ready()):
+                return
+            self._goals.asked(position)
         goal = self._type.Goal()
         if self._gripper.interface == "gripper_command":
             goal.command.position, goal.command.max_effort = position, self._gripper.max_effort
@@ -84,11 +105,38 @@ class ActionGripper:
             goal.command.name, goal.command.position = [self._gripper.joint], [position]
             if self._gripper.max_effort:
                 goal.command.effort = [self._gripper.max_effort]
-        self._client.send_goal_async(goal)
-        self._sent = position
+        self._client.send_goal_async(goal).add_done_callback(self._on_answer)
 
-    def obeyed(self) -> bool:
-        return bool(self._client.server_is_ready())
+    def reset(self) -> None:
+        with self._lock:
+            self._goals.forgive()
+
+    def problem(self) -> str | None:
+        with self._lock:
+            return self._goals.problem()
+
+    def not_ready_reason(self) -> str | None:
+        if self._client.server_is_ready():
+            return None
+        return f"nobody serves the gripper's action {self._gripper.command_name}; start its driver and controller"
+
+    def _on_answer(self, answer: Any) -> None:
+        """In the thread that spins the rest of the node."""
+        handle = answer.result()
+        with self._lock:
+            if handle is None or not handle.accepted:
+                return self._goals.failed("is rejected")
+            self._goals.accepted()
+        handle.get_result_async().add_done_callback(self._on_result)
+
+    def _on_result(self, outcome: Any) -> None:
+        answer = outcome.result()
+        with self._lock:
+            # A controller may abort where the fingers stall, which is how they hold something.
+            if answer.status == GoalStatus.STATUS_ABORTED and not answer.result.stalled:
+                self._goals.failed("is given up")
+            elif answer.status != GoalStatus.STATUS_CANCELED:  # a newer goal took its place
+                self._goals.done()
 
 
 _COMMANDS: dict[str, Callable[[Node, RobotConfig, GripperConfig], GripperCommand]] = {

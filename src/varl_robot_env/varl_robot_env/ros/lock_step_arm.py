@@ -81,7 +81,7 @@ class RosArm:
         }
         self._period = Advance.Request(duration=to_duration(robot.period_ns))
 
-    def missing(self) -> str | None:
+    def not_ready_reason(self) -> str | None:
         """What keeps the arm from moving yet, in a sentence; None when it is ready."""
         if not self._advance.service_is_ready() or not self._set_scene.service_is_ready():
             return f"waiting for the service {self._advance.service_name}; start the simulator node"

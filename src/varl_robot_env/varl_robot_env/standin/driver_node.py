@@ -7,6 +7,7 @@ so here too: ``standin_driver/unlock_protective_stop`` and ``io_and_status_contr
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import Field
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64, Float64MultiArray, String
@@ -70,12 +72,12 @@ class StandinDriver(Node):
         self.add_on_set_parameters_callback(self._on_parameters)
 
         self._joints = self.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
-        self._running = self.create_publisher(Bool, "io_and_status_controller/robot_program_running", LATCHED)
+        self._running = self._publish_running(True)
         self._scaling = self.create_publisher(Float64, "speed_scaling_state_broadcaster/speed_scaling", 10)
-        self._wrench = self.create_publisher(WrenchStamped, "force_torque_sensor_broadcaster/ft_data", 10)
+        wrench = robot.driver.wrench.topic if robot.driver.wrench else "force_torque_sensor_broadcaster/wrench"
+        self._wrench = self.create_publisher(WrenchStamped, wrench, 10)
         self._description = self.create_publisher(String, "/robot_description", LATCHED)
         self._description.publish(String(data=config.urdf_file.read_text(encoding="utf-8")))
-        self._running.publish(Bool(data=True))
         if robot.driver.arm_interface == "joint_trajectory":
             self.create_subscription(JointTrajectory, robot.arm_command, self._on_trajectory, COMMAND)
         else:
@@ -100,6 +102,13 @@ class StandinDriver(Node):
             if fault in (DriverFault.PROTECTIVE_STOP, DriverFault.PROGRAM_STOPPED):
                 self.plant.disable()
                 self._running.publish(Bool(data=False))
+            if fault is DriverFault.NO_PROGRAM:
+                self.destroy_publisher(self._running)
+
+    def _publish_running(self, running: bool) -> Publisher:
+        publisher = self.create_publisher(Bool, "io_and_status_controller/robot_program_running", LATCHED)
+        publisher.publish(Bool(data=running))
+        return publisher
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         for parameter in parameters:
@@ -123,7 +132,8 @@ class StandinDriver(Node):
             self._fault = DriverFault.NONE
             self.plant.enable()
             self.plant.speed_scaling = 1.0
-        self._running.publish(Bool(data=True))
+            self.destroy_publisher(self._running)
+            self._running = self._publish_running(True)
         response.success = True
         return response
 
@@ -182,7 +192,7 @@ class StandinDriver(Node):
             state.position = (plant.positions + self._rng.normal(0, _NOISE, len(plant.positions))).tolist()
             state.velocity = plant.velocities.tolist()
             state.effort = [_CONTACT_EFFORT if contact else 1.0] * len(self._robot.joints)
-            self._joints.publish(state)
+            self._joints.publish(_broken(state, fault))
         if not slow:
             return
         if self._robot.gripper and fault is not DriverFault.SILENT:  # its own driver publishes it
@@ -193,7 +203,24 @@ class StandinDriver(Node):
         wrench = WrenchStamped()
         wrench.header.stamp, wrench.header.frame_id = stamp, self._robot.tool_frame
         wrench.wrench.force.z = -_CONTACT_FORCE if contact else 2.0
-        self._wrench.publish(wrench)
+        if fault is DriverFault.NAN_FORCE:
+            wrench.wrench.force.x = wrench.wrench.torque.x = math.nan
+        if fault is not DriverFault.NO_FORCE:
+            self._wrench.publish(wrench)
+
+
+def _broken(state: JointState, fault: DriverFault) -> JointState:
+    """A joint state as broken drivers publish it."""
+    if fault is DriverFault.NAN_VELOCITY:
+        state.velocity[2] = math.nan
+    if fault is DriverFault.NAN_EFFORT:
+        state.effort[2] = math.nan
+    if fault is DriverFault.SHORT_POSITIONS:
+        state.position.pop()
+    if fault is DriverFault.ONE_JOINT_SILENT:
+        for array in (state.name, state.position, state.velocity, state.effort):
+            array.pop()
+    return state
 
 
 def main() -> None:

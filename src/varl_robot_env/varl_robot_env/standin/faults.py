@@ -17,6 +17,13 @@ class DriverFault(StrEnum):
     LOST_COMMANDS = "lost_commands"  # every second trajectory is lost
     CONTACT = "contact"  # the arm presses on something: force and joint effort
     SLIP = "slip"  # the gripper loses what it holds
+    NAN_VELOCITY = "nan_velocity"  # a joint's velocity is not a number
+    NAN_EFFORT = "nan_effort"  # a joint's effort is not a number
+    SHORT_POSITIONS = "short_positions"  # joint states name a joint more than they have positions
+    ONE_JOINT_SILENT = "one_joint_silent"  # joint states without the last joint
+    NAN_FORCE = "nan_force"  # the force sensor says nothing but NaN
+    NO_FORCE = "no_force"  # the force sensor says nothing
+    NO_PROGRAM = "no_program"  # so is that of robot_program_running
 
 
 class CameraFault(StrEnum):
