@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from varl_bringup.graph import PROGRAMS
-from varl_bringup.node import Node
+from varl_bringup.graph.node import Node
+from varl_bringup.graph.programs import PROGRAMS
 
 
 def nodes(program: str, folder: Path, **given: str) -> dict[str, Node]:

@@ -13,8 +13,8 @@ setup(
         (f"share/{NAME}/gazebo", ["gazebo/varl_world.sdf", "gazebo/varl_arm.urdf.xacro"]),
         (f"share/{NAME}/urdf", ["urdf/varl_arm.urdf", "urdf/standin_ur5e.urdf"]),
     ],
-    install_requires=["setuptools", "gymnasium", "mujoco", "numpy"],
-    extras_require={"test": ["pytest", "hypothesis"]},
+    install_requires=["setuptools"],
+    extras_require={"test": ["pytest"]},
     entry_points={
         "console_scripts": [
             f"env = {NAME}.nodes.env:main",

@@ -12,7 +12,7 @@ pytest.importorskip("launch_ros", reason="ROS 2's launch is not among the wheels
 if shutil.which("ros2") is None:
     pytest.skip("the ros2 command is not installed", allow_module_level=True)
 
-from varl_bringup.graph import PROGRAMS
+from varl_bringup.graph.programs import PROGRAMS
 
 QUICK = Path(__file__).parents[1] / "quick.yaml"
 
@@ -43,7 +43,7 @@ def test_show_args_describes_every_argument(name: str, tmp_path: Path) -> None:
 )
 def test_bad_arguments_fail_the_launch(word: str, message: str, tmp_path: Path) -> None:
     if word == "rviz:=true":
-        from varl_bringup.installed import is_installed
+        from varl_bringup.graph.packages import is_installed
 
         if is_installed("rviz2"):
             pytest.skip("RViz is installed")

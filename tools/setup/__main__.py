@@ -1,11 +1,13 @@
 """Set VARL up below ``.ros/<distro>``: Python packages, ROS 2, the built workspace. Does nothing when nothing changed.
 
-Run as ``python3 tools/setup``. Environment variables: ROS_DISTRO (jazzy or kilted), VARL_PYTHON (the interpreter to
-build on), VARL_TORCH_INDEX_URL (the package index to take torch from, for its CPU build).
+Run as ``python3 tools/setup``. With ``--packages-only`` it brings the Python packages and leaves building to you: for a
+checkout in a colcon workspace of yours. Environment variables: ROS_DISTRO (jazzy or kilted), VARL_PYTHON (the
+interpreter to build on), VARL_TORCH_INDEX_URL (the package index to take torch from, for its CPU build).
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import sys
 from pathlib import Path
@@ -19,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="tools/setup", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--packages-only", action="store_true", help="bring the Python packages, build nothing")
+    packages_only = parser.parse_args().packages_only
     try:
         ros = find_ros()
         python = find_python(ros)
@@ -30,7 +35,10 @@ def main() -> int:
             log.unlink(missing_ok=True)
             install_system_packages(python, log)
             environment = prepare_environment(ROOT, home, ros, python, log)
-            build_workspace(ROOT, home, ros, environment, log)
+            if packages_only:
+                say(f"to build and run with them: source {home}/venv/bin/activate")
+            else:
+                build_workspace(ROOT, home, ros, environment, log)
     except SetupError as error:
         say(f"error: {error}")
         return 1

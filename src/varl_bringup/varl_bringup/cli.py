@@ -8,16 +8,16 @@ import sys
 from collections.abc import Iterator
 
 from varl_common.arguments import parse, show
-from varl_common.config import did_you_mean
 from varl_common.domain import free_domain
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
 
-from varl_bringup.commands import command
-from varl_bringup.graph import PROGRAMS, Graph, Program
-from varl_bringup.installed import find_executable
-from varl_bringup.output import Display
-from varl_bringup.recorded import write_launch
-from varl_bringup.runner import Process, Runner, on_terminal
+from varl_bringup.graph.command_line import command
+from varl_bringup.graph.graph import Graph
+from varl_bringup.graph.launch_record import write_launch
+from varl_bringup.graph.packages import find_executable
+from varl_bringup.graph.programs import PROGRAMS, Program
+from varl_bringup.runner.display import Display
+from varl_bringup.runner.runner import Process, Runner, on_terminal
 
 _TOOLS = {
     "advisor-eval": (
@@ -75,7 +75,10 @@ def _run(program: Program, words: list[str]) -> int:
     bar = on_terminal()
     display = Display([node.name for node in graph.nodes], colour=bar and "NO_COLOR" not in os.environ, behind_bar=bar)
     with _environment(graph, display) as environment:
-        others = [Process(node.name, commands[node.name], essential=node.essential) for node in graph.others]
+        others = [
+            Process(node.name, commands[node.name], environment=node.environment, essential=node.essential)
+            for node in graph.others
+        ]
         main_process = Process(graph.main.name, commands[graph.main.name], terminal=bar)
         return Runner(main_process, others, environment, display).run()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import (
     DeclareLaunchArgument,
+    ExecuteProcess,
     OpaqueFunction,
     RegisterEventHandler,
     SetEnvironmentVariable,
@@ -15,12 +17,12 @@ from launch.actions import (
 from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch_ros.actions import Node as LaunchNode
-from launch_ros.parameter_descriptions import ParameterValue
 
-from varl_bringup.commands import log_level
-from varl_bringup.graph import PROGRAMS, Graph, Program
-from varl_bringup.node import Node
-from varl_bringup.recorded import write_launch
+from varl_bringup.graph.command_line import command, ros_arguments
+from varl_bringup.graph.graph import Graph
+from varl_bringup.graph.launch_record import write_launch
+from varl_bringup.graph.node import Node
+from varl_bringup.graph.programs import PROGRAMS, Program
 
 
 def describe(name: str) -> LaunchDescription:
@@ -51,21 +53,7 @@ def _bring_up(context: LaunchContext, program: Program) -> list[LaunchDescriptio
 
 def _actions(graph: Graph, node: Node) -> list[LaunchDescriptionEntity]:
     """The node, and what its end means for the launch."""
-    parameters = {
-        name: ParameterValue(value, value_type=type(value)) if isinstance(value, str) else value
-        for name, value in node.parameters.items()
-    }
-    action = LaunchNode(
-        package=node.package,
-        executable=node.executable,
-        name=node.name,
-        namespace=graph.namespace,
-        parameters=[*map(str, node.parameter_files), parameters],
-        arguments=list(node.arguments),
-        ros_arguments=log_level(graph, node),
-        output="screen",
-        emulate_tty=False,
-    )
+    action = _process(graph, node)
     if not node.essential:
         return [action]
 
@@ -78,6 +66,21 @@ def _actions(graph: Graph, node: Node) -> list[LaunchDescriptionEntity]:
         raise RuntimeError(f"{node.name} ended (status {event.returncode}): stopping the run")
 
     return [action, RegisterEventHandler(OnProcessExit(target_action=action, on_exit=ended))]
+
+
+def _process(graph: Graph, node: Node) -> ExecuteProcess:
+    shared: dict[str, Any] = {"additional_env": dict(node.environment), "output": "screen", "emulate_tty": False}
+    if not node.package:
+        return ExecuteProcess(cmd=command(graph, node), name=node.name, **shared)
+    return LaunchNode(
+        package=node.package,
+        executable=node.executable,
+        name=node.name,
+        namespace=graph.namespace,
+        arguments=list(node.arguments),
+        ros_arguments=ros_arguments(graph, node),
+        **shared,
+    )
 
 
 def _check_spelling(given: list[str], known: list[str], program: Program) -> None:

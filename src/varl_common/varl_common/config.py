@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
+from varl_common.yaml_file import load_yaml
 
 
 class Config(BaseModel):
@@ -37,37 +36,6 @@ class Config(BaseModel):
             VarlError: the file is missing, is not a YAML mapping, or a field is wrong.
         """
         return cls.from_dict(load_yaml(path) | overrides, str(path))
-
-
-def load_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML mapping.
-
-    Raises:
-        VarlError: the file is missing, or not a YAML mapping.
-    """
-    path = Path(path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        siblings = sorted(other.name for other in path.parent.glob("*.yaml"))
-        there = f"there are: {', '.join(siblings)}" if siblings else "its folder has no YAML file"
-        raise VarlError(f"{path} does not exist; {there}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise VarlError(f"{path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        problem = getattr(error, "problem", None) or "malformed"
-        raise VarlError(f"{path}{line}: not valid YAML ({problem}); correct that line") from None
-    if not isinstance(values, dict):
-        raise VarlError(f"{path} holds {type(values).__name__}; expected a mapping of names to values")
-    return values
-
-
-def did_you_mean(name: str, known: list[str]) -> str:
-    """A clause that offers the nearest of the known names, and all of them where none is near."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
 
 
 def _sentences(error: ValidationError, model: type[BaseModel]) -> str:

@@ -82,15 +82,6 @@ def run_node(make: Callable[[], NodeT], spin: Callable[[NodeT], None] = rclpy.sp
     sys.exit(status)
 
 
-def _quietly(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
-    """Report what nobody caught, except Ctrl-C: a node may be told to end while it still imports."""
-    if not issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, trace)
-
-
-sys.excepthook = _quietly
-
-
 def _flatten(model: type[BaseModel], prefix: str = "") -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for name, field in model.model_fields.items():

@@ -3,8 +3,7 @@
 import sys
 from pathlib import Path
 
-from varl_common.config import did_you_mean
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 

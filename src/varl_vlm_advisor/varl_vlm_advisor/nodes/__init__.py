@@ -1,1 +1,3 @@
 """The ROS node ``advisor``."""
+
+import varl_common.uncaught  # noqa: F401 (before what may be missing)

@@ -9,14 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 
 from varl_common.errors import VarlError
 from varl_common.shared_memory import clean_shared_memory
 
-from varl_bringup.guardian import Guardian, signal_groups
-from varl_bringup.output import Display, LineReader
+from varl_bringup.runner.display import Display, LineReader
+from varl_bringup.runner.orphan_guard import Guardian, signal_groups
 
 # Seconds after the stop began. The main process gets the time to save before the others, which it may need, are
 # told to end; all is over within 5 s on a busy machine as well.
@@ -39,6 +39,7 @@ class Process:
 
     name: str
     command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)  # on top of the run's
     essential: bool = True  # its end is the end of the run
     terminal: bool = False  # it draws on the terminal itself
 
@@ -88,7 +89,7 @@ class Runner:
                 stdin=subprocess.DEVNULL,
                 stdout=None if process.terminal else subprocess.PIPE,
                 stderr=None if process.terminal else subprocess.STDOUT,
-                env=self._environment | ({"VARL_TTY": "1"} if process.terminal else {}),
+                env={**self._environment, **process.environment, **({"VARL_TTY": "1"} if process.terminal else {})},
                 bufsize=0,
                 preexec_fn=adopt,
             )

@@ -1,4 +1,4 @@
-"""The one description of the graph: its launch arguments, and from their values the nodes that make it up.
+"""What a user starts by name: its launch arguments, and from their values the nodes that make up its graph.
 
 ``ros2 launch`` and the ``varl`` runner both bring up what this module describes; adding a node is a change here.
 """
@@ -11,56 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from varl_common.arguments import Argument, complete, namespace
-from varl_common.config import load_yaml
-from varl_common.domain import one_host
 from varl_common.errors import VarlError
 from varl_robot_env.config.paths import config_file, config_folder, resolve
 
-from varl_bringup.gazebo import gazebo_nodes
-from varl_bringup.installed import is_installed
-from varl_bringup.launch_arguments import (
+from varl_bringup.graph.arguments import (
     CALIBRATE_ARGUMENTS,
     EVALUATE_ARGUMENTS,
     TELEOP_ARGUMENTS,
     training_arguments,
 )
-from varl_bringup.node import Node, ParameterValue
-from varl_bringup.parameter_files import ParameterFiles
-from varl_bringup.recorded import read_launch
+from varl_bringup.graph.gazebo import gazebo_nodes
+from varl_bringup.graph.graph import Graph
+from varl_bringup.graph.launch_record import read_launch
+from varl_bringup.graph.node import Node, ParameterValue
+from varl_bringup.graph.packages import is_installed
+from varl_bringup.graph.parameter_files import ParameterFiles
+from varl_bringup.graph.robot_file import RobotFile
 
 _TIME = "%Y%m%d-%H%M%S"
 # Who publishes a joystick's sensor_msgs/Joy: package and executable.
 _JOYSTICKS = {"gamepad": ("joy", "game_controller_node"), "spacemouse": ("spacenav", "spacenav_node")}
-
-
-@dataclass(frozen=True)
-class Graph:
-    """What to bring up. The run ends when ``main`` ends, or when any other node dies."""
-
-    program: str
-    values: Mapping[str, str]  # the launch arguments, completed
-    main: Node
-    others: tuple[Node, ...]
-    namespace: str
-    log_level: str
-    simulated: bool  # nothing outside this host takes part
-    run_dir: Path
-
-    @property
-    def nodes(self) -> tuple[Node, ...]:
-        return (*self.others, self.main)
-
-    @property
-    def starts_run(self) -> bool:
-        """Whether this begins a new run in ``run_dir``."""
-        return self.program.startswith("train_") and self.values["resume"] == "false"
-
-    def environment(self, user: Mapping[str, str]) -> dict[str, str]:
-        """Environment variables that the nodes get on top of the ``user``'s, none of which is overridden."""
-        variables = {"OMP_NUM_THREADS": "1"}  # spinning threads of several processes slow each other down
-        if self.simulated:
-            variables |= one_host(config_folder() / "dds/one_host.xml", user.get("ROS_DISTRO"))
-        return {name: value for name, value in variables.items() if name not in user}
 
 
 @dataclass(frozen=True)
@@ -207,7 +177,7 @@ def _watchers(values: Mapping[str, str], run_dir: Path, files: ParameterFiles) -
 
 def _robot_model(robot_file: Path) -> list[Node]:
     """What publishes the robot's model and frames, unless its own driver does."""
-    urdf = str(load_yaml(robot_file)["urdf"])
+    urdf = RobotFile.read(robot_file).urdf
     if urdf.startswith("topic:"):
         return []
     description = resolve(urdf, robot_file).read_text(encoding="utf-8")

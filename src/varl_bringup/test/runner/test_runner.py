@@ -13,8 +13,8 @@ import pytest
 # Runs the runner over the programs named on its command line: name=code, the first of them main.
 RUNNER = """
 import os, sys
-from varl_bringup.output import Display
-from varl_bringup.runner import Process, Runner
+from varl_bringup.runner.display import Display
+from varl_bringup.runner.runner import Process, Runner
 words = [word.partition("=") for word in sys.argv[1:]]
 main, *others = [Process(name, [sys.executable, "-u", "-c", code]) for name, _, code in words]
 names = [process.name for process in (main, *others)]
@@ -169,8 +169,8 @@ def test_what_a_node_started_ends_with_it(start, marker) -> None:
 
 
 def test_a_program_that_cannot_start_is_one_line(tmp_path: Path) -> None:
-    from varl_bringup.output import Display
-    from varl_bringup.runner import Process, Runner
+    from varl_bringup.runner.display import Display
+    from varl_bringup.runner.runner import Process, Runner
     from varl_common.errors import VarlError
 
     broken = tmp_path / "broken"

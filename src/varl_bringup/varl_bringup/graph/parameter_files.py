@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from varl_common.config import did_you_mean, load_yaml
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
+from varl_common.yaml_file import load_yaml
 from varl_robot_env.config.paths import config_folder
 
 # The sections that a user's file may have: the nodes of the project.

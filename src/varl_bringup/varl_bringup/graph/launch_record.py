@@ -7,19 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
-from pydantic import Field
-from varl_common.config import Config
 from varl_common.errors import VarlError
+from varl_common.yaml_file import load_yaml
 
 FILE = "launch.yaml"
+_RECORDED_PROGRAMS = ("train_sim", "train_real")
 _PARAMS = "params.yaml"
 # What only says how a run is watched or continued does not belong to what it is.
 _NOT_RECORDED = {"run_dir", "resume", "rviz", "record", "log_level"}
-
-
-class _Launch(Config):
-    program: str = Field(pattern="^train_(sim|real)$")
-    arguments: dict[str, str]
 
 
 def write_launch(run_dir: Path, program: str, values: Mapping[str, str]) -> None:
@@ -55,8 +50,15 @@ def read_launch(run_dir: Path) -> tuple[str, dict[str, str]]:
         there = sorted(path.parent.name for path in run_dir.parent.glob(f"*/{FILE}") if not path.parent.is_symlink())
         remedy = f"there are: {', '.join(there)}" if there else "train one first: varl train_sim"
         raise VarlError(f"{run_dir} is not a run ({FILE} is missing); {remedy}")
-    launch = _Launch.from_yaml(run_dir / FILE)
-    arguments = dict(launch.arguments)
+    record = load_yaml(run_dir / FILE)
+    program, arguments = record.get("program"), record.get("arguments")
+    if program not in _RECORDED_PROGRAMS:
+        raise VarlError(f"{run_dir / FILE}: program is {program!r}; expected {' or '.join(_RECORDED_PROGRAMS)}")
+    if not isinstance(arguments, dict):
+        raise VarlError(f"{run_dir / FILE}: arguments is {arguments!r}; expected a mapping of names to texts")
+    for name, value in arguments.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise VarlError(f"{run_dir / FILE}: argument {name} is {value!r}; write it as text, in quotes")
     if arguments.get("params_file"):
         arguments["params_file"] = str(run_dir / arguments["params_file"])
-    return launch.program, arguments
+    return program, arguments

@@ -1,17 +1,19 @@
 """The description of the graph: what each argument leads to, and what is refused with which words."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
-from varl_bringup.commands import command
-from varl_bringup.graph import PROGRAMS, Graph
-from varl_bringup.recorded import read_launch, write_launch
+from varl_bringup.graph import command_line as command_line_module
+from varl_bringup.graph import gazebo as gazebo_module
+from varl_bringup.graph import programs as graph_module
+from varl_bringup.graph.command_line import command
+from varl_bringup.graph.graph import Graph
+from varl_bringup.graph.launch_record import read_launch, write_launch
+from varl_bringup.graph.programs import PROGRAMS
 from varl_common.arguments import parse
 from varl_common.errors import VarlError
-
-from varl_bringup import gazebo as gazebo_module
-from varl_bringup import graph as graph_module
 
 
 def describe(program: str, *words: str) -> Graph:
@@ -154,13 +156,34 @@ def test_gazebo_that_is_not_installed_is_one_line_that_says_what_to_install(monk
             describe("train_sim", "backend:=gazebo", word)
 
 
+def gazebo_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("xacro") is None:
+        pytest.skip("the command xacro is not installed")
+    monkeypatch.setattr(gazebo_module, "is_installed", lambda package: True)
+    monkeypatch.setattr(gazebo_module, "prefix", lambda package: Path("/opt/ros") / package)
+
+
+def test_gazebos_server_keeps_the_names_of_its_nodes_finds_their_plugin_and_needs_no_display(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gazebo_is_installed(monkeypatch)
+    monkeypatch.setenv("GZ_SIM_SYSTEM_PLUGIN_PATH", "/mine")
+    monkeypatch.setattr(command_line_module, "find_program", lambda name: Path("/bin") / name)
+    graph = describe("train_sim", "backend:=gazebo")
+    server = graph.nodes[0]
+    program, *words = command(graph, server)
+    assert program == "/bin/gz"
+    assert words[:-1] == ["sim", "-s", "-r", "--headless-rendering"]
+    assert Path(words[-1]).name == "varl_world.sdf"
+    assert server.environment == {"GZ_SIM_SYSTEM_PLUGIN_PATH": "/opt/ros/gz_ros2_control/lib:/mine"}
+
+
 @pytest.mark.parametrize(("program", "lock_step"), [("train_sim", True), ("train_real", False), ("teleop", False)])
 def test_gazebo_takes_the_simulators_place(monkeypatch: pytest.MonkeyPatch, program: str, lock_step: bool) -> None:
-    pytest.importorskip("xacro")
-    monkeypatch.setattr(gazebo_module, "is_installed", lambda package: True)
+    gazebo_is_installed(monkeypatch)
     monkeypatch.setattr(graph_module, "is_installed", lambda package: package != "joy")
     graph = describe(program, "backend:=gazebo", "rviz:=true")
-    there = ["gzserver", "robot_state_publisher", "create", "parameter_bridge", "spawner", "gazebo", "env"]
+    there = ["gz", "robot_state_publisher", "create", "parameter_bridge", "spawner", "gazebo", "env"]
     assert names(graph)[: len(there)] == there
     assert names(graph).count("robot_state_publisher") == 1
     assert [node.name for node in graph.nodes if not node.essential] == ["create", "spawner", "rviz2"]
@@ -287,12 +310,12 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
 def test_a_malformed_launch_file_of_a_run_is_one_line(tmp_path: Path) -> None:
     run_dir = started(tmp_path)
     (run_dir / "launch.yaml").write_text("program: rm\narguments: {}\n")
-    with pytest.raises(VarlError, match=r"launch.yaml: parameter 'program'"):
+    with pytest.raises(VarlError, match=r"launch.yaml: program is 'rm'; expected train_sim or train_real"):
         read_launch(run_dir)
 
 
 def test_every_program_can_be_started_from_a_launch_file_of_its_name() -> None:
-    folder = Path(__file__).parents[3] / "launch"
+    folder = Path(__file__).parents[4] / "launch"
     assert {path.name.removesuffix(".launch.py") for path in folder.glob("*.launch.py")} == set(PROGRAMS)
 
 

@@ -1,26 +1,29 @@
-"""The nodes that make up ``backend:=gazebo``. Never run by us: no Gazebo could be had."""
+"""The nodes that make up ``backend:=gazebo``. Never run on Gazebo itself: none could be had."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 from varl_common.errors import VarlError
 from varl_robot_env.config.paths import config_folder, resolve
-from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.simulation.gazebo import World
 
-from varl_bringup.installed import is_installed
-from varl_bringup.node import Node
-from varl_bringup.parameter_files import ParameterFiles
+from varl_bringup.graph.node import Node
+from varl_bringup.graph.packages import find_program, is_installed, prefix
+from varl_bringup.graph.parameter_files import ParameterFiles
+from varl_bringup.graph.robot_file import RobotFile
 
 _NEEDS = (
-    *("ros_gz_sim", "ros_gz_bridge", "ros_gz_interfaces", "gz_ros2_control"),
-    *("controller_manager", "joint_trajectory_controller", "joint_state_broadcaster", "robot_state_publisher", "xacro"),
+    *("ros_gz_sim", "ros_gz_bridge", "ros_gz_interfaces", "gz_ros2_control", "controller_manager"),
+    *("controller_manager_msgs", "joint_trajectory_controller", "joint_state_broadcaster"),
+    *("robot_state_publisher", "xacro"),
 )
 _FOLDER = "package://varl_robot_env/gazebo"
 # World control (pause, step) and the poses of things, as services of ROS.
 _SERVICES = {"control": "ControlWorld", "set_pose": "SetEntityPose"}
+_PLUGIN_PATH = "GZ_SIM_SYSTEM_PLUGIN_PATH"
 
 
 def gazebo_nodes(robot_file: Path, lock_step: bool, namespace: str, files: ParameterFiles) -> list[Node]:
@@ -29,7 +32,7 @@ def gazebo_nodes(robot_file: Path, lock_step: bool, namespace: str, files: Param
     Raises:
         VarlError: a package is not installed, or the arm is not the one that there is a world for.
     """
-    robot = RobotConfig.from_yaml(robot_file)
+    robot = RobotFile.read(robot_file)
     if robot.name != "varl_arm":
         raise VarlError(f"backend:=gazebo has a world for varl_arm alone, not for {robot.name}; use backend:=mujoco")
     if namespace:
@@ -41,17 +44,12 @@ def gazebo_nodes(robot_file: Path, lock_step: bool, namespace: str, files: Param
             f"backend:=gazebo needs ROS 2 packages that are not installed ({', '.join(missing)}): "
             f"sudo apt install {packages} ros-{distro}-robot-state-publisher ros-{distro}-xacro, or use backend:=mujoco"
         )
-    import xacro
-
     world_file = resolve(f"{_FOLDER}/varl_world.sdf", robot_file)
-    arm = resolve(f"{_FOLDER}/varl_arm.urdf.xacro", robot_file)
-    controllers = config_folder() / "gazebo/controllers.yaml"
-    description = xacro.process_file(str(arm), mappings={"controllers": str(controllers)}).toxml()
-    world = World.from_sdf(world_file).name
+    description = _expanded(resolve(f"{_FOLDER}/varl_arm.urdf.xacro", robot_file))
+    world = _world_name(world_file)
     services = (f"/world/{world}/{name}@ros_gz_interfaces/srv/{kind}" for name, kind in _SERVICES.items())
-    spawned = [robot.arm_controller, *([robot.gripper.controller] if robot.gripper else [])]
     return [
-        Node("ros_gz_sim", "gzserver", parameters={"world_sdf_file": str(world_file)}),
+        _server(world_file),
         Node("robot_state_publisher", "robot_state_publisher", parameters={"robot_description": description}),
         Node("ros_gz_sim", "create", arguments=("-topic", "robot_description", "-name", robot.name), essential=False),
         Node(
@@ -60,7 +58,9 @@ def gazebo_nodes(robot_file: Path, lock_step: bool, namespace: str, files: Param
             parameters={"config_file": str(config_folder() / "gazebo/bridge.yaml")},
             arguments=tuple(services),
         ),
-        Node("controller_manager", "spawner", arguments=("joint_state_broadcaster", *spawned), essential=False),
+        Node(
+            "controller_manager", "spawner", arguments=("joint_state_broadcaster", *robot.controllers), essential=False
+        ),
         Node(
             "varl_robot_env",
             "gazebo",
@@ -68,3 +68,30 @@ def gazebo_nodes(robot_file: Path, lock_step: bool, namespace: str, files: Param
             {"robot_file": str(robot_file), "world_file": str(world_file), "lock_step": lock_step},
         ),
     ]
+
+
+def _server(world_file: Path) -> Node:
+    """``gz sim`` itself, not ros_gz_sim's ``gzserver``.
+
+    A ROS node's arguments hold for every node of its process, so ``__node:=gzserver`` would rename controller_manager
+    as well; and gzserver cannot be told to render without a display. gz_ros2_control is found by a search path alone.
+    """
+    path = os.pathsep.join(filter(None, (str(prefix("gz_ros2_control") / "lib"), os.environ.get(_PLUGIN_PATH))))
+    words = ("sim", "-s", "-r", "--headless-rendering", str(world_file))
+    return Node("", "gz", arguments=words, environment={_PLUGIN_PATH: path})
+
+
+def _expanded(xacro_file: Path) -> str:
+    """The arm's URDF with the controllers' file in it."""
+    words = [str(find_program("xacro")), str(xacro_file), f"controllers:={config_folder() / 'gazebo/controllers.yaml'}"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise VarlError(f"xacro cannot expand {xacro_file}: {done.stderr.strip().splitlines()[-1:]}; correct that file")
+    return done.stdout
+
+
+def _world_name(world_file: Path) -> str:
+    world = ElementTree.parse(world_file).getroot().find("world")
+    if world is None:
+        raise VarlError(f"{world_file} has no <world>; name a world's SDF file")
+    return world.get("name", "")

@@ -14,7 +14,7 @@ import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosbags.rosbag2 import Reader
 from std_msgs.msg import String
-from varl_bringup.installed import find_executable
+from varl_bringup.graph.packages import find_executable
 from varl_common.ros.qos import LATCHED
 
 from varl_interfaces.msg import Entities

@@ -1,0 +1,3 @@
+"""The ROS node ``recorder``."""
+
+import varl_common.uncaught  # noqa: F401 (before what may be missing)
