@@ -41,8 +41,8 @@ test: lint ## Lint and test everything that needs no more than minutes.
 	@$(ENTER); exec python -m pytest $(ARGS)
 
 .PHONY: lint
-lint: build ## ruff check, ruff format, mypy.
-	@$(ENTER); ruff check . && ruff format --check . && mypy
+lint: build ## ruff check, ruff format, mypy, and which room may import which.
+	@$(ENTER); ruff check . && ruff format --check . && mypy && lint-imports
 
 .PHONY: format
 format: build ## Let ruff put style right.

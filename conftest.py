@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import varl_agent.openblas  # noqa: F401 (before any test's numpy)
-from varl_common.domain import free_domain, one_host
-from varl_common.shared_memory import clean_shared_memory
+from varl_common.host.domain import free_domain, one_host
+from varl_common.host.shared_memory import clean_shared_memory
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ import rclpy  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
-from varl_common.domain import free_domain, one_host  # noqa: E402
+from varl_common.host.domain import free_domain, one_host  # noqa: E402
 from varl_common.ros.messages import to_description_msg  # noqa: E402
 from varl_vlm_advisor.evaluation.worlds import make_world  # noqa: E402
 from varl_vlm_advisor.question.action_words import decode, encode  # noqa: E402

@@ -27,7 +27,7 @@ import rclpy  # noqa: E402
 from ament_index_python.packages import get_package_prefix  # noqa: E402
 from varl_agent.vec_env.fleet import Fleet  # noqa: E402
 from varl_agent.vec_env.parallel_env import ParallelEnv  # noqa: E402
-from varl_common.domain import free_domain, one_host  # noqa: E402
+from varl_common.host.domain import free_domain, one_host  # noqa: E402
 from varl_robot_env.ros.ros_env import RosEnv  # noqa: E402
 
 FINE = 0.00005  # s a physics step: 40 times finer than config/simulator.yaml

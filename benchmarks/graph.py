@@ -38,7 +38,7 @@ from varl_agent.training.settings import LearnerSettings, make_learning, make_mo
 from varl_agent.training.training import Schedule, Training, describe  # noqa: E402
 from varl_agent.vec_env.parallel_env import ParallelEnv  # noqa: E402
 from varl_common.config import load_yaml  # noqa: E402
-from varl_common.domain import free_domain, one_host  # noqa: E402
+from varl_common.host.domain import free_domain, one_host  # noqa: E402
 from varl_robot_env.env.arm_env import ArmEnv  # noqa: E402
 from varl_robot_env.ros.ros_env import RosEnv  # noqa: E402
 

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 
 from varl_common.arguments import parse, show
-from varl_common.domain import free_domain
 from varl_common.errors import VarlError, did_you_mean
+from varl_common.host.domain import free_domain
 
 from varl_bringup.graph.command_line import command
 from varl_bringup.graph.graph import Graph

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from varl_common.domain import one_host
+from varl_common.host.domain import one_host
 from varl_robot_env.config.paths import config_folder
 
 from varl_bringup.graph.node import Node

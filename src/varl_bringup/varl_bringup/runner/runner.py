@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from varl_common.errors import VarlError
-from varl_common.shared_memory import clean_shared_memory
+from varl_common.host.shared_memory import clean_shared_memory
 
 from varl_bringup.runner.display import Display, LineReader
 from varl_bringup.runner.orphan_guard import Guardian, signal_groups

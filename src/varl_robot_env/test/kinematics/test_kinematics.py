@@ -5,8 +5,8 @@ import pytest
 from varl_common.errors import VarlError
 from varl_robot_env.config.paths import config_file
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.headless_mujoco import mujoco
 from varl_robot_env.kinematics.kinematics import Kinematics
-from varl_robot_env.simulation.gl import mujoco
 
 ROBOT = RobotConfig.from_yaml(config_file("robots", "varl_arm"))
 DOWN = np.diag([-1.0, 1.0, -1.0])

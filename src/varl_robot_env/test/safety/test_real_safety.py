@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from varl_robot_env.arm import ArmError
 from varl_robot_env.config.paths import config_file
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.env.arm import ArmError
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.safety.braking import Braking
 from varl_robot_env.safety.homing import way_home

@@ -1,4 +1,7 @@
-"""A task in process, without ROS: for the bench and for fast trials."""
+"""A task in process, without ROS: for the bench and for fast trials.
+
+This module is what other packages may import of this one where they need no ROS.
+"""
 
 from __future__ import annotations
 

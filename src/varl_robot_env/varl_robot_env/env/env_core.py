@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from varl_common.env_description import EnvDescription
 from varl_common.frame import Frame
 
+from varl_robot_env.arm import Arm, ArmState, StaleState
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.env.arm import Arm, ArmState, StaleState
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.safety.safety_filter import RefusedAction, SafetyFilter, Stopped
 from varl_robot_env.tasks.task import Situation, Task

@@ -9,7 +9,7 @@ import numpy as np
 from varl_common.config import did_you_mean
 from varl_common.errors import VarlError
 
-from varl_robot_env.simulation.gl import mujoco
+from varl_robot_env.headless_mujoco import mujoco
 from varl_robot_env.types import Array
 
 # Damping of the least squares, m and rad per rad: far below the singular values of the Jacobian in a workspace (0.1 and

@@ -16,7 +16,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 from varl_common.config import Config
-from varl_common.latency import request_realtime_priority
+from varl_common.host.latency import request_realtime_priority
 from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.messages import to_description_msg
 from varl_common.ros.node import declare_parameters, run_node
@@ -24,9 +24,9 @@ from varl_common.ros.qos import LATCHED
 
 from varl_interfaces.msg import EnvStatus, StepStatus
 from varl_interfaces.srv import DescribeEnv, Reset, Step
+from varl_robot_env.arm import ArmError, StaleState
 from varl_robot_env.config.driver import EstopConfig
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.env.arm import ArmError, StaleState
 from varl_robot_env.env.env_core import EnvCore, NeedsReset, Observation, StepResult
 from varl_robot_env.ros.driver_arm import DriverArm
 from varl_robot_env.ros.hot_loop import HotLoop, spin_hot

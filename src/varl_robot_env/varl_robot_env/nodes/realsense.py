@@ -14,7 +14,8 @@ from std_msgs.msg import Header
 from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.node import declare_parameters, run_node
 
-from varl_robot_env.perception.realsense import Intrinsics, RealSense, RealSenseConfig, RgbdFrame
+from varl_robot_env.perception.realsense import RealSense, RealSenseConfig, RgbdFrame
+from varl_robot_env.ros.camera_info import camera_info
 from varl_robot_env.ros.image_messages import to_image
 
 _POLL = 0.1  # seconds: how long a poll may keep timers waiting
@@ -73,21 +74,6 @@ class RealSenseNode(Node):
         health = self.camera.health
         figures = {name: getattr(health, name) for name in ("frames", "drops", "reconnects")}
         return Health("streaming", problem=health.error, figures=figures)
-
-
-def camera_info(intrinsics: Intrinsics, header: Header) -> CameraInfo:
-    """The camera_info of a pinhole camera with plumb-bob distortion and no rectification."""
-    k = intrinsics.k
-    return CameraInfo(
-        header=header,
-        width=intrinsics.width,
-        height=intrinsics.height,
-        distortion_model="plumb_bob",
-        d=intrinsics.distortion.tolist(),
-        k=k.ravel(),
-        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
-        p=[k[0, 0], 0.0, k[0, 2], 0.0, 0.0, k[1, 1], k[1, 2], 0.0, 0.0, 0.0, 1.0, 0.0],
-    )
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from rclpy.node import Node
 from varl_common.frame import Frame
 from varl_common.poses import matrix_to_pose
 
+from varl_robot_env.arm import ArmError, ArmState
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.env.arm import ArmError, ArmState
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.perception.calibration import Calibration
 from varl_robot_env.ros.arm_command import make_arm_command
@@ -35,7 +35,7 @@ _ARRIVAL_TIMEOUT = 3.0  # s
 
 
 class DriverArm:
-    """An :class:`~varl_robot_env.env.arm.Arm` on a driver's topics.
+    """An :class:`~varl_robot_env.arm.Arm` on a driver's topics.
 
     Whatever is wrong with its inputs (:class:`DriverInputs`) stops the arm at once, also in the middle of a period: the
     callback that notices it latches the stop, which calls :meth:`halt`.

@@ -11,7 +11,7 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
-from varl_common.latency import processors_awake
+from varl_common.host.latency import processors_awake
 
 # A wait is cut into slices of this length, to notice a shutdown, s.
 _SLICE = 0.2

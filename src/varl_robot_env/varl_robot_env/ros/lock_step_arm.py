@@ -19,8 +19,8 @@ from varl_common.ros.qos import COMMAND, SENSOR_OUT
 
 from varl_interfaces.msg import Entities
 from varl_interfaces.srv import Advance, SetScene
+from varl_robot_env.arm import ArmError, ArmState, StaleState
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.env.arm import ArmError, ArmState, StaleState
 from varl_robot_env.ros.hot_loop import HotLoop
 from varl_robot_env.ros.pacer import Pacer
 from varl_robot_env.ros.ros_cameras import RosCameras
@@ -36,7 +36,7 @@ _STALE_PATIENCE = 1.0
 
 
 class RosArm:
-    """An :class:`~varl_robot_env.env.arm.Arm` on joint_states, entities, joint_trajectory and camera topics.
+    """An :class:`~varl_robot_env.arm.Arm` on joint_states, entities, joint_trajectory and camera topics.
 
     Its topics are in ``group``. Whoever calls its methods must be in the thread that spins that group: the methods spin
     it themselves while they wait.

@@ -1,4 +1,7 @@
-"""The env node as a Gymnasium environment: any algorithm trains on it as on any other."""
+"""The env node as a Gymnasium environment: any algorithm trains on it as on any other.
+
+This module is what other packages may import of this one's ROS side.
+"""
 
 from __future__ import annotations
 

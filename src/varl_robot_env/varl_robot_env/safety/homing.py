@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from varl_robot_env.arm import ArmError
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.env.arm import ArmError
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.safety.safety_filter import SafetyFilter
 from varl_robot_env.types import Array

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from varl_robot_env.simulation.gl import CANNOT_RENDER, mujoco
+from varl_robot_env.headless_mujoco import CANNOT_RENDER, mujoco
 from varl_robot_env.types import Array, Depth, Image
 
 _FARTHEST = 10.0  # m: beyond it a depth camera sees nothing

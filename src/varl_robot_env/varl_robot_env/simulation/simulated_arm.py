@@ -8,15 +8,15 @@ from varl_common.frame import Frame
 from varl_common.image_codec import encode_depth, encode_jpeg
 from varl_common.poses import pose_to_matrix
 
+from varl_robot_env.arm import ArmState
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.env.arm import ArmState
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
 from varl_robot_env.types import Array, Pose
 
 
 class SimulatedArm:
-    """An :class:`~varl_robot_env.env.arm.Arm` in lock-step with its own simulation."""
+    """An :class:`~varl_robot_env.arm.Arm` in lock-step with its own simulation."""
 
     lock_step = True
 

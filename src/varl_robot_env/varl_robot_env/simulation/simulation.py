@@ -12,8 +12,8 @@ from varl_common.config import did_you_mean
 from varl_common.errors import VarlError
 
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.headless_mujoco import mujoco
 from varl_robot_env.simulation.camera import Camera
-from varl_robot_env.simulation.gl import mujoco
 from varl_robot_env.simulation.lock_step import check_scene, whole_steps
 from varl_robot_env.simulation.world import SimulatorConfig, build_world
 from varl_robot_env.types import Array, Pose

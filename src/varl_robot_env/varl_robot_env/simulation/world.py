@@ -11,7 +11,7 @@ from varl_common.config import Config, load_yaml
 from varl_common.errors import VarlError
 
 from varl_robot_env.config.robot import RobotConfig, Vector3
-from varl_robot_env.simulation.gl import mujoco
+from varl_robot_env.headless_mujoco import mujoco
 from varl_robot_env.types import Array
 
 # A servo gives its full effort at this error, rad: the stiffness of a position-controlled arm.

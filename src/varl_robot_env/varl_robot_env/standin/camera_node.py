@@ -15,9 +15,9 @@ from std_msgs.msg import Header
 from varl_common.config import Config, did_you_mean
 from varl_common.ros.node import declare_parameters, run_node
 
-from varl_robot_env.nodes.realsense import camera_info
 from varl_robot_env.perception.markers_and_colors import MarkerConfig
 from varl_robot_env.perception.realsense import Intrinsics
+from varl_robot_env.ros.camera_info import camera_info
 from varl_robot_env.ros.image_messages import to_image
 from varl_robot_env.standin.faults import CameraFault
 from varl_robot_env.standin.scene import draw_marker

@@ -5,9 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from varl_common.shared_memory import clean_shared_memory
-
-from varl_common import shared_memory
+from varl_common.host import shared_memory
+from varl_common.host.shared_memory import clean_shared_memory
 
 NODE = "import rclpy, time; rclpy.init(); n = rclpy.create_node('n'); print('up', flush=True); time.sleep(60)"
 

@@ -3,8 +3,8 @@
 import contextlib
 
 import pytest
-from varl_common.domain import free_domain
 from varl_common.errors import VarlError
+from varl_common.host.domain import free_domain
 
 
 def test_each_is_held_once_and_given_back() -> None:
@@ -18,6 +18,6 @@ def test_each_is_held_once_and_given_back() -> None:
 
 def test_when_all_are_held_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with free_domain() as domain:
-        monkeypatch.setattr("varl_common.domain._DOMAINS", [domain])
+        monkeypatch.setattr("varl_common.host.domain._DOMAINS", [domain])
         with pytest.raises(VarlError, match="every DDS domain"), free_domain():
             pass

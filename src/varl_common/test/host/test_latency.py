@@ -5,9 +5,8 @@ import struct
 from pathlib import Path
 
 import pytest
-from varl_common.latency import processors_awake
-
-from varl_common import latency
+from varl_common.host import latency
+from varl_common.host.latency import processors_awake
 
 
 def held(path: Path) -> bool:

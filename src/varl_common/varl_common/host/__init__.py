@@ -1,0 +1,1 @@
+"""What a program asks of the machine that it runs on: a DDS domain, shared memory, processors that respond at once."""
