@@ -11,8 +11,8 @@ import pytest
 from gymnasium import spaces
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.replay.demonstrations import mix_in, record
+from varl_agent.replay.layout import Tag
 from varl_agent.replay.minari import export_minari
-from varl_agent.replay.store import Tag
 from varl_agent.sac.varl import VARL
 from varl_common.errors import VarlError
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from varl_agent.replay.buffer import PersistentReplayBuffer
+from varl_agent.replay.layout import Tag
 from varl_agent.replay.minari import export_minari, import_minari
-from varl_agent.replay.store import Tag
 from varl_common.errors import VarlError
 
 h5py = pytest.importorskip("h5py")

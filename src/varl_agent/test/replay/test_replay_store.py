@@ -20,7 +20,8 @@ from gymnasium import spaces
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from varl_agent.replay import store as replay_store
 from varl_agent.replay.buffer import PersistentReplayBuffer
-from varl_agent.replay.store import Layout, ReplayStore, Tag
+from varl_agent.replay.layout import Layout, Tag
+from varl_agent.replay.store import ReplayStore
 from varl_common.errors import VarlError
 
 BOX = spaces.Box(-np.inf, np.inf, (5,), np.float32)
@@ -180,7 +181,8 @@ def test_a_disk_that_is_really_full_ends_in_a_sentence(tmp_path: Path) -> None:
 
 FILLER = """
 import sys, numpy as np
-from varl_agent.replay.store import Layout, ReplayStore, VarlError
+from varl_agent.replay.layout import Layout
+from varl_agent.replay.store import ReplayStore, VarlError
 layout = Layout(obs_dim=2000, act_dim=2, capacity=9000, slack=10)
 store, row = ReplayStore(sys.argv[1], layout), np.zeros(1, layout.row)
 try:
@@ -379,7 +381,8 @@ def test_it_is_not_pickled(tmp_path: Path) -> None:
 
 WRITER = """
 import sys, numpy as np
-from varl_agent.replay.store import Layout, ReplayStore
+from varl_agent.replay.layout import Layout
+from varl_agent.replay.store import ReplayStore
 layout = Layout(obs_dim=5, act_dim=2, capacity=400, slack=100, n_envs=2, frames={"camera": (8, 8, 3)})
 store = ReplayStore(sys.argv[1], layout)
 print(store.count, flush=True)

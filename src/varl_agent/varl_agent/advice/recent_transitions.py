@@ -14,6 +14,7 @@ from varl_common.errors import VarlError
 
 from varl_agent.advice.guidance_buffer import Observations, to_array, to_tensor, tree_map
 from varl_agent.advice.messages import AdviceQuery
+from varl_agent.finite import not_finite
 
 SELECTION_NAMES = ("recent", "spread", "uncertain")
 
@@ -47,8 +48,10 @@ class Moments:
         return len(self._moments)
 
     def add(self, moment: Moment) -> None:
-        """Remember a moment; the oldest is forgotten."""
-        self._moments.append(moment)
+        """Remember a moment that is finite; the oldest is forgotten."""
+        parts = {"before": moment.observation, "action": moment.action, "after": moment.next_observation}
+        if not not_finite("moment", parts | {"reward": moment.reward}):
+            self._moments.append(moment)
 
     def query(
         self, step: int, n: int, uncertainty: Callable[[Observations], np.ndarray]

@@ -13,7 +13,9 @@ from stable_baselines3.common.type_aliases import DictReplayBufferSamples, Repla
 from stable_baselines3.common.vec_env import VecNormalize
 from varl_common.errors import VarlError
 
-from varl_agent.replay.store import Layout, ReplayStore, Tag
+from varl_agent.finite import not_finite
+from varl_agent.replay.layout import Layout, Tag
+from varl_agent.replay.store import ReplayStore
 
 Observations = np.ndarray | dict[str, np.ndarray]
 IMAGE = np.uint8
@@ -23,8 +25,8 @@ class PersistentReplayBuffer(ReplayBuffer):
     """A replay buffer on disk. Sampling draws from numpy's global generator exactly as Stable-Baselines3's does.
 
     Observations are a Box of numbers, or a Dict of such and of uint8 images; numbers are kept as float32.
-    ``info["tag"]`` (:class:`Tag`) says who acted in a transition; by default the policy, or a person where
-    ``info["intervened"]``.
+    ``info["tag"]`` (:class:`Tag`) says who acted in a transition; by default the policy, a person where
+    ``info["intervened"]``, and nobody where ``info["stands_in"]``.
 
     Args:
         folder: where the store is, or is to be; rows in it are there at once.
@@ -90,8 +92,12 @@ class PersistentReplayBuffer(ReplayBuffer):
         """Commit one transition of each environment.
 
         Raises:
-            VarlError: the disk is full.
+            VarlError: the disk is full, or there is a number that is not finite; nothing has changed then.
         """
+        given = {"observation": obs, "action": action, "next_observation": next_obs, "reward": reward}
+        for name, part in given.items():
+            if words := not_finite(name, part):
+                raise VarlError(f"a replay takes finite numbers, but {words}; leave that transition out")
         before, after = (o if self._dict else {"": o} for o in (obs, next_obs))
         row = self._row
         for key, (columns, _) in self._numbers.items():
@@ -100,7 +106,7 @@ class PersistentReplayBuffer(ReplayBuffer):
         row["action"] = np.reshape(action, (self.n_envs, self.action_dim))
         row["reward"], row["done"] = reward, done
         row["timeout"] = [self.handle_timeout_termination and info.get("TimeLimit.truncated", False) for info in infos]
-        row["tag"] = [info.get("tag", Tag.HUMAN if info.get("intervened") else Tag.POLICY) for info in infos]
+        row["tag"] = [_tag(info) for info in infos]
         self.store.append(row, {key: (before[key], after[key]) for key in self._images})
         self._follow()
 
@@ -173,6 +179,12 @@ class PersistentReplayBuffer(ReplayBuffer):
             f"the replay lives in {self.store.folder} and is not pickled; keep that folder, and load it by making a "
             "PersistentReplayBuffer on it"
         )
+
+
+def _tag(info: dict[str, Any]) -> Tag:
+    if "stands_in" in info:
+        return Tag.STAND_IN
+    return info.get("tag", Tag.HUMAN if info.get("intervened") else Tag.POLICY)
 
 
 class _Column:

@@ -16,7 +16,7 @@ from gymnasium import spaces
 from varl_common.errors import VarlError
 
 from varl_agent.replay.buffer import PersistentReplayBuffer
-from varl_agent.replay.store import Tag
+from varl_agent.replay.layout import Tag
 
 MINARI_VERSION = "0.5.4"  # whose format this is
 DATA, METADATA = "main_data.hdf5", "metadata.json"

@@ -22,8 +22,7 @@ import mmap
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from enum import IntEnum
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ import numpy as np
 from varl_common.errors import VarlError
 from varl_common.files import write_text_atomically
 
+from varl_agent.replay.layout import Layout, Tag
 from varl_agent.replay.mapped_file import DAMAGED, REMEDY, MappedFile
 
 VERSION = 1
@@ -39,60 +39,6 @@ COUNT, DURABLE, BOOT = 0, (64, 128), 192  # places in the header, in bytes
 _DURABLE = struct.Struct("<QQI")  # sequence number, count, checksum of the two
 MOST = 1 << 48  # rows; at one a microsecond that is nine years
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # of Linux: new at each start of the machine
-
-
-class Tag(IntEnum):
-    """Who acted in a transition."""
-
-    POLICY = 0
-    HUMAN = 1
-    DEMONSTRATION = 2
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What a store holds.
-
-    Attributes:
-        obs_dim, act_dim: numbers in an observation (without its images, flattened) and in an action.
-        capacity: time rows that can be read at once; each has one transition of each environment.
-        slack: time rows kept beyond these, for :meth:`ReplayStore.rewind`.
-        n_envs: environments.
-        frames: shape (height, width, channels) of each camera's uint8 frames.
-    """
-
-    obs_dim: int
-    act_dim: int
-    capacity: int
-    slack: int = 20_000
-    n_envs: int = 1
-    frames: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-
-    @property
-    def row(self) -> np.dtype:
-        """One transition. ``done``: the episode ended; ``timeout``: by time alone, so that the next state counts.
-
-        ``mark`` is the store's own: which time row it is.
-        """
-        return np.dtype(
-            [
-                ("observation", "<f4", (self.obs_dim,)),
-                ("action", "<f4", (self.act_dim,)),
-                ("next_observation", "<f4", (self.obs_dim,)),
-                ("reward", "<f4"),
-                ("done", "<f4"),
-                ("timeout", "<f4"),
-                ("tag", "u1"),
-                ("unused", "u1"),
-                ("mark", "<u2"),
-                *((f"{which}frame/{camera}", "<i8") for camera in self.frames for which in ("", "next_")),
-            ]
-        )
-
-    @property
-    def ring(self) -> int:
-        """Time rows in the file; one more than can ever be read, for the row being written."""
-        return self.capacity + self.slack + 1
 
 
 class ReplayStore:
@@ -211,6 +157,29 @@ class ReplayStore:
         self._write_durable()  # first: no fewer rows ever count than are said to be on the disk
         self._count[0] = count
         self._newest = self._newest_frames()
+
+    def replace_broken_rows(self) -> int:
+        """Put the transition before it in the place of each that is not finite; how many these were.
+
+        For stores of former versions, which took whatever came. Where nothing is finite, all is forgotten.
+        """
+        envs = np.arange(self.layout.n_envs)
+        times = np.arange(self.oldest, self.count) % self.layout.ring
+        places = (times[:, None] * len(envs) + envs).ravel()
+        blocks = np.array_split(places, len(places) // 10_000 + 1)  # so that not all rows are copied at once
+        finite = np.concatenate([_finite(self.rows[block]) for block in blocks])
+        if finite.all():
+            return 0
+        if finite.any():
+            before = np.maximum.accumulate(np.where(finite, np.arange(len(places)), np.argmax(finite)))
+            broken = self.rows[places[before[~finite]]]
+            broken["tag"], broken["done"], broken["timeout"] = Tag.STAND_IN, 1, 1
+            broken["mark"] = self.rows[places[~finite]]["mark"]
+            self.rows[places[~finite]] = broken
+        else:
+            self.rewind(0)
+        self._flushed = min(self._flushed, self.oldest)
+        return int((~finite).sum())
 
     def flush(self) -> None:
         """Bring the rows since the last flush, then their count, to the disk."""
@@ -351,6 +320,12 @@ class ReplayStore:
             return dict.fromkeys(self.layout.frames, 0)
         last = self.take(np.full(self.layout.n_envs, self.count - 1), np.arange(self.layout.n_envs))
         return {camera: int(last[f"next_frame/{camera}"].max()) + 1 for camera in self.layout.frames}
+
+
+def _finite(rows: np.ndarray) -> np.ndarray:
+    """(n,) whether all numbers of a row are finite."""
+    parts = (rows[name].reshape(len(rows), -1) for name in ("observation", "action", "next_observation", "reward"))
+    return np.all([np.isfinite(part).all(axis=1) for part in parts], axis=0)
 
 
 def _file_of(camera: str) -> str:

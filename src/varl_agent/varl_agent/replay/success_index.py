@@ -67,9 +67,21 @@ class SuccessIndex:
             if success:
                 recent = self._spans[self._spans[:, 1] > self._oldest]
                 self._spans = np.concatenate([recent, [[self._start[i], self.time, i]]])
-            self.ended, self.episodes = self.ended + 1, self.episodes + success
-            self._recent.append(success)
+            self._count(success)
         self.restart(np.asarray(dones, bool) | stands_in)
+
+    def break_off(self, envs: list[int], infos: list[dict[str, Any]]) -> None:
+        """The episodes of ``envs`` end with the step of ``infos``, of which the replay gets no row: they count, but
+        nothing of them is drawn."""
+        succeeded = self.succeeded(infos)
+        for i in envs:
+            if "stands_in" not in infos[i]:
+                self._count(bool(succeeded[i]))
+        self.restart(envs)
+
+    def _count(self, success: bool) -> None:
+        self.ended, self.episodes = self.ended + 1, self.episodes + success
+        self._recent.append(success)
 
     def follow(self, replay: ReplayBuffer) -> None:
         """Forget the rows where ``replay`` is not the one that they are of: a model may be loaded without its own."""
@@ -81,7 +93,7 @@ class SuccessIndex:
         self._start, self._succeeded = np.full(n_envs, self.time), np.zeros(n_envs, bool)
         self._spans = np.empty((0, 3), np.int64)
 
-    def restart(self, envs: np.ndarray | slice = slice(None)) -> None:
+    def restart(self, envs: np.ndarray | list[int] | slice = slice(None)) -> None:
         """The next row begins a new episode, by default everywhere: the environments were reset from outside."""
         self._start[envs], self._succeeded[envs] = self.time, False
 

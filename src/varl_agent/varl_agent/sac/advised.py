@@ -18,6 +18,8 @@ from varl_agent.advice.messages import Advisor
 from varl_agent.advice.question import Consultation
 from varl_agent.advice.recent_transitions import Moment, Moments, flat_states
 from varl_agent.advice.triggers import Schedule, Trigger
+from varl_agent.finite import zero_where_not_finite
+from varl_agent.replay.finite_rows import FiniteRows
 from varl_agent.replay.success_index import SuccessIndex, gather
 from varl_agent.sac.batches import Batch, joined, split
 from varl_agent.sac.cutoff import Cutoff
@@ -173,8 +175,17 @@ class AdvisedSAC(SAC):
                 executed[i] = self.policy.scale_action(np.asarray(info["executed_action"], np.float32))
         if self.guided:
             self._remember(executed, new_obs, reward, dones, infos)
-        super()._store_transition(replay_buffer, executed, new_obs, reward, dones, infos)
-        self.successes.add(dones, infos)
+        rows: Any = FiniteRows(replay_buffer, self.successes)
+        super()._store_transition(rows, executed, new_obs, reward, dones, infos)
+
+    def _sample_action(self, *args: Any) -> tuple[np.ndarray, np.ndarray]:
+        # A policy has no action for nan. What is stored is the observation as it was, for FiniteRows to see.
+        observed = self._last_obs
+        self._last_obs = zero_where_not_finite(observed)
+        try:
+            return super()._sample_action(*args)
+        finally:
+            self._last_obs = observed
 
     def _on_step(self) -> None:
         super()._on_step()

@@ -19,6 +19,8 @@ from safetensors.numpy import save_file
 from varl_common.errors import VarlError
 from varl_common.files import atomic_write
 
+from varl_agent.training.model_state import weight_not_finite
+
 FORMAT = 3  # raised whenever an older file can no longer be continued
 SUFFIX = ".safetensors"
 
@@ -90,7 +92,7 @@ def load(path: Path) -> tuple[Identity, dict[str, Any]]:
 
 
 def load_newest(folder: Path, identity: Identity) -> tuple[Path, dict[str, Any]]:
-    """The newest checkpoint of ``folder`` that is whole, and its state.
+    """The newest checkpoint of ``folder`` that is whole and whose weights are finite, and its state.
 
     Raises:
         VarlError: there is none, or it belongs to something else than ``identity``.
@@ -99,6 +101,8 @@ def load_newest(folder: Path, identity: Identity) -> tuple[Path, dict[str, Any]]
     for path in reversed(list_checkpoints(folder)):
         try:
             found, state = load(path)
+            if "model" in state and (words := weight_not_finite(state["model"])):
+                raise VarlError(f"{path} is of a policy that diverged: {words}; use an older checkpoint")
         except VarlError as error:
             damaged.append(str(error))
             continue

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from varl_common.errors import VarlError
 
-from varl_agent.vec_env.parallel_env import ParallelEnv, episode_seed
+from varl_agent.finite import not_finite
+from varl_agent.vec_env.parallel_env import ParallelEnv, begin_episode, episode_seed
 
 EVALUATION_STREAM = 1_000_000  # seeds of evaluation episodes; training uses an environment's index
 
@@ -36,8 +37,12 @@ class Played:
 
 
 def play(policy: Policy, env: gym.Env[NDArray[np.float32], NDArray[np.float32]], seed: int) -> Played:
-    """One episode, begun with ``seed``."""
-    observation, info = env.reset(seed=seed)
+    """One episode, begun with ``seed``; it ends where an observation is not finite.
+
+    Raises:
+        VarlError: the first one is not.
+    """
+    observation, info = begin_episode(env, seed)
     frames = list(info.get("frames", ()))
     total, length, success = 0.0, 0, False
     while True:
@@ -46,7 +51,7 @@ def play(policy: Policy, env: gym.Env[NDArray[np.float32], NDArray[np.float32]],
         frames += info.get("frames", ())
         total, length = total + float(reward), length + 1
         success |= bool(info.get("is_success", False))  # by any step, as in training
-        if terminated or truncated:
+        if terminated or truncated or not_finite("observation", observation):
             return Played(success, total, length, frames)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from stable_baselines3 import SAC
 
+from varl_agent.finite import not_finite
 from varl_agent.sac.random_state import RandomState
 
 _COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
@@ -24,6 +25,18 @@ def model_state(model: SAC) -> dict[str, Any]:
         "random": RandomState().state_dict(),
         "warm_up": model.action_space.np_random.bit_generator.state,
     }
+
+
+def weight_not_finite(state: dict[str, Any]) -> str:
+    """The first weight or moment of an optimizer in a :func:`model_state` that is not finite, as words; "" if none."""
+    learned = {k: v for k, v in state["parameters"].items() if k == "policy" or k.endswith("optimizer")}
+    return not_finite("model", _arrays(learned | state["variables"]))
+
+
+def _arrays(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _arrays(value) for key, value in tree.items()}
+    return tree.detach().cpu().numpy() if isinstance(tree, torch.Tensor) else tree
 
 
 def restore_model(model: SAC, state: dict[str, Any]) -> None:

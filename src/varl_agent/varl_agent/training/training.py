@@ -22,7 +22,7 @@ from varl_agent.training.control import Control
 from varl_agent.training.evaluation import Played, evaluate
 from varl_agent.training.learning import Learning
 from varl_agent.training.metrics import Figures, Gauge
-from varl_agent.training.model_state import model_state, restore_model
+from varl_agent.training.model_state import model_state, restore_model, weight_not_finite
 from varl_agent.training.record import Episode, Evaluation, Phase, Record
 from varl_agent.training.run_folder import RunFolder
 from varl_agent.vec_env.fleet import before_storing
@@ -93,10 +93,12 @@ class Training:
         self.record.restore(state["record"])
         self._restore_replay(state["replay"])
         self._saved_at, self._evaluated_at = self.model.num_timesteps, state["evaluated_at"]
+        replaced = self._replay().store.replace_broken_rows()
         self._stand_at(state["env"])
         self._resumed = True
         self.gauge = Gauge(self.model, self.env)
-        return f"continues from {path}, step {self.model.num_timesteps}"
+        words = f"; {replaced} stored transitions are not finite and were replaced by their neighbours"
+        return f"continues from {path}, step {self.model.num_timesteps}{words if replaced else ''}"
 
     def run(self) -> None:
         """Train up to the schedule's steps and save; on the way, whatever is due."""
@@ -123,7 +125,11 @@ class Training:
                 self.save()
 
     def save(self) -> None:
-        """Write a checkpoint of this moment, between two updates."""
+        """Write a checkpoint of this moment, between two updates.
+
+        Raises:
+            VarlError: a weight is not finite, or it cannot be written. Older checkpoints are kept.
+        """
         with self.learning.between_updates:
             replay = self._replay()
             replay.store.flush()  # before the checkpoint that counts on its rows
@@ -135,6 +141,11 @@ class Training:
                 "evaluated_at": self._evaluated_at,
             }
         step = self.model.num_timesteps
+        if words := weight_not_finite(state["model"]):
+            raise VarlError(
+                f"learning has diverged, {words} at step {step}: not saved; go on from the checkpoint before by "
+                "resume:=true with a smaller sac.learning_rate or max_grad_norm, or smaller rewards"
+            )
         checkpoint.save(self.folder.checkpoints, step, self.identity, state, self.schedule.keep_checkpoints)
         self._saved_at = step
 

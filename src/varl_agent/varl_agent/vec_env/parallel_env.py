@@ -18,6 +18,9 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
+from varl_common.errors import VarlError
+
+from varl_agent.finite import not_finite
 
 LATENCIES = 1000
 
@@ -31,6 +34,18 @@ ResultT = TypeVar("ResultT")
 def episode_seed(seed: int, stream: int, episode: int) -> int:
     """The 32-bit seed of an episode. ``stream`` is the environment's index in training."""
     return int(np.random.SeedSequence((seed, stream, episode)).generate_state(1)[0])
+
+
+def begin_episode(env: gym.Env[Observation, Action], seed: int) -> tuple[Observation, dict[str, Any]]:
+    """Reset ``env``; the first observation, and its info.
+
+    Raises:
+        VarlError: what is observed is not finite.
+    """
+    observation, info = env.reset(seed=seed)
+    if words := not_finite("observation", observation):
+        raise VarlError(f"an episode begins where {words}; check that sensor, and go on with resume:=true")
+    return observation, info
 
 
 class ParallelEnv(VecEnv):
@@ -136,7 +151,7 @@ class ParallelEnv(VecEnv):
         self.episodes[index] += 1
         self.actions[index], self.returns[index] = [], 0.0
         seed = episode_seed(self.seed_value, index, self.episodes[index])
-        observation, self.reset_infos[index] = self.envs[index].reset(seed=seed)
+        observation, self.reset_infos[index] = begin_episode(self.envs[index], seed)
         return observation
 
     def _advance(self, index: int, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -144,6 +159,9 @@ class ParallelEnv(VecEnv):
         observation, reward, terminated, truncated, info = result
         taken = info["executed_action"] if info.get("intervened") else action  # what leads here once more
         self.actions[index].append(np.array(taken, np.float32))
+        if not_finite("", observation) or not_finite("", reward):
+            # A robot whose sensors fail: its episode ends here, and VARL leaves this transition out.
+            return observation, float(reward), False, True, info
         self.returns[index] += float(reward)
         return observation, float(reward), terminated, truncated, info
 

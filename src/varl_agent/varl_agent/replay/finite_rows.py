@@ -1,0 +1,92 @@
+"""Only finite transitions reach a replay: one number that is not finite, once learned from, ends a run for good."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from stable_baselines3 import HerReplayBuffer
+from stable_baselines3.common.buffers import ReplayBuffer
+
+from varl_agent.finite import not_finite
+from varl_agent.replay.success_index import SuccessIndex
+
+
+class FiniteRows:
+    """Adds rows to a replay and to the index of its successes, without the transitions that are not finite.
+
+    Such a transition is told of by name, and the episode that it lies in ends before it. Of a single environment the
+    row is left out. Of several, another one's transition stands in its place, as for a robot that is missing
+    (:mod:`varl_agent.vec_env.fleet`), so that those of the others are kept.
+    """
+
+    def __init__(self, replay: ReplayBuffer, successes: SuccessIndex) -> None:
+        self._replay = replay
+        self._successes = successes
+
+    def add(
+        self,
+        obs: Any,
+        next_obs: Any,
+        action: np.ndarray,
+        reward: np.ndarray,
+        done: np.ndarray,
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """As Stable-Baselines3's ``ReplayBuffer.add``.
+
+        Raises:
+            VarlError: a replay on disk has no more room.
+        """
+        row = {"observation": obs, "next_observation": next_obs, "action": action, "reward": reward}
+        broken = broken_transitions(row, len(infos))
+        if broken:
+            words = "; ".join(f"environment {i}: {what}" for i, what in broken.items())
+            warnings.warn(
+                f"a transition that is not finite is left out ({words}); check that sensor, or the environment's step",
+                stacklevel=2,
+            )
+            end_episodes(self._replay, list(broken))
+            self._successes.break_off([i for i in broken if done[i]], infos)
+            whole = [i for i in range(len(infos)) if i not in broken]
+            if not whole:
+                self._successes.restart()
+                return
+            donors = np.array([whole[0] if i in broken else i for i in range(len(infos))])
+            row = {name: _taken(part, donors) for name, part in row.items()}
+            ends = {"stands_in": whole[0], "TimeLimit.truncated": True}
+            infos = [infos[donor] | (ends if i in broken else {}) for i, donor in enumerate(donors)]
+            done = np.array([i in broken or ended for i, ended in enumerate(done)])
+        self._replay.add(*row.values(), done, infos)
+        self._successes.add(done, infos)
+
+
+def broken_transitions(row: dict[str, Any], n_envs: int) -> dict[int, str]:
+    """Which environments' transitions hold what is not finite, and what that is.
+
+    ``row``: arrays (n_envs, ...), or dicts of such, by name.
+    """
+    if not any(not_finite(name, part) for name, part in row.items()):
+        return {}
+    found = {i: [not_finite(name, _taken(part, i)) for name, part in row.items()] for i in range(n_envs)}
+    return {i: next(filter(None, words)) for i, words in found.items() if any(words)}
+
+
+def end_episodes(replay: ReplayBuffer, envs: list[int]) -> None:
+    """Let the newest row of these environments be the last of its episode, cut by time: what is stored next does not
+    follow it. A replay on disk needs no such mark: each of its rows holds all of a transition."""
+    if not isinstance(replay.dones, np.ndarray) or not replay.size():
+        return
+    if isinstance(replay, HerReplayBuffer):
+        replay.truncate_last_trajectory()
+        return
+    last = replay.pos - 1
+    running = [i for i in envs if not replay.dones[last, i]]
+    replay.dones[last, running] = 1
+    if replay.handle_timeout_termination:
+        replay.timeouts[last, running] = 1
+
+
+def _taken(part: Any, envs: Any) -> Any:
+    return {key: value[envs] for key, value in part.items()} if isinstance(part, dict) else np.asarray(part)[envs]

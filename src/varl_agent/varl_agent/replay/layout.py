@@ -1,0 +1,64 @@
+"""What a row of the replay is: the transition, who acted in it, and the store's own marks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+
+class Tag(IntEnum):
+    """Who acted in a transition."""
+
+    POLICY = 0
+    HUMAN = 1
+    DEMONSTRATION = 2
+    STAND_IN = 3  # another environment's transition, a second time: in the place of one that there was not
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a store holds.
+
+    Attributes:
+        obs_dim, act_dim: numbers in an observation (without its images, flattened) and in an action.
+        capacity: time rows that can be read at once; each has one transition of each environment.
+        slack: time rows kept beyond these, for :meth:`ReplayStore.rewind`.
+        n_envs: environments.
+        frames: shape (height, width, channels) of each camera's uint8 frames.
+    """
+
+    obs_dim: int
+    act_dim: int
+    capacity: int
+    slack: int = 20_000
+    n_envs: int = 1
+    frames: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def row(self) -> np.dtype:
+        """One transition. ``done``: the episode ended; ``timeout``: by time alone, so that the next state counts.
+
+        ``mark`` is the store's own: which time row it is.
+        """
+        return np.dtype(
+            [
+                ("observation", "<f4", (self.obs_dim,)),
+                ("action", "<f4", (self.act_dim,)),
+                ("next_observation", "<f4", (self.obs_dim,)),
+                ("reward", "<f4"),
+                ("done", "<f4"),
+                ("timeout", "<f4"),
+                ("tag", "u1"),
+                ("unused", "u1"),
+                ("mark", "<u2"),
+                *((f"{which}frame/{camera}", "<i8") for camera in self.frames for which in ("", "next_")),
+            ]
+        )
+
+    @property
+    def ring(self) -> int:
+        """Time rows in the file; one more than can ever be read, for the row being written."""
+        return self.capacity + self.slack + 1
