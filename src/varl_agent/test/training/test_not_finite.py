@@ -41,7 +41,7 @@ def test_an_observation_of_nan_ends_its_episode_and_not_the_run(
             state = super()._observation()
             return np.where([self.time >= 5, False, False, False], np.nan, state).astype(np.float32)
 
-    training = make_training(Flickers, tmp_path, arms=arms, beside=beside)
+    training = make_training(Flickers, tmp_path, arms=arms, beside=beside, update="autograd")
     training.run()
     record, rows = training.record, replay_of(training).store.rows
     assert record.episodes
@@ -70,7 +70,7 @@ def test_an_episode_that_begins_with_nan_is_an_error_by_name(
 def test_a_diverged_policy_is_not_saved_and_a_resume_goes_back_before_it(
     make_training: Make, point_reach: Any, tmp_path: Path, value: float
 ) -> None:
-    training = make_training(point_reach, tmp_path, steps=100)
+    training = make_training(point_reach, tmp_path, steps=100, update="autograd")
     training.run()
     good = checkpoint.list_checkpoints(training.folder.checkpoints)
     with torch.no_grad():
@@ -89,7 +89,7 @@ def test_a_run_that_diverges_ends_in_a_sentence(make_training: Make, point_reach
             observation, _, *rest = super().step(action)
             return observation, 1e38, *rest
 
-    training = make_training(Explodes, tmp_path, steps=100)
+    training = make_training(Explodes, tmp_path, steps=100, update="autograd")
     with pytest.raises(VarlError, match="learning has diverged"):
         training.run()
     _, state = checkpoint.load_newest(training.folder.checkpoints, training.identity)
@@ -97,7 +97,7 @@ def test_a_run_that_diverges_ends_in_a_sentence(make_training: Make, point_reach
 
 
 def test_what_a_former_version_left_is_passed_over(make_training: Make, point_reach: Any, tmp_path: Path) -> None:
-    first = make_training(point_reach, tmp_path, steps=100)
+    first = make_training(point_reach, tmp_path, steps=100, update="autograd")
     first.run()
     path, state = checkpoint.load_newest(first.folder.checkpoints, first.identity)
     state["model"]["parameters"]["critic.optimizer"]["state"][0]["exp_avg"][0, 0] = np.nan

@@ -58,7 +58,7 @@ class FiniteRows:
             ends = {"stands_in": whole[0], "TimeLimit.truncated": True}
             infos = [infos[donor] | (ends if i in broken else {}) for i, donor in enumerate(donors)]
             done = np.array([i in broken or ended for i, ended in enumerate(done)])
-        self._replay.add(*row.values(), done, infos)
+        self._replay.add(row["observation"], row["next_observation"], row["action"], row["reward"], done, infos)
         self._successes.add(done, infos)
 
 

@@ -133,7 +133,7 @@ class Training:
         with self.learning.between_updates:
             replay = self._replay()
             replay.store.flush()  # before the checkpoint that counts on its rows
-            state = {
+            state: dict[str, Any] = {
                 "replay": replay.state_dict(),
                 "model": model_state(self.model),
                 "env": self.env.state(),
