@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from varl_agent.replay.buffer import PersistentReplayBuffer
-from varl_agent.replay.demonstrations import mix_in, record
+from varl_agent.replay.demonstrations import record
 from varl_agent.replay.layout import Tag
-from varl_agent.replay.minari import export_minari
+from varl_agent.replay.minari import export_minari, import_minari
 from varl_agent.sac.varl import VARL
 from varl_common.errors import VarlError
 
-pytest.importorskip("h5py")
+h5py = pytest.importorskip("h5py")
 PLAYED = ["hhh", "ihihS", "iiT", "hhT", "hS"]  # h: the person acts, i: nobody does; S: success, T: its time is over
 
 
@@ -90,11 +90,36 @@ def test_a_training_starts_with_them_and_draws_on_their_success(tmp_path: Path) 
         success_fraction=0.5,
         policy_kwargs={"net_arch": [8]},
     )
-    assert mix_in(model, tmp_path / "dataset") == 4
-    assert isinstance(model.replay_buffer, PersistentReplayBuffer)
-    assert (model.replay_buffer.store.take(np.arange(4))["tag"] == Tag.DEMONSTRATION).all()
+    replay = model.replay_buffer
+    assert isinstance(replay, PersistentReplayBuffer)
+    assert import_minari(tmp_path / "dataset", replay, successes=model.successes) == 4
+    assert (replay.store.take(np.arange(4))["tag"] == Tag.DEMONSTRATION).all()
     assert model.successes.episodes == 2
     assert sorted(set(model.successes.sample(200)[0])) == [0, 1, 2, 3]
     assert model.draw_batches(1, 8)[0].rewards.max() == 1.0
     with pytest.raises(VarlError, match="not a Minari dataset"):
-        mix_in(model, tmp_path)
+        import_minari(tmp_path, replay, successes=model.successes)
+    assert len(model.successes) == 4
+
+
+def test_actions_are_recorded_in_the_replays_units_and_come_back_in_the_environments(tmp_path: Path) -> None:
+    class Wide(Shown):
+        action_space = spaces.Box(np.float32([-2, -1, -1, -2]), np.float32([2, 1, 1, 2]))
+
+    buffer = PersistentReplayBuffer(100, Wide.observation_space, Wide.action_space, device="cpu", folder=tmp_path / "r")
+    record(Wide(["hhS"]), buffer, 1, 0, lambda words: None, lambda: False)
+    assert buffer.store.rows["action"][:2].tolist() == [[0.25, 0.0, 0.0, 0.5]] * 2
+    export_minari(buffer, tmp_path / "dataset")
+    with h5py.File(tmp_path / "dataset/main_data.hdf5") as file:
+        assert file["episode_0/actions"][()].tolist() == [[0.5, 0.0, 0.0, 1.0]] * 2
+
+
+def test_an_episode_with_a_number_that_is_not_finite_is_dropped(tmp_path: Path) -> None:
+    class Flickers(Shown):
+        def _state(self) -> np.ndarray:
+            return super()._state() * (np.nan if self.play == "hhhS" and self.time == 2 else 1)
+
+    buffer, said = replay(tmp_path), []
+    record(Flickers(["hhhS", "hS"]), buffer, 1, 0, said.append, lambda: False)
+    assert buffer.store.count == 1
+    assert "not solved, dropped" in said[0]

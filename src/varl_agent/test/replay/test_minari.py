@@ -7,12 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.replay.layout import Tag
 from varl_agent.replay.minari import export_minari, import_minari
+from varl_agent.replay.success_index import SuccessIndex
+from varl_agent.sac.varl import VARL
 from varl_common.errors import VarlError
 
 h5py = pytest.importorskip("h5py")
@@ -145,7 +149,7 @@ def replaced(name: str, values: np.ndarray) -> Callable[[Any], None]:
         (replaced("episode_3/rewards", np.zeros(1)), r"episode_3 has an array of shape \(1,\)"),
         (replaced("episode_3/rewards", np.full(4, np.nan)), "episode_3 holds what is not a finite number"),
         (replaced("episode_3/rewards", np.full(4, 1e300)), "episode_3 holds what is not a finite number"),
-        (replaced("episode_3/actions", np.full((4, 2), 50.0)), "episode_3 has actions beyond -1..1"),
+        (replaced("episode_3/actions", np.full((4, 2), 50.0)), "episode_3 has an action of 50 on axis 0, beyond -1..1"),
         (replaced("episode_3/observations", np.full((5, 3), b"x")), "episode_3 holds what is not a finite number"),
     ],
 )
@@ -189,3 +193,93 @@ def test_an_import_that_ends_midway_leaves_nothing(tmp_path: Path, monkeypatch: 
         import_minari(tmp_path / "dataset", other)
     assert other.size() == other.store.count == other.pos == 22
     assert other.store.take(np.arange(22)).tobytes() == before.tobytes()
+
+
+UNEVEN = spaces.Box(np.array([-2, 0, 5], np.float32), np.array([2, 10, 5.5], np.float32))
+PARTS = spaces.Dict({"goal": STATE, "state": spaces.Box(-9, 9, (2, 2), np.float64)})
+DRAWN = [
+    spaces.Box(-2, 2, (1,), np.float32),
+    UNEVEN,
+    spaces.Box(-3, 1, (2, 2), np.float64),
+]
+
+
+@pytest.mark.parametrize("actions", DRAWN, ids=["Pendulum", "uneven", "matrix of float64"])
+@pytest.mark.parametrize("observed", [STATE, PARTS], ids=["Box", "Dict"])
+@pytest.mark.parametrize("normalized", [False, True], ids=["plain", "VecNormalize"])
+def test_a_dataset_holds_what_the_environment_was_told(
+    tmp_path: Path, actions: spaces.Box, observed: spaces.Space, normalized: bool
+) -> None:
+    told = []
+
+    class Records(gym.Env):
+        observation_space, action_space = observed, actions
+
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            self.time = 0
+            return self.observation_space.sample(), {}
+
+        def step(self, action: np.ndarray) -> Any:
+            told.append(action)
+            self.time += 1
+            return self.observation_space.sample(), 3.0, False, self.time == 5, {}
+
+    env: Any = DummyVecEnv([Records])
+    if normalized:
+        env = VecNormalize(env)
+    model = VARL(
+        "MultiInputPolicy" if observed is PARTS else "MlpPolicy",
+        env,
+        learning_starts=100,
+        replay_buffer_class=PersistentReplayBuffer,
+        replay_buffer_kwargs={"folder": tmp_path / "replay"},
+        buffer_size=50,
+        device="cpu",
+    )
+    model.learn(15)
+    buffer = model.replay_buffer
+    assert isinstance(buffer, PersistentReplayBuffer)
+    assert export_minari(buffer, tmp_path / "dataset") == 3
+    with h5py.File(tmp_path / "dataset/main_data.hdf5") as file:
+        written = np.concatenate([file[f"episode_{i}/actions"] for i in range(3)])
+        assert file["episode_0/rewards"][()].tolist() == [3.0] * 5
+    np.testing.assert_allclose(written, np.stack(told), rtol=1e-5, atol=1e-5)
+    assert written.dtype == actions.dtype
+    other = PersistentReplayBuffer(50, observed, actions, device="cpu", folder=tmp_path / "other")
+    assert import_minari(tmp_path / "dataset", other) == 15
+    rows, again = (b.store.take(np.arange(15)) for b in (buffer, other))
+    np.testing.assert_allclose(rows["action"], again["action"], atol=1e-6)
+
+
+def test_an_action_beyond_the_environments_bounds_is_named(tmp_path: Path) -> None:
+    buffer = PersistentReplayBuffer(9, STATE, UNEVEN, device="cpu", folder=tmp_path / "replay")
+    buffer.add(np.zeros(3), np.zeros(3), np.zeros((1, 3)), np.zeros(1), np.ones(1), [{}])
+    export_minari(buffer, tmp_path / "dataset")
+    with h5py.File(tmp_path / "dataset/main_data.hdf5", "r+") as file:
+        assert file["episode_0/actions"][()].tolist() == [[0, 5, 5.25]]
+        file["episode_0/actions"][0, 1] = 11
+    with pytest.raises(VarlError, match=r"an action of 11 on axis 1, beyond 0\.\.10"):
+        import_minari(tmp_path / "dataset", buffer)
+
+
+def test_of_a_dataset_longer_than_the_replay_the_newest_successes_are_drawn(tmp_path: Path) -> None:
+    export_minari(filled(tmp_path / "replay", STATE), tmp_path / "dataset")
+    short = PersistentReplayBuffer(10, STATE, ACTIONS, device="cpu", folder=tmp_path / "short")
+    index = SuccessIndex(10, 1)
+    assert import_minari(tmp_path / "dataset", short, successes=index) == 22
+    assert (index.ended, index.episodes) == (6, 2), "every other whole one was ended by the task"
+    rows, _ = index.sample(200)
+    drawn = short.store.take(short.times(rows))
+    assert set(drawn["reward"]) == {13, 14, 15}, "of the episode of rows 12 to 15 what is not overwritten"
+
+
+def test_an_episode_that_was_broken_off_ends_there_and_what_stood_in_is_left_out(tmp_path: Path) -> None:
+    buffer = PersistentReplayBuffer(9, STATE, ACTIONS, device="cpu", folder=tmp_path / "replay")
+    for begins, ends, info in [(0, 1, {}), (1, 2, {}), (7, 8, {}), (8, 9, {"stands_in": 1}), (9, 10, {})]:
+        places = (np.full(3, t, np.float32) for t in (begins, ends))
+        buffer.add(*places, np.zeros((1, 2)), np.zeros(1), np.zeros(1), [info])
+    assert export_minari(buffer, tmp_path / "dataset") == 3
+    with h5py.File(tmp_path / "dataset/main_data.hdf5") as file:
+        seen = [file[f"episode_{i}/observations"][:, 0].tolist() for i in range(3)]
+        assert seen == [[0, 1, 2], [7, 8], [9, 10]]
+        assert all(file[f"episode_{i}/truncations"][-1] for i in range(3))

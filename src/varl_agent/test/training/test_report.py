@@ -14,11 +14,11 @@ from varl_agent.training.record import Episode, Evaluation, Phase, Record
 from varl_agent.training.report import save_pictures, summary, write_report
 from varl_agent.training.run_folder import RunFolder
 from varl_common.errors import VarlError
+from varl_common.image_codec import encode_jpeg
 
 
 class Picture:
-    def image(self) -> np.ndarray:
-        return np.zeros((6, 8, 3), np.uint8)
+    jpeg = encode_jpeg(np.zeros((6, 8, 3), np.uint8))
 
 
 def figures(step: int = 5000) -> Figures:

@@ -20,7 +20,8 @@ from varl_agent.nodes.ros_advisor import RosAdvisor
 from varl_agent.nodes.spinning import spinning
 from varl_agent.nodes.status import StatusTopic
 from varl_agent.nodes.waiting import wait_for
-from varl_agent.replay.demonstrations import mix_in
+from varl_agent.replay.buffer import PersistentReplayBuffer
+from varl_agent.replay.minari import import_minari
 from varl_agent.training import checkpoint
 from varl_agent.training.control import Control, Interrupts
 from varl_agent.training.evaluation import EVALUATION_STREAM, Played, play
@@ -132,7 +133,8 @@ def _train(node: LearnerNode) -> None:
     if newest is not None:
         node.display.say(training.resume(*newest))
     elif settings.demonstrations:
-        added = mix_in(model, settings.demonstrations)
+        assert isinstance(model.replay_buffer, PersistentReplayBuffer)
+        added = import_minari(settings.demonstrations, model.replay_buffer, successes=model.successes)
         node.display.say(f"starts with {added} demonstrated transitions of {settings.demonstrations}")
     folder.write_config({"learner": settings.model_dump(), "env": _plain(description), "versions": _versions()})
     folder.point_latest()

@@ -57,6 +57,7 @@ class PersistentReplayBuffer(ReplayBuffer):
         parts = (
             dict(observation_space.items()) if isinstance(observation_space, spaces.Dict) else {"": observation_space}
         )
+        self.parts = parts  # the space of each part of an observation; "" is the whole
         self._images = {k: s.shape for k, s in parts.items() if isinstance(s, spaces.Box) and s.dtype == IMAGE}
         self._numbers: dict[str, tuple[slice, tuple[int, ...]]] = {}
         end = 0
@@ -157,10 +158,6 @@ class PersistentReplayBuffer(ReplayBuffer):
     def _tensor(self, array: np.ndarray) -> th.Tensor:
         """Without a copy where the device allows it; ``array`` is nobody else's."""
         return th.from_numpy(array) if self._on_cpu else th.from_numpy(array).to(self.device)
-
-    def part_shape(self, key: str) -> tuple[int, ...]:
-        """The shape of a part of one observation."""
-        return self._images[key] if key in self._images else self._numbers[key][1]
 
     def part(self, rows: np.ndarray, key: str, which: str) -> np.ndarray:
         """One part of the observations ("" is the whole) of these rows of the store, or of the "next_" ones."""

@@ -1,19 +1,19 @@
-"""What a person shows: recorded as they hold the arm, and mixed into a training's replay at its start."""
+"""What a person shows, recorded as they hold the arm."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
+from varl_agent.finite import not_finite
+from varl_agent.replay.actions import scale_actions
 from varl_agent.replay.buffer import PersistentReplayBuffer
-from varl_agent.replay.minari import import_minari
-from varl_agent.sac.advised import AdvisedSAC
-from varl_agent.vec_env.parallel_env import episode_seed
+from varl_agent.vec_env.parallel_env import begin_episode, episode_seed
 
 DEMONSTRATION_STREAM = 2_000_000  # seeds of demonstrated episodes; training uses an environment's index
 _OPEN = -1.0  # the gripper's action
@@ -29,12 +29,12 @@ def record(
 ) -> None:
     """Episodes in which a person holds the arm, into ``buffer``, until ``episodes`` of them have succeeded.
 
-    An episode is kept from the first action of the person on, and only where it succeeds; whatever ends the recording,
-    ``buffer`` holds whole episodes. While nobody holds the arm it stands still.
+    An episode is kept from the first action of the person on, and only where it succeeds and every number in it is
+    finite; whatever ends the recording, ``buffer`` holds whole episodes. While nobody holds the arm it stands still.
     """
     kept = number = 0
     while kept < episodes and not stopping():
-        observation, _ = env.reset(seed=episode_seed(seed, DEMONSTRATION_STREAM, number))
+        observation, _ = begin_episode(env, episode_seed(seed, DEMONSTRATION_STREAM, number))
         number += 1
         begin, success = buffer.state_dict(), False
         try:
@@ -56,6 +56,7 @@ def _episode(
 ) -> bool:
     """One episode, recorded from the first action of the person on; whether it succeeded."""
     shown = ended = success = False
+    assert isinstance(env.action_space, spaces.Box)
     still = np.zeros(env.action_space.shape or (), np.float32)
     still[3:] = _OPEN
     while not ended and not stopping():
@@ -63,24 +64,11 @@ def _episode(
         executed, ended = info["executed_action"], terminated or truncated
         still[3:] = executed[3:]  # the gripper stays as it was left
         shown |= info["intervened"]
+        if any(not_finite("", part) for part in (after, executed, reward)):
+            return False
         if shown:
             row: dict[str, Any] = {"TimeLimit.truncated": truncated and not terminated, **info}
-            buffer.add(observation, after, executed, np.array([reward]), np.array([ended]), [row])
-        observation, success = after, bool(info["is_success"])
+            action = scale_actions(env.action_space, executed[None])
+            buffer.add(observation, after, action, np.array([reward]), np.array([ended]), [row])
+        observation, success = after, success or bool(info["is_success"])
     return success
-
-
-def mix_in(model: AdvisedSAC, folder: str | Path) -> int:
-    """Add the episodes of a Minari dataset to the replay of ``model``, which has not begun; how many transitions.
-
-    Episodes that the task itself ended count as successes, of which ``success_fraction`` of each batch is drawn.
-
-    Raises:
-        VarlError: it is not such a dataset, or of other sizes.
-    """
-    replay = model.replay_buffer
-    assert isinstance(replay, PersistentReplayBuffer)
-    first, added = replay.store.count, import_minari(folder, replay)
-    for row in replay.store.take(np.arange(first, first + added)):
-        model.successes.add(np.array([row["done"] > 0]), [{"is_success": bool(row["done"] and not row["timeout"])}])
-    return added

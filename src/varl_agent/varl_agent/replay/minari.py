@@ -15,10 +15,13 @@ import numpy as np
 from gymnasium import spaces
 from varl_common.errors import VarlError
 
+from varl_agent.replay.actions import scale_actions, unscale_actions
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.replay.layout import Tag
+from varl_agent.replay.success_index import SuccessIndex
 
 MINARI_VERSION = "0.5.4"  # whose format this is
+ROUNDING = 1e-5  # of float32 actions that were scaled there and back
 DATA, METADATA = "main_data.hdf5", "metadata.json"
 _PARTS = ("actions", "rewards", "terminations", "truncations")  # of an episode, beside its observations
 
@@ -26,7 +29,8 @@ _PARTS = ("actions", "rewards", "terminations", "truncations")  # of an episode,
 def export_minari(buffer: PersistentReplayBuffer, folder: str | Path, dataset_id: str = "varl/replay-v0") -> int:
     """Write what ``buffer`` holds to a new folder, for ``minari.MinariDataset(folder)``, and leave it as it is.
 
-    An episode that the replay's bounds cut ends, or begins, there. Returns how many episodes were written.
+    Actions are written in the environment's units. An episode that was broken off, or of which the replay holds a part,
+    ends, or begins, there. Returns how many episodes were written.
 
     Raises:
         VarlError: the folder is not empty, or h5py is missing.
@@ -42,8 +46,9 @@ def export_minari(buffer: PersistentReplayBuffer, folder: str | Path, dataset_id
             group.attrs.update({"id": number - 1, "total_steps": len(rows)})
             for key in buffer.observation_keys:
                 values = [buffer.part(rows, key, ""), buffer.part(rows[-1:], key, "next_")]
-                group[_observations(key)] = np.concatenate(values)
-            group["actions"], group["rewards"] = rows["action"], rows["reward"]
+                group[_observations(key)] = np.concatenate(values).astype(buffer.parts[key].dtype)
+            group["actions"] = unscale_actions(buffer.action_space, rows["action"])
+            group["rewards"] = rows["reward"]
             group["terminations"] = rows["done"] * (1 - rows["timeout"]) > 0
             truncated = rows["done"] * rows["timeout"] > 0
             truncated[-1] |= not rows["done"][-1]  # cut by the replay's end
@@ -63,26 +68,35 @@ def export_minari(buffer: PersistentReplayBuffer, folder: str | Path, dataset_id
     return number
 
 
-def import_minari(folder: str | Path, buffer: PersistentReplayBuffer, tag: Tag = Tag.DEMONSTRATION) -> int:
+def import_minari(
+    folder: str | Path,
+    buffer: PersistentReplayBuffer,
+    tag: Tag = Tag.DEMONSTRATION,
+    successes: SuccessIndex | None = None,
+) -> int:
     """Add the episodes of a Minari dataset to ``buffer``, tagged; returns how many transitions that were.
+
+    ``successes``: the index of the buffer's successes; episodes that the task itself ended count as such.
 
     Raises:
         VarlError: it is not such a dataset, its sizes are not the buffer's, it holds what is no finite number or
-            actions beyond -1..1, h5py is missing, or the disk is full. Nothing was added then.
+            actions that are none of the environment's, h5py is missing, or the disk is full. Nothing was added then.
     """
     h5py, path = _h5py(), Path(folder) / DATA
     if buffer.n_envs != 1:
         raise VarlError(
             f"demonstrations go into a replay of one environment, not of {buffer.n_envs}; import them apart"
         )
-    added, kept = 0, buffer.store.count
+    if successes is None:
+        successes = SuccessIndex(buffer.buffer_size, buffer.n_envs)
+    added, kept, known = 0, buffer.store.count, successes.state_dict()
     try:
         with h5py.File(path, "r") as file:
             names = _names(path, file)
             for name in names:  # all of them before the first is added
                 _read(path, name, file, buffer)
             for name in names:
-                added += _add(buffer, *_read(path, name, file, buffer), tag)
+                added += _add(buffer, successes, *_read(path, name, file, buffer), tag)
         kept += added
     except (OSError, RuntimeError, MemoryError):  # h5py's, of a file that is missing, something else or broken
         remedy = f"name the folder that holds a whole {DATA}"
@@ -90,6 +104,7 @@ def import_minari(folder: str | Path, buffer: PersistentReplayBuffer, tag: Tag =
     finally:
         if buffer.store.count != kept:  # the disk was full, the file broken, or a person ended it
             buffer.load_state_dict({"count": kept})
+            successes.load_state_dict(known)
     return added
 
 
@@ -121,36 +136,64 @@ def _read(path: Path, name: str, file: Any, buffer: PersistentReplayBuffer) -> t
     except (KeyError, AttributeError, TypeError, ValueError):
         raise VarlError(f"{path}: {name} lacks a part or has other observations than the task's") from None
     for key, values in seen.items():
-        _expect(path, name, values, (n + 1, *buffer.part_shape(key)))
-    _expect(path, name, parts["actions"], (n, buffer.action_dim))
+        _expect(path, name, values, (n + 1, *(buffer.parts[key].shape or ())))
+    _expect(path, name, parts["actions"], (n, *(buffer.action_space.shape or ())))
     for part in _PARTS[1:]:
         _expect(path, name, parts[part], (n,))
-    if np.abs(parts["actions"]).max(initial=0.0) > 1 + 1e-5:
-        raise VarlError(f"{path}: {name} has actions beyond -1..1, in which a replay has them; scale them first")
-    return seen, parts
+    actions = scale_actions(buffer.action_space, parts["actions"])
+    beyond = np.argwhere(np.abs(actions) > 1 + ROUNDING)
+    if len(beyond):
+        step, axis = beyond[0]
+        low, high = (bound.ravel()[axis] for bound in (buffer.action_space.low, buffer.action_space.high))
+        value = parts["actions"].reshape(n, -1)[step, axis]
+        raise VarlError(
+            f"{path}: {name} has an action of {value:g} on axis {axis}, beyond {low:g}..{high:g} of the task's; give "
+            "the actions in the units of this task's environment"
+        )
+    return seen, parts | {"actions": np.clip(actions, -1, 1)}
 
 
-def _add(buffer: PersistentReplayBuffer, seen: dict[str, Any], parts: dict[str, Any], tag: Tag) -> int:
+def _add(
+    buffer: PersistentReplayBuffer, successes: SuccessIndex, seen: dict[str, Any], parts: dict[str, Any], tag: Tag
+) -> int:
     """Append an episode; its length."""
     actions, rewards, terminated, truncated = (parts[part] for part in _PARTS)
     for t in range(len(actions)):
         before, after = ({key: value[t + i][None] for key, value in seen.items()} for i in (0, 1))
         done = np.array([terminated[t] or truncated[t]])
-        info = {"TimeLimit.truncated": bool(truncated[t] and not terminated[t]), "tag": tag}
+        cut = bool(truncated[t] and not terminated[t])
+        info = {"TimeLimit.truncated": cut, "is_success": bool(terminated[t]), "tag": tag}
         if "" in seen:
             before, after = before[""], after[""]
         buffer.add(before, after, actions[t], rewards[t], done, [info])
+        successes.add(done, [info])
+    successes.restart()
     return len(actions)
 
 
 def _episodes(buffer: PersistentReplayBuffer) -> Iterator[np.ndarray]:
-    """The transitions of each episode of each environment, oldest first."""
+    """The transitions of each episode of each environment, oldest first, without those that stand in for others.
+
+    Where a transition does not begin as the one before it ended, that episode was broken off: the robot was lost, the
+    training was resumed on a real arm, or something that was not finite was left out.
+    """
     store = buffer.store
     times = np.arange(store.oldest, store.count)
     for env in range(buffer.n_envs):
         rows = store.take(times, env)
-        ends = np.flatnonzero(rows["done"] > 0) + 1
-        yield from (episode for episode in np.split(rows, ends) if len(episode))
+        own = rows["tag"] != Tag.STAND_IN
+        last = (rows["done"][:-1] > 0) | ~_continues(rows) | (own[:-1] != own[1:])
+        episodes = np.split(rows, np.flatnonzero(last) + 1)
+        yield from (episode for episode in episodes if len(episode) and episode["tag"][0] != Tag.STAND_IN)
+
+
+def _continues(rows: np.ndarray) -> np.ndarray:
+    """(n - 1,) whether each transition but the first begins with the observation that the one before it ended with."""
+    same = (rows["next_observation"][:-1] == rows["observation"][1:]).all(axis=1)
+    for name in rows.dtype.names or ():
+        if name.startswith("frame/"):
+            same &= rows[f"next_{name}"][:-1] == rows[name][1:]
+    return same
 
 
 def _observations(key: str) -> str:
