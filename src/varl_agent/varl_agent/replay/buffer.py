@@ -36,6 +36,8 @@ class PersistentReplayBuffer(ReplayBuffer):
         VarlError: as :class:`ReplayStore`; or the observations are of another kind.
     """
 
+    action_space: spaces.Box
+
     def __init__(
         self,
         buffer_size: int,
@@ -49,6 +51,8 @@ class PersistentReplayBuffer(ReplayBuffer):
         folder: str | Path,
         slack: int = 20_000,
     ) -> None:
+        if not isinstance(action_space, spaces.Box):
+            raise VarlError(f"the replay keeps actions of a Box, not of {action_space}; convert them in a wrapper")
         BaseBuffer.__init__(self, buffer_size, observation_space, action_space, device, n_envs=n_envs)
         self.buffer_size = max(buffer_size // n_envs, 1)
         self.optimize_memory_usage = False  # the store is compact as it is
