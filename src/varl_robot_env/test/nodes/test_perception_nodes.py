@@ -14,14 +14,16 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
-from varl_common.poses import pose_to_matrix
+from varl_common.poses import matrix_to_pose, pose_to_matrix
 from varl_robot_env.config.paths import config_file
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.nodes.calibrate import CalibrateNode
 from varl_robot_env.nodes.perception import PerceptionNode
 from varl_robot_env.perception.calibration import Calibration
-from varl_robot_env.perception.markers_and_colors import MarkerConfig
+from varl_robot_env.perception.camera_model import CameraModel
+from varl_robot_env.perception.markers import MarkerConfig
+from varl_robot_env.ros.camera_info import camera_info
 from varl_robot_env.ros.image_messages import to_image
 from varl_robot_env.standin.scene import draw_marker
 from varl_robot_env.types import Array
@@ -65,7 +67,7 @@ class World:
         header = Header(stamp=self.node.get_clock().now().to_msg(), frame_id="camera_color_optical_frame")
         marker = np.linalg.inv(self.tool() @ CAMERA) @ TARGET
         self._infos.publish(CameraInfo(header=header, width=640, height=480, k=K.ravel(), d=[0.0] * 5))
-        self._images.publish(to_image(draw_marker(MARKER, marker, K, np.zeros(5), (480, 640)), "rgb8", header))
+        self._images.publish(to_image(draw_marker(MARKER, marker, CameraModel(640, 480, K)), "rgb8", header))
 
 
 @pytest.fixture
@@ -147,3 +149,31 @@ def test_an_arm_that_moves_is_not_sampled(start: Callable[..., Node], tmp_path: 
         world.publish()
         spin(world.node, node, until=lambda: False, seconds=0.02)
     assert "let it rest" in call("calibrate/sample", world, node).message
+
+
+def test_broken_pictures_and_calibrations_end_no_node(
+    start: Callable[..., Node], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    things, calibration = tmp_path / "perception.yaml", tmp_path / "camera.yaml"
+    things.write_text(yaml.safe_dump({"things": [{"name": "block", "marker": {"id": MARKER.id, "size": MARKER.size}}]}))
+    pose = matrix_to_pose(CAMERA).tolist()
+    camera = Calibration(camera="camera", mount="base", pose=pose, residual_mm=1.0, residual_deg=0.1, samples=10)
+    camera.save(calibration)
+    node = start(PerceptionNode, robot_file=ROBOT, perception_file=things, calibration_file=calibration)
+    straight = camera_info(CameraModel(64, 48, K), Header())
+    grey = to_image(np.full((48, 64, 3), 128, np.uint8), "rgb8", Header())
+    cases = [
+        (straight, Image(encoding="rgb8"), "0x0 pixels"),
+        (CameraInfo(), grey, "is uncalibrated"),
+        (camera_info(CameraModel(640, 480, K), Header()), grey, "64x48 pixels, but its camera_info is of 640x480"),
+        (CameraInfo(k=K.ravel(), d=[0.1] * 3, distortion_model="plumb_bob"), grey, "takes 4 or 5 finite coefficients"),
+        (straight, Image(encoding="rgb8", width=64, height=48, step=192, data=[0] * 5), "check the camera's driver"),
+    ]
+    for info, picture, sentence in cases:
+        for _ in range(3):
+            node._on_info(info)  # type: ignore[attr-defined]
+            node._on_image(picture)  # type: ignore[attr-defined]
+        assert capfd.readouterr().err.count(sentence) == 1, sentence
+    node._on_info(straight)  # type: ignore[attr-defined]
+    node._on_image(grey)  # type: ignore[attr-defined]
+    assert node._pictures == 1, "a good picture counts again"  # type: ignore[attr-defined]

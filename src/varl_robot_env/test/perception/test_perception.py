@@ -1,5 +1,7 @@
 """Markers and colors in pictures that the test projects itself, so that the truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -7,14 +9,22 @@ from varl_common.errors import VarlError
 from varl_common.poses import matrix_to_pose, pose_to_matrix
 from varl_robot_env.config.paths import config_folder
 from varl_robot_env.nodes.perception import PerceptionConfig
-from varl_robot_env.perception.markers_and_colors import ColorConfig, MarkerConfig, ThingConfig, find
+from varl_robot_env.perception.camera_model import CameraModel
+from varl_robot_env.perception.colors import ColorConfig
+from varl_robot_env.perception.markers import MarkerConfig
+from varl_robot_env.perception.things import ThingConfig, find_things
 from varl_robot_env.standin.scene import draw_marker
 from varl_robot_env.types import Array, Image
 
 SIZE = (480, 640)
 K = np.array([[615.0, 0.0, 322.0], [0.0, 616.0, 238.0], [0.0, 0.0, 1.0]])
-DISTORTION = np.array([0.05, -0.1, 0.001, -0.0005, 0.02])
-STRAIGHT = np.zeros(5)
+STRAIGHT = CameraModel(SIZE[1], SIZE[0], K)
+LENSES = {
+    "straight": STRAIGHT,
+    "plumb_bob": replace(STRAIGHT, distortion=np.array([0.05, -0.1, 0.001, -0.0005, 0.02])),
+    "rational_polynomial": replace(STRAIGHT, distortion=np.array([0.6, -2.0, 0.001, 0.0, 1.2, 0.5, -1.8, 1.1])),
+    "equidistant": replace(STRAIGHT, distortion=np.array([-0.02, 0.01, -0.004, 0.001]), fisheye=True),
+}
 MARKER = MarkerConfig(id=7, size=0.05, offset=(0.0, 0.0, -0.02))
 THING = ThingConfig(name="block", marker=MARKER)
 
@@ -27,13 +37,12 @@ def camera_above() -> Array:
     return matrix
 
 
-@pytest.mark.parametrize("distortion", [STRAIGHT, DISTORTION], ids=["straight", "distorted"])
-def test_a_marker_tells_the_pose_of_its_thing_to_millimetres(distortion: Array) -> None:
+@pytest.mark.parametrize("lens", LENSES.values(), ids=list(LENSES))
+def test_a_marker_tells_the_pose_of_its_thing_to_millimetres(lens: CameraModel) -> None:
     camera = camera_above()
     marker = pose_to_matrix(np.array([0.45, 0.05, 0.04, *Rotation.from_euler("zx", [0.5, 0.15]).as_quat()]))
-    found = find(
-        [THING], draw_marker(MARKER, np.linalg.inv(camera) @ marker, K, distortion, SIZE), None, K, distortion, camera
-    )
+    picture = draw_marker(MARKER, np.linalg.inv(camera) @ marker, lens)
+    found = find_things([THING], picture, None, lens, camera)
     expected = marker[:3, 3] + marker[:3, :3] @ MARKER.offset
     assert 1000 * np.linalg.norm(found["block"][:3] - expected) < 4
     turn = Rotation.from_quat(found["block"][3:]).inv() * Rotation.from_matrix(marker[:3, :3])
@@ -43,10 +52,10 @@ def test_a_marker_tells_the_pose_of_its_thing_to_millimetres(distortion: Array) 
 def test_another_marker_or_none_is_not_the_thing() -> None:
     other = THING.model_copy(update={"marker": MARKER.model_copy(update={"id": 8})})
     in_camera = pose_to_matrix(np.array([0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0]))
-    picture = draw_marker(MARKER, in_camera, K, STRAIGHT, SIZE)
-    assert find([THING], picture, None, K, STRAIGHT, np.eye(4))
-    assert not find([other], picture, None, K, STRAIGHT, np.eye(4))
-    assert not find([THING], np.full_like(picture, 128), None, K, STRAIGHT, np.eye(4))
+    picture = draw_marker(MARKER, in_camera, STRAIGHT)
+    assert find_things([THING], picture, None, STRAIGHT, np.eye(4))
+    assert not find_things([other], picture, None, STRAIGHT, np.eye(4))
+    assert not find_things([THING], np.full_like(picture, 128), None, STRAIGHT, np.eye(4))
 
 
 def ball_at(position: Array, camera: Array, rgb: tuple[int, int, int]) -> tuple[Image, np.ndarray]:
@@ -73,21 +82,23 @@ PLACE = np.array([0.42, 0.06, 0.02])
 def test_a_color_with_depth_tells_the_place() -> None:
     picture, depth = ball_at(PLACE, camera_above(), (30, 60, 220))
     depth[::3] = np.nan  # as depth cameras leave holes
-    found = find([ThingConfig(name="block", color=BLUE)], picture, depth, K, STRAIGHT, camera_above())
+    found = find_things([ThingConfig(name="block", color=BLUE)], picture, depth, STRAIGHT, camera_above())
     assert 1000 * np.linalg.norm(found["block"][:3] - PLACE) < 3
-    assert not find([ThingConfig(name="block", color=BLUE)], picture, None, K, STRAIGHT, camera_above()), "no distance"
+    assert not find_things([ThingConfig(name="block", color=BLUE)], picture, None, STRAIGHT, camera_above()), (
+        "no distance"
+    )
 
 
 def test_a_color_without_depth_needs_the_height_and_red_wraps_around() -> None:
     picture, _ = ball_at(PLACE, camera_above(), (220, 30, 40))
-    found = find([ThingConfig(name="target", color=RED)], picture, None, K, STRAIGHT, camera_above())
+    found = find_things([ThingConfig(name="target", color=RED)], picture, None, STRAIGHT, camera_above())
     assert 1000 * np.linalg.norm(found["target"][:3] - PLACE) < 4
 
 
 def test_a_speck_is_noise() -> None:
     picture, depth = ball_at(PLACE, camera_above(), (120, 120, 120))
     picture[100:105, 100:105] = (30, 60, 220)
-    assert not find([ThingConfig(name="block", color=BLUE)], picture, depth, K, STRAIGHT, camera_above())
+    assert not find_things([ThingConfig(name="block", color=BLUE)], picture, depth, STRAIGHT, camera_above())
 
 
 def test_poses_and_matrices_are_inverse() -> None:

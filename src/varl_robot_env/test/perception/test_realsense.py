@@ -96,7 +96,7 @@ def test_frames_carry_color_depth_and_intrinsics(recording: Path) -> None:
     assert frame.depth.dtype == np.uint16
     assert (frame.color == frame.number).all()
     assert np.median(frame.depth) == pytest.approx(500 + frame.number, abs=1)  # the sync pairs neighbours at times
-    np.testing.assert_allclose(frame.intrinsics.k, [[50, 0, 32], [0, 51, 24], [0, 0, 1]])
+    np.testing.assert_allclose(frame.lens.k, [[50, 0, 32], [0, 51, 24], [0, 0, 1]])
 
 
 def test_missing_frames_are_counted(recording: Path) -> None:

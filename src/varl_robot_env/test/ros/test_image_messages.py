@@ -44,3 +44,13 @@ def test_an_unknown_color_encoding_is_refused_with_a_remedy(encoding: str) -> No
 def test_a_picture_shorter_than_it_claims_is_refused() -> None:
     with pytest.raises(VarlError, match="check the camera's driver"):
         color_pixels(Image(height=9, width=9, encoding="rgb8", step=27, data=[0] * 5))
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 4), (4, 0)])
+def test_a_picture_without_pixels_is_told_so(size: tuple[int, int]) -> None:
+    message = Image(height=size[0], width=size[1], encoding="rgb8", step=3 * size[1])
+    with pytest.raises(VarlError, match="shows nothing"):
+        color_pixels(message)
+    message.encoding = "16UC1"
+    with pytest.raises(VarlError, match="shows nothing"):
+        depth_metres(message)

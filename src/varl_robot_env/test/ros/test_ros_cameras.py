@@ -11,11 +11,13 @@ from builtin_interfaces.msg import Time  # noqa: E402
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
-from sensor_msgs.msg import Image  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from varl_common.frame import Frame  # noqa: E402
 from varl_common.image_codec import decode_depth, decode_image  # noqa: E402
 from varl_robot_env.config.robot import CameraConfig  # noqa: E402
+from varl_robot_env.perception.camera_model import CameraModel  # noqa: E402
+from varl_robot_env.ros.camera_info import camera_info  # noqa: E402
 from varl_robot_env.ros.hot_loop import HotLoop  # noqa: E402
 from varl_robot_env.ros.image_messages import to_image  # noqa: E402
 from varl_robot_env.ros.ros_cameras import RosCameras  # noqa: E402
@@ -44,6 +46,15 @@ class Rig:
     def show(self, topic: str, pixels: np.ndarray, encoding: str, stamp_ms: int) -> None:
         header = Header(stamp=Time(sec=1, nanosec=1_000_000 * stamp_ms), frame_id="optical")
         self.outputs[topic].publish(to_image(pixels, encoding, header))
+
+    def tell(self, model: CameraModel) -> None:
+        """The camera's calibration, until it is known."""
+        output = self.node.create_publisher(CameraInfo, "info", qos_profile_sensor_data)
+        end = time.monotonic() + 30
+        while "camera" not in self.cameras._infos:
+            assert time.monotonic() < end
+            output.publish(camera_info(model, Header()))
+            self.cameras._loop.spin_once(0.05)
 
     def frames(self, depth: bool) -> list[Frame]:
         """The frames, once they have a picture and, where it is to have one, a depth."""
@@ -86,3 +97,40 @@ def test_depth_of_another_moment_is_left_out(rig: Rig) -> None:
 def test_a_picture_that_cannot_be_read_is_no_frame(rig: Rig) -> None:
     rig.show("image", (1000 * METRES).astype(np.uint16), "16UC1", 0)  # no color
     assert rig.frames(depth=False) == []
+
+
+def test_a_picture_without_pixels_is_no_frame_and_is_said_once(rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
+    empty = Image(encoding="rgb8")
+    rig.outputs["image"].publish(empty)
+    assert rig.frames(depth=False) == []
+    assert rig.cameras.frames(None, {}) == []
+    assert capfd.readouterr().err.count("0x0 pixels") == 1
+    rig.show("image", COLOR, "rgb8", 0)
+    end = time.monotonic() + 30
+    while not rig.cameras.frames(None, {}):
+        assert time.monotonic() < end, "a good picture after it is a frame again"
+        rig.cameras._loop.spin_once(0.05)
+
+
+K = np.array([[10.0, 0.0, 7.5], [0.0, 10.0, 5.5], [0.0, 0.0, 1.0]])
+
+
+def test_a_frame_of_a_bent_lens_is_straightened(rig: Rig) -> None:
+    lens = CameraModel(16, 12, K, np.array([0.5, 0.1, 0.0, 0.0]), fisheye=True)
+    rig.tell(lens)
+    picture = np.zeros((12, 16, 3), np.uint8)
+    picture[:, 12:] = 255  # an edge right of the middle
+    rig.show("image", picture, "rgb8", 0)
+    (frame,) = rig.frames(depth=False)
+    assert frame.k is not None
+    np.testing.assert_array_equal(frame.k, K)
+    expected = lens.straighten_picture(picture)
+    assert (expected != picture).any()
+    np.testing.assert_allclose(decode_image(frame.jpeg).astype(int), expected, atol=40)  # JPEG at an edge
+
+
+def test_a_camera_that_is_not_calibrated_has_frames_without_a_matrix(rig: Rig) -> None:
+    rig.tell(CameraModel(16, 12, np.zeros((3, 3))))
+    rig.show("image", COLOR, "rgb8", 0)
+    (frame,) = rig.frames(depth=False)
+    assert frame.k is None

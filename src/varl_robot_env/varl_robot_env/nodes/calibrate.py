@@ -26,8 +26,9 @@ from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.perception.calibration import Calibration, in_order
 from varl_robot_env.perception.hand_eye import MIN_SAMPLES, Mount, calibrate
-from varl_robot_env.perception.markers_and_colors import MarkerConfig, find_marker
+from varl_robot_env.perception.markers import MarkerConfig, find_marker
 from varl_robot_env.ros import image_messages
+from varl_robot_env.ros.camera_info import camera_model, check_size
 from varl_robot_env.ros.robot_description import with_description
 from varl_robot_env.types import Array
 
@@ -115,8 +116,9 @@ class CalibrateNode(Node):
         if np.ptp([joints for _, joints in self._recent], axis=0).max() > _STILL:
             raise VarlError("the arm is moving; let it rest for a second, then sample again")
         gray = np.asarray(cv2.cvtColor(image_messages.color_pixels(self._image), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        k, distortion = np.array(self._info.k).reshape(3, 3), np.array(self._info.d[:5] or [0.0] * 5)
-        target = find_marker(gray, k, distortion, self._marker)
+        lens = camera_model(self._info, self._camera.image_topic)
+        check_size(lens, self._image.width, self._image.height, self._camera.image_topic)
+        target = find_marker(gray, lens, self._marker)
         if target is None:
             raise VarlError(
                 f"marker {self._marker.id} of {self._marker.dictionary} is not in sight; bring it into the picture, "

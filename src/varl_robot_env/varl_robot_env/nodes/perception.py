@@ -21,8 +21,9 @@ from varl_interfaces.msg import Entities
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.perception.calibration import Calibration, in_order
-from varl_robot_env.perception.markers_and_colors import ThingConfig, find
+from varl_robot_env.perception.things import ThingConfig, find_things
 from varl_robot_env.ros import image_messages
+from varl_robot_env.ros.camera_info import camera_model, check_size
 from varl_robot_env.ros.robot_description import with_description
 from varl_robot_env.types import Array
 
@@ -69,6 +70,7 @@ class PerceptionNode(Node):
             robot = with_description(self, self._robot)
             self._kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
         self._joints: Array | None = None
+        self._topic = camera.image_topic
         self._info: CameraInfo | None = None
         self._depth: Image | None = None
         self._said: dict[str, float] = {}
@@ -100,10 +102,11 @@ class PerceptionNode(Node):
         try:
             rgb = image_messages.color_pixels(message)
             depth = self._depth_of(message)
+            lens = camera_model(self._info, self._topic)
+            check_size(lens, message.width, message.height, self._topic)
         except VarlError as error:
             return self._say(str(error))
-        k, distortion = np.array(self._info.k).reshape(3, 3), np.array(self._info.d[:5] or [0.0] * 5)
-        found = find(self._config.things, rgb, depth, k, distortion, camera)
+        found = find_things(self._config.things, rgb, depth, lens, camera)
         entities = Entities(names=list(found))
         entities.header.stamp, entities.header.frame_id = message.header.stamp, self._robot.base_frame
         for pose in found.values():

@@ -60,7 +60,7 @@ class RealSenseNode(Node):
     def _publish(self, frame: RgbdFrame) -> None:
         # The stamp is the time of arrival: the device's own clock is not the system's.
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
-        info = camera_info(frame.intrinsics, header)
+        info = camera_info(frame.lens, header)
         pictures: dict[str, tuple[NDArray[Any], str]] = {
             "color": (frame.color, "rgb8"),
             "aligned_depth_to_color": (frame.depth, "16UC1"),

@@ -25,6 +25,8 @@ from varl_common.ros.qos import COMMAND, SENSOR_OUT
 from varl_interfaces.msg import Entities
 from varl_interfaces.srv import Advance, SetScene
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.perception.camera_model import CameraModel
+from varl_robot_env.ros.camera_info import camera_info
 from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
 from varl_robot_env.ros.image_messages import to_image
 from varl_robot_env.simulation.simulation import Simulation
@@ -209,11 +211,7 @@ class SimulatorNode(Node):
                 self._camera_warned = True
             return
         message = to_image(image, "rgb8", Header(stamp=to_time(stamp), frame_id=self._optical_frame))
-        info = CameraInfo(header=message.header, height=message.height, width=message.width)
-        info.distortion_model, info.d, info.k = "plumb_bob", [0.0] * 5, camera.k.ravel()
-        info.r = np.eye(3).flatten()
-        info.p = np.column_stack([camera.k, np.zeros(3)]).flatten()
-        self._info_out.publish(info)
+        self._info_out.publish(camera_info(CameraModel(message.width, message.height, camera.k), message.header))
         self._image_out.publish(message)
         if self._depth_out is not None and (self._config.lock_step or self._depth_out.get_subscription_count()):
             depth = camera.render_depth(data)

@@ -16,6 +16,8 @@ from pydantic import Field
 from varl_common.config import Config
 from varl_common.errors import VarlError
 
+from varl_robot_env.perception.camera_model import CameraModel
+
 
 class RealSenseConfig(Config):
     """Which camera, and how it streams."""
@@ -30,19 +32,6 @@ class RealSenseConfig(Config):
 
 
 @dataclass(frozen=True)
-class Intrinsics:
-    """A pinhole camera.
-
-    ``k``: (3, 3) intrinsic matrix in pixels; ``distortion``: (5,) plumb-bob coefficients k1 k2 p1 p2 k3.
-    """
-
-    width: int
-    height: int
-    k: NDArray[np.float64]
-    distortion: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
 class RgbdFrame:
     """One instant.
 
@@ -51,7 +40,7 @@ class RgbdFrame:
 
     color: NDArray[np.uint8]
     depth: NDArray[np.uint16]
-    intrinsics: Intrinsics
+    lens: CameraModel
     number: int
 
 
@@ -149,8 +138,14 @@ class RealSense:
         millimetres = np.asanyarray(depth.get_data())
         if abs(self._to_mm - 1.0) > 1e-6:
             millimetres = np.minimum(np.rint(millimetres * self._to_mm), 65535).astype(np.uint16)
-        intrinsics = _intrinsics(color.get_profile().as_video_stream_profile().get_intrinsics())
-        return RgbdFrame(np.array(color.get_data()), np.array(millimetres), intrinsics, number)
+        lens = self._lens(color.get_profile().as_video_stream_profile().get_intrinsics())
+        return RgbdFrame(np.array(color.get_data()), np.array(millimetres), lens, number)
+
+    def _lens(self, of: Any) -> CameraModel:
+        """As realsense2_camera publishes it: Kannala-Brandt lenses are equidistant, all others count as plumb-bob."""
+        k = np.array([[of.fx, 0.0, of.ppx], [0.0, of.fy, of.ppy], [0.0, 0.0, 1.0]])
+        coefficients, fisheye = np.array(of.coeffs, np.float64), of.model == self._rs.distortion.kannala_brandt4
+        return CameraModel(of.width, of.height, k, coefficients[:4] if fisheye else coefficients, fisheye)
 
     def _lost(self, why: str) -> None:
         if not self.health.error:
@@ -158,11 +153,6 @@ class RealSense:
         self.health.error = why
         self.close()
         self._next_try = time.monotonic() + self.config.retry_period
-
-
-def _intrinsics(of: Any) -> Intrinsics:
-    k = np.array([[of.fx, 0.0, of.ppx], [0.0, of.fy, of.ppy], [0.0, 0.0, 1.0]])
-    return Intrinsics(of.width, of.height, k, np.array(of.coeffs, dtype=np.float64))
 
 
 def _import_pyrealsense2() -> Any:

@@ -67,6 +67,10 @@ def depth_metres(message: Image) -> NDArray[np.float32]:
 def _pixels(message: Image) -> NDArray[Any]:
     if message.encoding not in _ENCODINGS:
         raise VarlError(f"image encoding {message.encoding!r} is not supported; known: {', '.join(_ENCODINGS)}")
+    if not message.width or not message.height:
+        raise VarlError(
+            f"a picture of {message.width}x{message.height} pixels shows nothing; check the camera's driver"
+        )
     kind, channels = _ENCODINGS[message.encoding]
     kind = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
     rows = np.frombuffer(message.data, np.uint8)

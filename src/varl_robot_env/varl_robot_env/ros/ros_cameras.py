@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
@@ -20,6 +21,8 @@ from varl_common.ros.messages import to_ns
 from varl_common.ros.qos import SENSOR_OUT
 
 from varl_robot_env.config.robot import CameraConfig
+from varl_robot_env.perception.camera_model import CameraModel
+from varl_robot_env.ros.camera_info import camera_model, check_size
 from varl_robot_env.ros.hot_loop import HotLoop
 from varl_robot_env.ros.image_messages import color_pixels, depth_metres
 from varl_robot_env.types import Pose
@@ -43,6 +46,7 @@ class RosCameras:
         self._subscriptions: list[Any] = []
         self._wanted_at = 0.0
         self._lost: set[str] = set()
+        self._warned: dict[str, str] = {}  # the last warning of each camera
 
     def connect(self) -> str | None:
         """Subscribe for good, to a simulator in lock-step: it renders only what is asked for, and must not wait for us.
@@ -76,26 +80,49 @@ class RosCameras:
             image = self._newest(self._images, name, camera.image_topic, stamp_ns)
             if image is None:
                 continue
-            info, pose = self._infos.get(name), poses.get(name)
-            k = np.array(info.k).reshape(3, 3) if info and any(info.k) else None
+            pose, lens = poses.get(name), self._lens(camera, image)
             matrix = None if pose is None else pose_to_matrix(pose)
             try:
-                jpeg, png = encode_jpeg(color_pixels(image)), self._depth(camera, image, stamp_ns)
+                rgb, depth = color_pixels(image), self._depth(camera, image, stamp_ns)
+                if lens is not None:  # a frame is that of a straight lens: it has an intrinsic matrix and nothing else
+                    rgb = lens.straighten_picture(rgb)
+                    depth = None if depth is None else lens.straighten_picture(depth, smooth=False)
+                jpeg, png = encode_jpeg(rgb), b"" if depth is None else encode_depth(depth)
             except VarlError as error:
-                self._node.get_logger().warning(f"{name}: {error}", throttle_duration_sec=10.0)
+                self._warn(name, error)
                 continue
+            k = None if lens is None else lens.k
             frames.append(Frame(name, jpeg, png, k, matrix, image.header.frame_id))
         return frames
 
-    def _depth(self, camera: CameraConfig, image: Image, stamp_ns: int | None) -> bytes:
-        """The depth that belongs to ``image``, as in :class:`Frame`. A real arm does not wait for it."""
+    def _lens(self, camera: CameraConfig, image: Image) -> CameraModel | None:
+        """The camera's calibration; None, and a warning, where it has none that is of use."""
+        info = self._infos.get(camera.name)
+        if info is None:
+            return None
+        try:
+            lens = camera_model(info, camera.image_topic)
+            check_size(lens, image.width, image.height, camera.image_topic)
+        except VarlError as error:
+            self._warn(camera.name, error)
+            return None
+        return lens
+
+    def _warn(self, name: str, error: VarlError) -> None:
+        """Once a message: a camera that is wrong is so in every picture."""
+        if self._warned.get(name) != str(error):
+            self._warned[name] = str(error)
+            self._node.get_logger().warning(f"{name}: {error}")
+
+    def _depth(self, camera: CameraConfig, image: Image, stamp_ns: int | None) -> NDArray[np.uint16] | None:
+        """The depth (height, width) mm that belongs to ``image``. A real arm does not wait for it."""
         depth = self._depths.get(camera.name)
         if camera.depth_topic and stamp_ns is not None:
             depth = self._newest(self._depths, camera.name, camera.depth_topic, stamp_ns)
         if depth is None or abs(to_ns(depth.header.stamp) - to_ns(image.header.stamp)) > _DEPTH_LAG_NS:
-            return b""
+            return None
         millimetres = np.nan_to_num(1000 * depth_metres(depth))
-        return encode_depth(np.clip(millimetres.round(), 0, np.iinfo(np.uint16).max).astype(np.uint16))
+        return np.clip(millimetres.round(), 0, np.iinfo(np.uint16).max).astype(np.uint16)
 
     def _newest(self, store: Mapping[str, Image], name: str, topic: str, stamp_ns: int | None) -> Image | None:
         """The newest picture of a camera, or the one with that stamp; None, and a warning, where none comes."""

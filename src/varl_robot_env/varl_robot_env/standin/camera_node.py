@@ -15,8 +15,8 @@ from std_msgs.msg import Header
 from varl_common.config import Config, did_you_mean
 from varl_common.ros.node import declare_parameters, run_node
 
-from varl_robot_env.perception.markers_and_colors import MarkerConfig
-from varl_robot_env.perception.realsense import Intrinsics
+from varl_robot_env.perception.camera_model import CameraModel
+from varl_robot_env.perception.markers import MarkerConfig
 from varl_robot_env.ros.camera_info import camera_info
 from varl_robot_env.ros.image_messages import to_image
 from varl_robot_env.standin.faults import CameraFault
@@ -43,10 +43,10 @@ class StandinCamera(Node):
         super().__init__("standin_camera")
         config = declare_parameters(self, StandinCameraConfig)
         k = np.array([[config.width, 0, config.width / 2], [0, config.width, config.height / 2], [0, 0, 1.0]])
-        self._intrinsics = Intrinsics(config.width, config.height, k, np.zeros(5))
+        self._lens = lens = CameraModel(config.width, config.height, k)
         ahead = np.diag([1.0, -1.0, -1.0, 1.0])  # faces the camera
         ahead[2, 3] = 0.5
-        self._scene = draw_marker(_MARKER, ahead, k, np.zeros(5), (config.height, config.width))
+        self._scene = draw_marker(_MARKER, ahead, lens)
         self._fault, self._count = CameraFault.NONE, 0
         self._held: deque[tuple[Header, Image]] = deque()
         self._delay = max(1, round(_LAG * config.rate))
@@ -81,7 +81,7 @@ class StandinCamera(Node):
             return
         header, image = self._held.popleft()
         self._images.publish(image)
-        self._infos.publish(camera_info(self._intrinsics, header))
+        self._infos.publish(camera_info(self._lens, header))
 
 
 def main() -> None:

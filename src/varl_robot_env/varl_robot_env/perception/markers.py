@@ -1,0 +1,73 @@
+"""Where a thing is that carries a printed marker: its pose in the camera frame (z ahead, x right, y down)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, PositiveFloat, field_validator
+from varl_common.config import Config, did_you_mean
+
+from varl_robot_env.perception.camera_model import CameraModel
+from varl_robot_env.types import Array
+
+DICTIONARIES = {
+    name.removeprefix("DICT_").lower(): getattr(cv2.aruco, name)
+    for name in dir(cv2.aruco)
+    if name.startswith("DICT_") and name.upper() == name
+}
+
+
+class MarkerConfig(Config):
+    """A printed ArUco or AprilTag marker on the thing."""
+
+    dictionary: str = "apriltag_36h11"
+    id: Annotated[int, Field(ge=0)]
+    size: PositiveFloat
+    """Edge of the black square, m. Measure the print: printers scale."""
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """From the marker's centre to the thing's, m, in the marker's frame (x right, y up on the print, z out of it)."""
+    max_error: PositiveFloat = 2.0
+    """Reprojection error above which a sighting does not count, pixels (root mean square over the corners)."""
+
+    @field_validator("dictionary")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in DICTIONARIES:
+            raise ValueError(f"unknown marker dictionary; {did_you_mean(value, list(DICTIONARIES))}")
+        return value
+
+
+def find_marker(gray: NDArray[np.uint8], lens: CameraModel, marker: MarkerConfig) -> Array | None:
+    """Pose (4, 4) of the thing in the camera frame, from the marker on it; None where it is not (well) seen.
+
+    ``gray``: (h, w) of the camera ``lens``.
+    """
+    corners = _corners(gray, marker)
+    if corners is None:
+        return None
+    half = marker.size / 2
+    square = np.array([[-half, half, 0], [half, half, 0], [half, -half, 0], [-half, -half, 0]])
+    solutions = cv2.solvePnPGeneric(
+        square, lens.straighten(corners), lens.k, np.zeros(5), flags=cv2.SOLVEPNP_IPPE_SQUARE
+    )
+    _, turns, shifts, errors = solutions
+    if len(turns) == 0 or float(np.ravel(errors[0])[0]) > marker.max_error:
+        return None
+    pose = np.eye(4)
+    pose[:3, :3] = cv2.Rodrigues(turns[0])[0]
+    pose[:3, 3] = np.ravel(shifts[0]) + pose[:3, :3] @ np.array(marker.offset)
+    return pose
+
+
+def _corners(gray: NDArray[np.uint8], marker: MarkerConfig) -> Array | None:
+    parameters = cv2.aruco.DetectorParameters()
+    parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
+    dictionary = cv2.aruco.getPredefinedDictionary(DICTIONARIES[marker.dictionary])
+    corners, ids, _ = cv2.aruco.ArucoDetector(dictionary, parameters).detectMarkers(gray)
+    for four, number in zip(corners, [] if ids is None else np.ravel(ids), strict=True):
+        if number == marker.id:
+            return np.asarray(four, dtype=np.float64).reshape(4, 2)
+    return None
