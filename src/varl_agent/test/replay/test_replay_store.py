@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import pickle
 import random
 import resource
 import signal
@@ -17,7 +18,9 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
+from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
+from stable_baselines3.common.callbacks import CheckpointCallback
 from varl_agent.replay import store as replay_store
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.replay.layout import Layout, Tag
@@ -371,12 +374,36 @@ def test_where_no_store_can_be_made_that_is_said(tmp_path: Path, monkeypatch: py
         monkeypatch.undo()
 
 
-def test_it_is_not_pickled(tmp_path: Path) -> None:
-    import pickle
-
+def test_a_pickle_of_it_is_a_reference_to_its_folder(tmp_path: Path) -> None:
     buffer = PersistentReplayBuffer(10, BOX, ACTIONS, device="cpu", folder=tmp_path / "replay")
-    with pytest.raises(VarlError, match="not pickled"):
-        pickle.dumps(buffer)
+    pickled = pickle.dumps(buffer)
+    assert len(pickled) < 4000
+    assert pickle.loads(pickled) is buffer, "which can be open only once"
+    buffer.add(*(np.zeros((1, *BOX.shape)),) * 2, np.zeros((1, *ACTIONS.shape)), np.ones(1), np.zeros(1), [{}])
+    buffer.store.close()
+    again = pickle.loads(pickled)
+    assert (again.size(), again.buffer_size) == (1, 10)
+    again.store.close()
+    (tmp_path / "replay").rename(tmp_path / "elsewhere")
+    with pytest.raises(VarlError, match="is not there; bring that folder back"):
+        pickle.loads(pickled)
+
+
+def test_a_checkpoint_callback_saves_it(tmp_path: Path) -> None:
+    """``CheckpointCallback(save_replay_buffer=True)``, as with any replay of Stable-Baselines3."""
+    model = SAC(
+        "MlpPolicy",
+        "Pendulum-v1",
+        replay_buffer_class=PersistentReplayBuffer,
+        replay_buffer_kwargs={"folder": tmp_path / "replay"},
+        learning_starts=100,
+        device="cpu",
+    )
+    model.learn(20, callback=CheckpointCallback(10, str(tmp_path), save_replay_buffer=True))
+    (tmp_path / "rl_model_10_steps.zip").stat()
+    model.load_replay_buffer(tmp_path / "rl_model_replay_buffer_10_steps.pkl")
+    assert model.replay_buffer is not None
+    assert model.replay_buffer.size() == 20
 
 
 WRITER = """

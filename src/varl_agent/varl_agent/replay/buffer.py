@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch as th
@@ -23,6 +24,8 @@ IMAGE = np.uint8
 
 class PersistentReplayBuffer(ReplayBuffer):
     """A replay buffer on disk. Sampling draws from numpy's global generator exactly as Stable-Baselines3's does.
+
+    Pickled it is no more than a reference to its folder, which ``model.load_replay_buffer`` opens again.
 
     Observations are a Box of numbers, or a Dict of such and of uint8 images; numbers are kept as float32.
     ``info["tag"]`` (:class:`Tag`) says who acted in a transition; by default the policy, a person where
@@ -84,6 +87,7 @@ class PersistentReplayBuffer(ReplayBuffer):
         self.observation_keys = (*self._numbers, *self._images)  # of a single observation that is the whole: ""
         self._on_cpu = self.device.type == "cpu"
         self._follow()
+        _OPEN[self.store.folder.resolve()] = self
 
     def add(
         self,
@@ -175,11 +179,36 @@ class PersistentReplayBuffer(ReplayBuffer):
         # In this order: another thread may sample in between.
         self.full, self.pos = self.store.count >= self.buffer_size, self.store.count % self.buffer_size
 
-    def __getstate__(self) -> NoReturn:
-        raise VarlError(
-            f"the replay lives in {self.store.folder} and is not pickled; keep that folder, and load it by making a "
-            "PersistentReplayBuffer on it"
-        )
+    def __reduce__(self) -> tuple[Any, ...]:
+        # ``model.save_replay_buffer`` and CheckpointCallback pickle a replay. The rows are on disk already: what is
+        # pickled is where.
+        arguments = {
+            "buffer_size": self.buffer_size * self.n_envs,
+            "observation_space": self.observation_space,
+            "action_space": self.action_space,
+            "device": str(self.device),
+            "n_envs": self.n_envs,
+            "handle_timeout_termination": self.handle_timeout_termination,
+            "slack": self.store.layout.slack,
+        }
+        return _reopened, (str(self.store.folder.absolute()), arguments)
+
+
+_OPEN: WeakValueDictionary[Path, PersistentReplayBuffer] = WeakValueDictionary()  # by folder
+
+
+def _reopened(folder: str, arguments: dict[str, Any]) -> PersistentReplayBuffer:
+    """The replay in ``folder`` as it is now, with the rows that were added since it was pickled.
+
+    Raises:
+        VarlError: it is not there, or as :class:`PersistentReplayBuffer`.
+    """
+    there = _OPEN.get(Path(folder).resolve())
+    if there is not None and not there.store.closed:
+        return there
+    if not (Path(folder) / "header").exists():
+        raise VarlError(f"the replay was in {folder} and is not there; bring that folder back")
+    return PersistentReplayBuffer(**arguments, folder=folder)
 
 
 def _tag(info: dict[str, Any]) -> Tag:

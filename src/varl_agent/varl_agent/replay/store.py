@@ -202,6 +202,11 @@ class ReplayStore:
         for mapped in (self._header, self._rows, *self._frames.values()):
             mapped.file.close()
 
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._header.file.closed
+
     # --- files --------------------------------------------------------------------------------------------------------
 
     def _agree(self, layout: Layout | None) -> Layout:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
 from varl_common.errors import VarlError
 
 from varl_agent.replay.buffer import PersistentReplayBuffer
@@ -21,6 +20,7 @@ from varl_agent.training.checkpoint import Identity
 from varl_agent.training.control import Control
 from varl_agent.training.evaluation import Played, evaluate
 from varl_agent.training.learning import Learning
+from varl_agent.training.logger import make_logger
 from varl_agent.training.metrics import Figures, Gauge
 from varl_agent.training.model_state import model_state, restore_model, weight_not_finite
 from varl_agent.training.record import Episode, Evaluation, Phase, Record
@@ -74,7 +74,8 @@ class Training:
         self.record = Record(schedule.steps)
         self.gauge = Gauge(model, env)
         self._observe = observe
-        self._saved_at = self._evaluated_at = self._logged = 0
+        self._saved_at = self._evaluated_at = 0  # steps
+        self._logged = 0  # episodes that had ended when the curves were written last
         self._resumed = False
 
     def resume(self, path: Path, state: dict[str, Any]) -> str:
@@ -93,6 +94,7 @@ class Training:
         self.record.restore(state["record"])
         self._restore_replay(state["replay"])
         self._saved_at, self._evaluated_at = self.model.num_timesteps, state["evaluated_at"]
+        self._logged = state["logged"]
         replaced = self._replay().store.replace_broken_rows()
         self._stand_at(state["env"])
         self._resumed = True
@@ -102,7 +104,8 @@ class Training:
 
     def run(self) -> None:
         """Train up to the schedule's steps and save; on the way, whatever is due."""
-        self.model.set_logger(configure(str(self.folder.tensorboard), ["tensorboard"]))
+        resumed_at = self.model.num_timesteps if self._resumed else None
+        self.model.set_logger(make_logger(self.folder.tensorboard, resumed_at))
         self.record.phase, self.record.since = Phase.TRAINING, time.monotonic()
         if not self._resumed:
             self.save()  # whatever happens from here on, the run can be resumed
@@ -139,6 +142,7 @@ class Training:
                 "env": self.env.state(),
                 "record": self.record.state(),
                 "evaluated_at": self._evaluated_at,
+                "logged": self._logged,
             }
         step = self.model.num_timesteps
         if words := weight_not_finite(state["model"]):
@@ -221,13 +225,14 @@ class Training:
             return  # what follows takes its time: only where a robot rests at the start of an episode
         step = self.model.num_timesteps
         self._replay().store.flush()
-        if len(self.record.episodes) - self._logged >= LOG_EVERY:
+        due = step - self._evaluated_at >= self.schedule.evaluate_every > 0
+        if due:
+            self._evaluated_at = step
+            self.evaluate(self.schedule.evaluation_episodes)
+        if due or len(self.record.episodes) - self._logged >= LOG_EVERY:  # before a save: a resume would not log it
             self._logged = len(self.record.episodes)
             with self.learning.between_updates:  # the learning thread logs as well
                 self.model.dump_logs()
-        if step - self._evaluated_at >= self.schedule.evaluate_every > 0:
-            self._evaluated_at = step
-            self.evaluate(self.schedule.evaluation_episodes)
         if step - self._saved_at >= self.schedule.checkpoint_every and not self.model.consulting:
             self.save()
         self.learning.wait_until_near()
