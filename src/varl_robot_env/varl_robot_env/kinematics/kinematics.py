@@ -10,6 +10,7 @@ from varl_common.config import did_you_mean
 from varl_common.errors import VarlError
 
 from varl_robot_env.headless_mujoco import mujoco
+from varl_robot_env.kinematics.urdf import FREE, joints_between, link_of, parse_urdf
 from varl_robot_env.types import Array
 
 # Damping of the least squares, m and rad per rad: far below the singular values of the Jacobian in a workspace (0.1 and
@@ -18,6 +19,8 @@ _DAMPING = 0.02
 # An arm with more than six joints is drawn towards its rest posture by this share of the way an iteration.
 _REST_GAIN = 0.1
 _ITERATIONS = 20
+# Before the name of every link: MuJoCo takes a link called "world" for the ground, wherever it stands.
+_LINK = "link "
 _TOLERANCE = 1e-6  # m and rad: a hundredth of what an arm repeats
 
 
@@ -35,25 +38,28 @@ class Kinematics:
         """Read the chain.
 
         Raises:
-            VarlError: the URDF is malformed, or has no such joint or frame.
+            VarlError: the URDF is malformed, has no such joint or frame, or has a floating joint between them.
         """
-        try:
-            root = ElementTree.fromstring(urdf)
-        except ElementTree.ParseError as error:
-            raise VarlError(f"the URDF is not valid XML ({error}); run check_urdf on it") from None
+        root = parse_urdf(urdf)
         names = [joint.get("name", "") for joint in root.findall("joint") if joint.get("type") != "fixed"]
         links = [link.get("name", "") for link in root.findall("link")]
         for name, known in [*((joint, names) for joint in joints), (base_frame, links), (tool_frame, links)]:
             if name not in known:
                 kind = "joint" if known is names else "frame"
                 raise VarlError(f"the URDF has no {kind} {name!r}; {did_you_mean(name, known)}")
+        for joint in joints_between(root, base_frame, tool_frame):
+            if joint.get("type") in FREE:
+                raise VarlError(
+                    f"joint {joint.get('name')!r} between {base_frame} and {tool_frame} is {joint.get('type')}; "
+                    "expected revolute, continuous or prismatic: name a base_frame beyond it, or fix it in the URDF"
+                )
         self.limits, self.speeds = _limits(root, joints)
         self._model = mujoco.MjModel.from_xml_string(_skeleton(root))
         self._data = mujoco.MjData(self._model)
         self._qpos = np.array([self._model.joint(name).qposadr[0] for name in joints])
         self._dofs = np.array([self._model.joint(name).dofadr[0] for name in joints])
-        self._base = self._model.body(base_frame).id
-        self._tool = self._model.body(tool_frame).id
+        self._base = self._model.body(_LINK + base_frame).id
+        self._tool = self._model.body(_LINK + tool_frame).id
         self._jacobian = np.zeros((6, self._model.nv))
 
     def forward(self, joints: Array) -> tuple[Array, Array]:
@@ -111,13 +117,16 @@ def _skeleton(root: ElementTree.Element) -> str:
     compiler = ElementTree.SubElement(ElementTree.SubElement(skeleton, "mujoco"), "compiler")
     compiler.set("fusestatic", "false")
     for link in root.findall("link"):
-        bare = ElementTree.SubElement(skeleton, "link", name=link.get("name", ""))
+        bare = ElementTree.SubElement(skeleton, "link", name=_LINK + link.get("name", ""))
         inertial = ElementTree.SubElement(bare, "inertial")
         ElementTree.SubElement(inertial, "mass", value="1")
         ElementTree.SubElement(inertial, "inertia", ixx="1", iyy="1", izz="1", ixy="0", ixz="0", iyz="0")
     for joint in root.findall("joint"):
-        bare = ElementTree.SubElement(skeleton, "joint", dict(joint.attrib))
-        bare.extend(part for tag in ("parent", "child", "origin", "axis", "limit") for part in joint.findall(tag))
+        kind = "fixed" if joint.get("type") in FREE else joint.get("type", "")  # one that the arm does not hang on
+        bare = ElementTree.SubElement(skeleton, "joint", name=joint.get("name", ""), type=kind)
+        for end in ("parent", "child"):
+            ElementTree.SubElement(bare, end, link=_LINK + link_of(joint, end))
+        bare.extend(part for tag in ("origin", "axis", "limit") for part in joint.findall(tag))
     return ElementTree.tostring(skeleton, encoding="unicode")
 
 

@@ -12,6 +12,7 @@ from varl_common.errors import VarlError
 
 from varl_robot_env.config.robot import RobotConfig, Vector3
 from varl_robot_env.headless_mujoco import mujoco
+from varl_robot_env.kinematics.urdf import FREE, parse_urdf, way_to_root
 from varl_robot_env.types import Array
 
 # A servo gives its full effort at this error, rad: the stiffness of a position-controlled arm.
@@ -79,6 +80,7 @@ def build_world(robot: RobotConfig, config: SimulatorConfig) -> Any:
     Raises:
         VarlError: the URDF cannot be simulated.
     """
+    _check(robot)
     try:
         spec = mujoco.MjSpec.from_string(robot.urdf_text())
         _physics(spec, config)
@@ -87,6 +89,25 @@ def build_world(robot: RobotConfig, config: SimulatorConfig) -> Any:
         return spec.compile()
     except (ValueError, mujoco.FatalError) as error:
         raise VarlError(f"{robot.source}: MuJoCo cannot simulate {robot.urdf}: {error}") from None
+
+
+def _check(robot: RobotConfig) -> None:
+    """That MuJoCo will take each link and joint for what it is."""
+    try:
+        root = parse_urdf(robot.urdf_text())
+    except VarlError as error:
+        raise VarlError(f"{robot.source}: {error}") from None
+    if way_to_root(root, "world"):
+        raise VarlError(
+            f"{robot.source}: the URDF has a link 'world' that is not its root, and MuJoCo takes a link of that "
+            "name for the ground; give it another name"
+        )
+    for joint in root.findall("joint"):
+        if joint.get("type") in FREE:
+            raise VarlError(
+                f"{robot.source}: joint {joint.get('name')!r} is {joint.get('type')}, which nothing holds in the "
+                "simulator; fix it in the URDF"
+            )
 
 
 def _physics(spec: Any, config: SimulatorConfig) -> None:
