@@ -32,10 +32,10 @@ import gymnasium  # noqa: E402
 import numpy as np  # noqa: E402
 import rclpy  # noqa: E402
 from ament_index_python.packages import get_package_prefix  # noqa: E402
-from varl_agent.training.control import Control  # noqa: E402
+from varl_agent.training.control import TrainingControl  # noqa: E402
 from varl_agent.training.run_folder import RunFolder  # noqa: E402
 from varl_agent.training.settings import LearnerSettings, make_learning, make_model  # noqa: E402
-from varl_agent.training.training import Schedule, Training, describe  # noqa: E402
+from varl_agent.training.training import Schedule, Training, identity_of  # noqa: E402
 from varl_agent.vec_env.parallel_env import ParallelEnv  # noqa: E402
 from varl_common.config import load_yaml  # noqa: E402
 from varl_common.host.domain import free_domain, one_host  # noqa: E402
@@ -170,7 +170,7 @@ def learner(steps: int, **sac: Any) -> LearnerSettings:
 
 def train(env: Timed, settings: LearnerSettings, lock_step: bool) -> int:
     """A training as the learner node's; returns the number of updates made."""
-    vector, control = ParallelEnv([env], settings.seed), Control()
+    vector, control = ParallelEnv([env], settings.seed), TrainingControl()
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder) / "run")
         run.create()
@@ -178,7 +178,7 @@ def train(env: Timed, settings: LearnerSettings, lock_step: bool) -> int:
         learning = make_learning(settings, model, control.stopping.is_set, lock_step)
         keep = (settings.checkpoint_every, settings.keep_checkpoints)
         schedule = Schedule(settings.steps, settings.evaluate_every, settings.evaluation_episodes, *keep, lock_step)
-        Training(model, vector, run, describe(env.description), schedule, learning, control).run()
+        Training(model, vector, run, identity_of(env.description), schedule, learning, control).run()
     return int(model._n_updates)
 
 

@@ -11,9 +11,9 @@ from gymnasium.spaces import Box
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.sac.varl import VARL
 from varl_agent.training.checkpoint import Identity
-from varl_agent.training.control import Control
-from varl_agent.training.learning import Learning, LearningBeside
-from varl_agent.training.metrics import Figures
+from varl_agent.training.control import TrainingControl
+from varl_agent.training.learning import ConcurrentLearning, Learning
+from varl_agent.training.metrics import TrainingMetrics
 from varl_agent.training.run_folder import RunFolder
 from varl_agent.training.training import Schedule, Training
 from varl_agent.vec_env.parallel_env import ParallelEnv
@@ -59,15 +59,15 @@ def _make_training(
     path: Path,
     steps: int = 200,
     arms: int = 1,
-    observe: Callable[[Figures], object] = lambda figures: None,
-    control: Control | None = None,
+    observe: Callable[[TrainingMetrics], object] = lambda metrics: None,
+    control: TrainingControl | None = None,
     beside: bool = False,
     utd: float = 1.0,
     seed: int = 0,
     update: str = "auto",
     make_env: Callable[[int], ParallelEnv] | None = None,
 ) -> Training:
-    control = control or Control()
+    control = control or TrainingControl()
     folder = RunFolder(path)
     folder.checkpoints.mkdir(parents=True, exist_ok=True)
     env = make_env(seed) if make_env else ParallelEnv([env_type() for _ in range(arms)], seed)
@@ -84,7 +84,7 @@ def _make_training(
         update=update,
     )
     stopping = control.stopping.is_set
-    learning = LearningBeside(model, utd, stopping, backlog=50) if beside else Learning(model, utd, stopping)
+    learning = ConcurrentLearning(model, utd, stopping, backlog=50) if beside else Learning(model, utd, stopping)
     schedule = Schedule(steps, 60, 3, 40, 3, lock_step=not beside)
     return Training(model, env, folder, IDENTITY, schedule, learning, control, observe)
 

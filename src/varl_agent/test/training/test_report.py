@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from varl_agent.training.evaluation import Played
-from varl_agent.training.metrics import Figures
+from varl_agent.training.evaluation import EpisodeResult
+from varl_agent.training.metrics import TrainingMetrics
 from varl_agent.training.progress import Bar, Lines, duration
 from varl_agent.training.record import Episode, Evaluation, Phase, Record
 from varl_agent.training.report import save_pictures, summary, write_report
@@ -21,11 +21,11 @@ class Picture:
     jpeg = encode_jpeg(np.zeros((6, 8, 3), np.uint8))
 
 
-def figures(step: int = 5000) -> Figures:
+def metrics(step: int = 5000) -> TrainingMetrics:
     record = Record(10_000, Phase.TRAINING, step=step, updates=4500)
     record.episodes = [Episode(50 * i, i > 60, float(i > 60), 50) for i in range(1, 101)]
     record.evaluations = [Evaluation(2500, 0.2, 0.2), Evaluation(5000, 0.9, 0.9)]
-    return Figures(
+    return TrainingMetrics(
         record=record,
         updates_per_second=98.6,
         utd=1.0,
@@ -45,8 +45,8 @@ def figures(step: int = 5000) -> Figures:
 def test_the_summary_says_how_it_went(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.create()
-    final = [Played(i < 48, float(i < 48), 20, []) for i in range(50)]
-    now = figures()
+    final = [EpisodeResult(i < 48, float(i < 48), 20, []) for i in range(50)]
+    now = metrics()
     write_report(folder, summary(now, "reach", 7, "scripted", final), now.record)
     values = json.loads(folder.summary.read_text())
     assert (values["task"], values["seed"], values["success_rate"], values["steps"]) == ("reach", 7, 0.96, 5000)
@@ -58,8 +58,8 @@ def test_the_summary_says_how_it_went(tmp_path: Path) -> None:
 
 def test_pictures_of_the_policy(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    assert save_pictures(folder, [Played(True, 1.0, 3, [])]) == []
-    strip, moving = save_pictures(folder, [Played(True, 1.0, 3, [Picture()] * 4)])
+    assert save_pictures(folder, [EpisodeResult(True, 1.0, 3, [])]) == []
+    strip, moving = save_pictures(folder, [EpisodeResult(True, 1.0, 3, [Picture()] * 4)])
     assert strip.read_bytes().startswith(b"\x89PNG")
     assert moving.read_bytes().startswith(b"GIF")
 
@@ -67,8 +67,8 @@ def test_pictures_of_the_policy(tmp_path: Path) -> None:
 def test_a_line_about_every_ten_seconds() -> None:
     lines: list[str] = []
     display = Lines(lines.append)
-    display.show(figures())
-    display.show(figures())
+    display.show(metrics())
+    display.show(metrics())
     (line,) = lines
     assert line == (
         "step 5000/10000, success 80 %, evaluated 90 %, 99 updates/s, advice 180 of 192 used, gate 40 % open, 1:15 left"
@@ -78,7 +78,7 @@ def test_a_line_about_every_ten_seconds() -> None:
 def test_the_bar_shows_all_of_it_in_a_hundred_columns() -> None:
     out = io.StringIO()
     bar = Bar(Console(file=out, force_terminal=True, width=100, color_system=None))
-    bar.show(figures())
+    bar.show(metrics())
     bar.say("a word above it")
     bar.close()
     shown = out.getvalue()

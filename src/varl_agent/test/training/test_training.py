@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.training import checkpoint
-from varl_agent.training.control import Control
-from varl_agent.training.metrics import Figures
+from varl_agent.training.control import TrainingControl
+from varl_agent.training.metrics import TrainingMetrics
 from varl_agent.training.training import Stopped, Training
 from varl_common.errors import VarlError
 
@@ -63,10 +63,10 @@ def test_a_stopped_and_resumed_run_equals_the_uninterrupted_one(
     whole = make_training(point_reach, tmp_path / "whole", arms=arms, update=update)
     whole.run()
 
-    control = Control()
+    control = TrainingControl()
 
-    def stop(figures: Figures) -> None:
-        if figures.record.step == stop_at:
+    def stop(metrics: TrainingMetrics) -> None:
+        if metrics.record.step == stop_at:
             control.stop()
 
     part = make_training(point_reach, tmp_path / "part", arms=arms, update=update, observe=stop, control=control)

@@ -8,33 +8,31 @@ from typing import Any
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 from rclpy.node import Node
-from varl_common.config import Config, load_yaml
+from varl_common.config import load_yaml
 from varl_common.errors import VarlError
 from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.node import declare_parameters, run_node
 from varl_robot_env.ros.ros_env import RosEnv
 
-from varl_agent.nodes.spinning import spinning
+from varl_agent.nodes.background_executor import executor_in_background
+from varl_agent.nodes.episode_node import EpisodeSettings, first_robot
 from varl_agent.sac.varl import VARL
 from varl_agent.training import checkpoint
-from varl_agent.training.control import Control, Interrupts
-from varl_agent.training.evaluation import EVALUATION_STREAM, Played, play
+from varl_agent.training.control import InterruptHandler, TrainingControl
+from varl_agent.training.evaluation import EVALUATION_STREAM, EpisodeResult, play
 from varl_agent.training.run_folder import RunFolder, write_json
 from varl_agent.training.settings import LearnerSettings, make_model
-from varl_agent.training.training import describe
+from varl_agent.training.training import identity_of
 from varl_agent.vec_env.parallel_env import ParallelEnv, episode_seed
 
 REPORT_EVERY = 10  # episodes
 
 
-class EvaluateSettings(Config):
-    """Parameters of the node."""
+class EvaluateSettings(EpisodeSettings):
+    """Parameters of the node; ``run_dir`` is the run whose policy is evaluated."""
 
-    run_dir: str = Field(description="folder of the run, absolute")
     episodes: PositiveInt = Field(50, description="episodes to play")
     seed: NonNegativeInt = Field(10_000, description="of the scenes")
-    envs: list[str] = Field(["env"], description="name of the env node; the first one plays", min_length=1)
-    patience: float = Field(60.0, description="seconds to wait for the env node", gt=0)
 
 
 class EvaluateNode(Node):
@@ -43,12 +41,15 @@ class EvaluateNode(Node):
     def __init__(self) -> None:
         super().__init__("evaluate")
         self.settings = declare_parameters(self, EvaluateSettings)
-        self.played: list[Played] = []
+        self.results: list[EpisodeResult] = []
         Diagnostics(self, "evaluation", self._health)
 
     def _health(self) -> Health:
-        figures = {"of": self.settings.episodes, "success rate": _mean(self.played, "success") if self.played else 0.0}
-        return Health(f"{len(self.played)} episodes played", figures=figures)
+        figures = {
+            "of": self.settings.episodes,
+            "success rate": _mean(self.results, "success") if self.results else 0.0,
+        }
+        return Health(f"{len(self.results)} episodes played", figures=figures)
 
 
 def trained_settings(folder: RunFolder) -> LearnerSettings:
@@ -69,7 +70,7 @@ def load_policy(folder: RunFolder, env: ParallelEnv, robot: RosEnv) -> tuple[VAR
         VarlError: there is no checkpoint, or it is of another task, robot or version.
     """
     settings = trained_settings(folder)
-    path, state = checkpoint.load_newest(folder.checkpoints, describe(robot.description))
+    path, state = checkpoint.load_newest(folder.checkpoints, identity_of(robot.description))
     tiny = settings.model_copy(update={"sac": settings.sac.model_copy(update={"buffer_size": 1, "device": "cpu"})})
     model = make_model(tiny, env, advisor=None, lock_step=True, replay=None)
     model.policy.load_state_dict(state["model"]["parameters"]["policy"])
@@ -85,10 +86,10 @@ def evaluate(node: EvaluateNode) -> None:
     """
     settings, folder = node.settings, RunFolder(node.settings.run_dir)
     trained_settings(folder)  # before waiting for anything
-    control = Control()
-    with Interrupts(control), spinning(node):
+    control = TrainingControl()
+    with InterruptHandler(control), executor_in_background(node):
+        robot = first_robot(node, settings)
         try:
-            robot = RosEnv(node, env_name=settings.envs[0], timeout=settings.patience)
             env = ParallelEnv([robot], settings.seed)
             model, name, step = load_policy(folder, env, robot)
             print(
@@ -99,33 +100,33 @@ def evaluate(node: EvaluateNode) -> None:
             _play(model, robot, node, control)
         except KeyboardInterrupt:
             raise SystemExit(130) from None
-    played = node.played
+    results = node.results
     values = {
         "task": robot.description.task,
-        "success_rate": round(_mean(played, "success"), 4),
-        "mean_return": round(_mean(played, "episode_return"), 4),
-        "mean_length": round(_mean(played, "length"), 2),
-        "episodes": len(played),
+        "success_rate": round(_mean(results, "success"), 4),
+        "mean_return": round(_mean(results, "episode_return"), 4),
+        "mean_length": round(_mean(results, "length"), 2),
+        "episodes": len(results),
         "seed": settings.seed,
         "step": step,
         "wall_s": round(time.monotonic() - began, 1),
     }
     write_json(folder.evaluation, values)
-    print(f"success in {values['success_rate']:.0%} of {len(played)} episodes; {folder.evaluation}", flush=True)
+    print(f"success in {values['success_rate']:.0%} of {len(results)} episodes; {folder.evaluation}", flush=True)
 
 
-def _play(model: VARL, robot: RosEnv, node: EvaluateNode, control: Control) -> None:
-    settings, played = node.settings, node.played
+def _play(model: VARL, robot: RosEnv, node: EvaluateNode, control: TrainingControl) -> None:
+    settings, results = node.settings, node.results
     for episode in range(settings.episodes):
         if control.stopping.is_set():
             raise KeyboardInterrupt
-        played.append(play(model, robot, episode_seed(settings.seed, EVALUATION_STREAM, episode)))
-        if len(played) % REPORT_EVERY == 0:
-            print(f"{len(played)}/{settings.episodes} episodes, {_mean(played, 'success'):.0%} succeeded", flush=True)
+        results.append(play(model, robot, episode_seed(settings.seed, EVALUATION_STREAM, episode)))
+        if len(results) % REPORT_EVERY == 0:
+            print(f"{len(results)}/{settings.episodes} episodes, {_mean(results, 'success'):.0%} succeeded", flush=True)
 
 
-def _mean(played: list[Played], field: Any) -> float:
-    return float(np.mean([getattr(episode, field) for episode in played]))
+def _mean(results: list[EpisodeResult], field: Any) -> float:
+    return float(np.mean([getattr(episode, field) for episode in results]))
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, cast
@@ -13,24 +12,25 @@ from std_srvs.srv import Trigger
 from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
 from varl_common.ros.messages import to_description_msg
-from varl_common.ros.node import declare_parameters, run_node
+from varl_common.ros.node import declare_parameters
 from varl_robot_env.ros.ros_env import RosEnv
 
+from varl_agent.nodes.background_executor import executor_in_background
+from varl_agent.nodes.episode_node import run_and_leave
 from varl_agent.nodes.ros_advisor import RosAdvisor
-from varl_agent.nodes.spinning import spinning
 from varl_agent.nodes.status import StatusTopic
-from varl_agent.nodes.waiting import wait_for
+from varl_agent.nodes.wait_for import wait_for
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.replay.minari import import_minari
 from varl_agent.training import checkpoint
-from varl_agent.training.control import Control, Interrupts
-from varl_agent.training.evaluation import EVALUATION_STREAM, Played, play
-from varl_agent.training.metrics import Figures
+from varl_agent.training.control import InterruptHandler, TrainingControl
+from varl_agent.training.evaluation import EVALUATION_STREAM, EpisodeResult, play
+from varl_agent.training.metrics import TrainingMetrics
 from varl_agent.training.progress import make_display
 from varl_agent.training.record import Phase
 from varl_agent.training.run_folder import RunFolder
 from varl_agent.training.settings import LearnerSettings, make_learning, make_model
-from varl_agent.training.training import Schedule, Stopped, Training, describe
+from varl_agent.training.training import Schedule, Stopped, Training, identity_of
 from varl_agent.vec_env.fleet import Fleet
 from varl_agent.vec_env.parallel_env import ParallelEnv, episode_seed
 
@@ -43,17 +43,17 @@ class LearnerNode(Node):
     def __init__(self) -> None:
         super().__init__("learner")
         self.settings = declare_parameters(self, LearnerSettings)
-        self.control = Control()
+        self.control = TrainingControl()
         self.folder = RunFolder(self.settings.run_dir)
         self.status = StatusTopic(self, self.folder.name, self.settings.steps)
         self.display = make_display(os.environ.get("VARL_TTY") == "1")
         for name in ("pause", "resume", "save", "stop"):
             self.create_service(Trigger, f"~/{name}", getattr(self, f"_{name}"))
 
-    def show(self, figures: Figures) -> None:
+    def show(self, metrics: TrainingMetrics) -> None:
         """To the terminal and the status topic."""
-        self.display.show(figures)
-        self.status.show(figures)
+        self.display.show(metrics)
+        self.status.show(metrics)
 
     def _pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.control.paused.set()
@@ -64,7 +64,7 @@ class LearnerNode(Node):
         return _done(response, "goes on")
 
     def _save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self.control.save_wanted.set()
+        self.control.save_requested.set()
         return _done(response, f"saves a checkpoint in {self.folder.checkpoints} after the present step")
 
     def _stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -84,11 +84,11 @@ def train(node: LearnerNode) -> None:
         VarlError: a node is missing or died, or a parameter or checkpoint does not fit.
         SystemExit: 130 after Ctrl-C.
     """
-    with Interrupts(node.control) as interrupts, spinning(node):
+    with InterruptHandler(node.control) as interrupts, executor_in_background(node):
         try:
             _train(node)
         except (KeyboardInterrupt, Stopped):
-            interrupts.calm()
+            interrupts.disarm()
             words = f"stopped; to go on, start it again with run_dir:={node.folder.path} resume:=true"
             node.status.end(Phase.PAUSED, words)
             node.display.say(words)
@@ -108,7 +108,7 @@ def _train(node: LearnerNode) -> None:
     description = robot.description
     lock_step = description.lock_step
     advisor = _advisor(node, description)
-    identity = describe(description)
+    identity = identity_of(description)
     # Another task's run is refused here, before its replay is opened.
     newest = checkpoint.load_newest(folder.checkpoints, identity) if settings.resume else None
     env = _environment(node, robot)
@@ -155,7 +155,7 @@ def _finish(node: LearnerNode, training: Training, description: EnvDescription) 
     final = training.evaluate(settings.final_episodes)
     pictures = save_pictures(folder, _film(training, settings))
     advisor = ", ".join(training.model.guidance.advisors) or settings.advisor  # as it calls itself
-    values = summary(training.gauge.read(training.record), description.task, settings.seed, advisor, final)
+    values = summary(training.metrics_reader.read(training.record), description.task, settings.seed, advisor, final)
     write_report(folder, values, training.record)
     node.display.close()
     print_table(values, folder, _next(folder, [str(path) for path in pictures]))
@@ -199,7 +199,7 @@ def _advisor(node: LearnerNode, description: EnvDescription) -> RosAdvisor | Non
     return advisor
 
 
-def _film(training: Training, settings: LearnerSettings) -> list[Played]:
+def _film(training: Training, settings: LearnerSettings) -> list[EpisodeResult]:
     """A few episodes of the trained policy, with pictures."""
     robot = cast(RosEnv, training.env.envs[0])
     if not robot.description.cameras:
@@ -233,9 +233,4 @@ def _versions() -> dict[str, str]:
 
 def main() -> None:
     """Run the node."""
-    try:
-        run_node(LearnerNode, train)
-    except SystemExit as end:
-        # All is saved. Python's own end takes seconds beside busy processes, and Ctrl-C is to be heard within five.
-        sys.stdout.flush()
-        os._exit(end.code if isinstance(end.code, int) else 0)
+    run_and_leave(LearnerNode, train)

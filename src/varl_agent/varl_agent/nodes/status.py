@@ -7,7 +7,7 @@ from rclpy.node import Node
 from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.qos import LATCHED
 
-from varl_agent.training.metrics import Figures
+from varl_agent.training.metrics import TrainingMetrics
 from varl_agent.training.record import Phase, Record
 from varl_interfaces.msg import TrainingStatus
 
@@ -15,21 +15,21 @@ PERIOD = 1.0  # seconds
 
 
 class StatusTopic:
-    """Publishes the newest figures; a late joiner gets the last ones."""
+    """Publishes the newest metrics; a late joiner gets the last ones."""
 
     def __init__(self, node: Node, run: str, total_steps: int) -> None:
         self._node = node
         self._run = run
         self._record = Record(total_steps)
-        self._figures: Figures | None = None
+        self._metrics: TrainingMetrics | None = None
         self._publisher = node.create_publisher(TrainingStatus, "~/status", LATCHED)
         # By the wall clock: simulated time may stand still.
         node.create_timer(PERIOD, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
         Diagnostics(node, "training", self._health, run)
 
-    def show(self, figures: Figures) -> None:
+    def show(self, metrics: TrainingMetrics) -> None:
         """What to publish from now on."""
-        self._record, self._figures = figures.record, figures
+        self._record, self._metrics = metrics.record, metrics
 
     def end(self, phase: Phase, words: str) -> None:
         """The last message."""
@@ -37,8 +37,8 @@ class StatusTopic:
         self.publish()
 
     def _health(self) -> Health:
-        record, figures = self._record, self._figures
-        shown = {name: round(getattr(figures, name), 4) for name in _DIAGNOSED} if figures else {}
+        record, metrics = self._record, self._metrics
+        shown = {name: round(getattr(metrics, name), 4) for name in _DIAGNOSED} if metrics else {}
         return Health(
             record.phase.name.lower(),
             problem=record.message or "failed" if record.phase == Phase.FAILED else "",
@@ -62,9 +62,9 @@ class StatusTopic:
             time_left=-1.0,
         )
         message.header.stamp = self._node.get_clock().now().to_msg()
-        if self._figures is not None:
+        if self._metrics is not None:
             for name in _COPIED:
-                setattr(message, name, getattr(self._figures, name))
+                setattr(message, name, getattr(self._metrics, name))
         self._publisher.publish(message)
 
 

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, PositiveInt
 from rclpy.node import Node
-from varl_common.config import Config
 from varl_common.errors import VarlError
 from varl_common.ros.diagnostics import Diagnostics, Health
-from varl_common.ros.node import declare_parameters, run_node
-from varl_robot_env.ros.ros_env import RosEnv
+from varl_common.ros.node import declare_parameters
 
-from varl_agent.nodes.spinning import spinning
+from varl_agent.nodes.background_executor import executor_in_background
+from varl_agent.nodes.episode_node import EpisodeSettings, first_robot, run_and_leave
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.replay.demonstrations import record
 from varl_agent.replay.minari import export_minari
-from varl_agent.training.control import Control, Interrupts
+from varl_agent.training.control import InterruptHandler, TrainingControl
 from varl_agent.training.run_folder import RunFolder
 
 _CAPACITY = 100_000  # transitions: more than an hour at 20 Hz
 
 
-class TeleopSettings(Config):
-    """Parameters of the node."""
+class TeleopSettings(EpisodeSettings):
+    """Parameters of the node; ``run_dir`` is the new folder of the demonstrations."""
 
-    run_dir: str = Field(description="folder of the demonstrations, absolute; new")
     episodes: PositiveInt = Field(10, description="successful episodes to record")
-    seed: NonNegativeInt = Field(0, description="of the scenes")
-    envs: list[str] = Field(["env"], description="name of the env node; the first one is moved", min_length=1)
-    patience: float = Field(60.0, description="seconds to wait for the env node", gt=0)
 
 
 class TeleopNode(Node):
@@ -55,15 +47,12 @@ def teleoperate(node: TeleopNode) -> None:
         VarlError: the env node is missing or died, or the folder holds demonstrations already.
         SystemExit: 130 after Ctrl-C.
     """
-    settings, folder, control = node.settings, RunFolder(node.settings.run_dir), Control()
+    settings, folder, control = node.settings, RunFolder(node.settings.run_dir), TrainingControl()
     dataset = folder.path / "dataset"
     if dataset.exists():
         raise VarlError(f"{dataset} exists already; name another run_dir")
-    with Interrupts(control) as interrupts, spinning(node):
-        try:
-            env = RosEnv(node, env_name=settings.envs[0], timeout=settings.patience)
-        except KeyboardInterrupt:
-            raise SystemExit(130) from None
+    with InterruptHandler(control) as interrupts, executor_in_background(node):
+        env = first_robot(node, settings)
         spaces = env.observation_space, env.action_space
         buffer = PersistentReplayBuffer(_CAPACITY, *spaces, device="cpu", folder=folder.replay)
         node.say(f"hold the joystick's deadman button and show it: {env.description.instruction}")
@@ -75,7 +64,7 @@ def teleoperate(node: TeleopNode) -> None:
             if not control.interrupted:  # Ctrl-C ends the env node as well, which may be sooner
                 raise
         finally:
-            interrupts.calm()
+            interrupts.disarm()
             if buffer.size():
                 name = f"varl/{env.description.task}-{env.description.robot}-v0"
                 node.say(f"{export_minari(buffer, dataset, name)} episodes; train with demonstrations:={dataset}")
@@ -86,9 +75,4 @@ def teleoperate(node: TeleopNode) -> None:
 
 def main() -> None:
     """Run the node."""
-    try:
-        run_node(TeleopNode, teleoperate)
-    except SystemExit as end:
-        # All is saved, and Python's own end takes seconds beside busy processes.
-        sys.stdout.flush()
-        os._exit(end.code if isinstance(end.code, int) else 0)
+    run_and_leave(TeleopNode, teleoperate)

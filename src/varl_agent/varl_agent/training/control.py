@@ -1,4 +1,4 @@
-"""What a person asks of a running training: pause, resume, save, stop. From any thread; heard between two steps."""
+"""What a person asks of a running training: pause, resume, save, stop. From any thread; obeyed between two steps."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import threading
 from types import FrameType
 
 
-class Control:
+class TrainingControl:
     """Requests to a training, and the end of all waiting when it is to stop."""
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
         self.paused = threading.Event()
-        self.save_wanted = threading.Event()
+        self.save_requested = threading.Event()
         self.interrupted = False  # by a signal, not by the stop service
 
     def stop(self) -> None:
@@ -21,29 +21,29 @@ class Control:
         self.stopping.set()
 
 
-class Interrupts:
-    """Ctrl-C and SIGTERM ask ``control`` to stop; what does not hear it within ``patience`` seconds is interrupted.
+class InterruptHandler:
+    """Ctrl-C and SIGTERM ask ``control`` to stop. After ``patience`` seconds KeyboardInterrupt is raised, so that a
+    step which waits for a stuck environment ends as well.
 
-    A step that waits for an environment that is stuck is left by KeyboardInterrupt. To be used in the main thread.
-    Ctrl-C in a process group arrives more than once: all but the first are ignored.
+    To be used in the main thread. Ctrl-C in a process group arrives more than once: all but the first are ignored.
     """
 
-    def __init__(self, control: Control, patience: float = 1.5) -> None:
+    def __init__(self, control: TrainingControl, patience: float = 1.5) -> None:
         self._control = control
         self._patience = patience
 
-    def __enter__(self) -> Interrupts:
+    def __enter__(self) -> InterruptHandler:
         self._before = {number: signal.signal(number, self._asked) for number in (signal.SIGINT, signal.SIGTERM)}
         self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._insist)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.calm()
+        self.disarm()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def calm(self) -> None:
-        """From here on nothing is interrupted: the training has stopped and is being saved."""
+    def disarm(self) -> None:
+        """Raise no KeyboardInterrupt from here on: the training has stopped and is being saved."""
         signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _asked(self, number: int, frame: FrameType | None) -> None:

@@ -27,8 +27,8 @@ class Policy(Protocol):
 
 
 @dataclass(frozen=True)
-class Played:
-    """How one episode went. ``frames``: of the moments from the reset on, where the environment captures."""
+class EpisodeResult:
+    """How one episode went. ``frames``: one list of pictures from the reset on, where the environment captures them."""
 
     success: bool
     episode_return: float
@@ -36,7 +36,7 @@ class Played:
     frames: list[Any]
 
 
-def play(policy: Policy, env: gym.Env[NDArray[np.float32], NDArray[np.float32]], seed: int) -> Played:
+def play(policy: Policy, env: gym.Env[NDArray[np.float32], NDArray[np.float32]], seed: int) -> EpisodeResult:
     """One episode, begun with ``seed``; it ends where an observation is not finite.
 
     Raises:
@@ -52,7 +52,7 @@ def play(policy: Policy, env: gym.Env[NDArray[np.float32], NDArray[np.float32]],
         total, length = total + float(reward), length + 1
         success |= bool(info.get("is_success", False))  # by any step, as in training
         if terminated or truncated or not_finite("observation", observation):
-            return Played(success, total, length, frames)
+            return EpisodeResult(success, total, length, frames)
 
 
 def evaluate(
@@ -61,13 +61,13 @@ def evaluate(
     seed: int,
     episodes: int,
     between: Callable[[], object] = lambda: None,
-) -> list[Played]:
+) -> list[EpisodeResult]:
     """Play ``episodes`` episodes, shared among the environments; the same for the same seed and policy.
 
     ``between`` is called in the caller's thread after each of its episodes. The episodes of ``env`` itself are broken
     off: it is to be reset or restored afterwards.
     """
-    played: list[Played | None] = [None] * episodes
+    results: list[EpisodeResult | None] = [None] * episodes
     left, caller = deque(range(episodes)), threading.current_thread()
     # Stable-Baselines3's actors keep the distribution of the present call in themselves.
     one_at_a_time = _OneAtATime(policy)
@@ -77,7 +77,7 @@ def evaluate(
             while True:
                 episode = left.popleft()
                 try:
-                    played[episode] = play(
+                    results[episode] = play(
                         one_at_a_time, env.envs[index], episode_seed(seed, EVALUATION_STREAM, episode)
                     )
                 except VarlError as error:
@@ -89,7 +89,7 @@ def evaluate(
 
     while left:
         env.on(env.present, share)
-    return [episode for episode in played if episode is not None]
+    return [result for result in results if result is not None]
 
 
 class _OneAtATime:

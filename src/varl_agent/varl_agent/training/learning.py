@@ -21,10 +21,10 @@ from stable_baselines3 import SAC
 CHUNK = 8  # updates made at a time; a stop is heard between two chunks
 
 
-class Turns:
-    """A lock that goes to the one who waits for it, before whoever lets go of it can have it again.
+class FairLock:
+    """A lock that a thread which releases it cannot take again before a thread that was waiting has had it.
 
-    Python's own does not see to that: a thread that works in a loop would keep it from the others for seconds.
+    Python's own lock gives no such promise: a thread that works in a loop would keep it from the others for seconds.
     """
 
     def __init__(self) -> None:
@@ -46,8 +46,8 @@ class Learning:
         self.utd = utd
         self._stopping = stopping
         # Held while weights change. The acting side takes it for everything between two updates.
-        self.between_updates = Turns()
-        self.whole = True  # False where an update was broken off: such weights are not to be kept
+        self.between_updates = FairLock()
+        self.weights_complete = True  # False where an update was interrupted: such weights are not saved
         model.gradient_steps = 0  # learn() only acts
 
     @property
@@ -64,24 +64,24 @@ class Learning:
         while self.due > 0 and not self._stopping():
             self._update(min(self.due, CHUNK))
 
-    def wait_until_near(self) -> None:
-        """Called by the acting side where the robot rests, between two episodes."""
+    def wait_for_backlog(self, waiting: Callable[[], object]) -> None:
+        """Called by the acting side where the robot rests, between two episodes; ``waiting`` is called meanwhile."""
 
     def finish(self) -> None:
         """Called after the last step."""
 
     def _update(self, updates: int) -> None:
         with self.between_updates:
-            self.whole = False
+            self.weights_complete = False
             self.model.train(gradient_steps=updates, batch_size=self.model.batch_size)
-            self.whole = True
+            self.weights_complete = True
             self._updated()
 
     def _updated(self) -> None:
         """The weights are new, and at rest."""
 
 
-class LearningBeside(Learning):
+class ConcurrentLearning(Learning):
     """The same updates from a thread of its own. An error in it is raised on the acting side after the present step.
 
     Acting never waits for it within an episode; between two episodes it does while more than ``backlog`` updates are
@@ -109,8 +109,9 @@ class LearningBeside(Learning):
         if self._error is not None:
             raise self._error
 
-    def wait_until_near(self) -> None:
+    def wait_for_backlog(self, waiting: Callable[[], object]) -> None:
         while self.due > self._backlog and self._error is None and not self._stopping():
+            waiting()  # so that whoever looks sees updates being made while the robot rests
             time.sleep(0.005)
 
     def finish(self) -> None:

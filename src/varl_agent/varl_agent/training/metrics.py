@@ -1,4 +1,4 @@
-"""The figures of a running training, as the bar, the status topic and TensorBoard show them."""
+"""The metrics of a running training, as the bar, the status topic and TensorBoard show them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ INTERVAL = 1.0  # seconds over which rates are taken
 
 
 @dataclass(frozen=True)
-class Figures:
-    """How a training stands. Fields as in TrainingStatus.msg."""
+class TrainingMetrics:
+    """How a training is doing. Fields as in TrainingStatus.msg."""
 
     record: Record
     updates_per_second: float
@@ -33,8 +33,8 @@ class Figures:
     time_left: float
 
 
-class Gauge:
-    """Reads the figures off a model about once a second."""
+class MetricsReader:
+    """Reads the metrics off a model about once a second."""
 
     def __init__(self, model: VARL, env: ParallelEnv) -> None:
         self._model = model
@@ -42,11 +42,11 @@ class Gauge:
         self._read_at = time.monotonic()
         self._step = model.num_timesteps
         self._updates = model._n_updates
-        self._newest: Figures | None = None
+        self._newest: TrainingMetrics | None = None
         self._newest_entropy = float("nan")
 
-    def read(self, record: Record) -> Figures:
-        """The figures, also for TensorBoard."""
+    def read(self, record: Record) -> TrainingMetrics:
+        """The newest metrics, which are recorded for TensorBoard as well."""
         now = time.monotonic()
         if self._newest is not None and now - self._read_at < INTERVAL:
             return self._newest
@@ -56,7 +56,7 @@ class Gauge:
         self._read_at, self._step, self._updates = now, model.num_timesteps, model._n_updates
         learned = model.num_timesteps - model.learning_starts
         moving = record.phase == Phase.TRAINING and steps_per_second > 0
-        self._newest = Figures(
+        self._newest = TrainingMetrics(
             record=record,
             updates_per_second=updates_per_second,
             utd=model._n_updates / learned if learned > 0 else 0.0,
@@ -73,8 +73,6 @@ class Gauge:
         )
         for name in ("updates_per_second", "utd", "action_latency_p99", "entropy"):
             model.logger.record(f"learner/{name}", getattr(self._newest, name))
-        # Batches are drawn evenly from all that is held.
-        model.logger.record("learner/replay_age", self._newest.replay_size / 2)
         return self._newest
 
     def _entropy(self) -> float:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn
 from rich.text import Text
 
-from varl_agent.training.metrics import Figures
+from varl_agent.training.metrics import TrainingMetrics
 from varl_agent.training.record import Phase
 
 LINE_EVERY = 10.0  # seconds
@@ -19,9 +19,9 @@ BAR_WIDTH = 10  # columns: all of it fits into 100
 
 
 class Display(Protocol):
-    """Shows the newest figures; ``say`` prints a line of words."""
+    """Shows the newest metrics; ``say`` prints a line of words."""
 
-    def show(self, figures: Figures) -> None: ...
+    def show(self, metrics: TrainingMetrics) -> None: ...
 
     def say(self, words: str) -> None: ...
 
@@ -42,36 +42,36 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def sentence(figures: Figures) -> str:
-    """The figures in a line."""
-    record = figures.record
+def sentence(metrics: TrainingMetrics) -> str:
+    """The metrics in a line."""
+    record = metrics.record
     state = "" if record.phase == Phase.TRAINING else f"{record.phase.name.lower()}, "
     parts = [
         f"{state}step {record.step}/{record.total_steps}",
         f"success {100 * record.success_rate:.0f} %",
-        f"{figures.updates_per_second:.0f} updates/s",
+        f"{metrics.updates_per_second:.0f} updates/s",
     ]
     if record.evaluations:
         parts.insert(2, f"evaluated {100 * record.eval_success_rate:.0f} %")
-    if figures.advice_asked:
-        gated = f", gate {100 * figures.gate_open:.0f} % open" if figures.guided else ", guidance over"
-        parts.append(f"advice {figures.advice_used} of {figures.advice_asked} used{gated}")
-    parts.append(f"{duration(figures.time_left)} left")
+    if metrics.advice_asked:
+        gated = f", gate {100 * metrics.gate_open:.0f} % open" if metrics.guided else ", guidance over"
+        parts.append(f"advice {metrics.advice_used} of {metrics.advice_asked} used{gated}")
+    parts.append(f"{duration(metrics.time_left)} left")
     return ", ".join(parts)
 
 
-def short(figures: Figures) -> str:
-    """The figures beside a bar."""
-    record = figures.record
+def short(metrics: TrainingMetrics) -> str:
+    """The metrics beside a bar."""
+    record = metrics.record
     state = "" if record.phase == Phase.TRAINING else f"{record.phase.name.lower()} "
     parts = [f"{state}{record.step}/{record.total_steps}", f"success {record.success_rate:.0%}"]
     if record.evaluations:
         parts.append(f"eval {record.eval_success_rate:.0%}")
-    parts.append(f"{figures.updates_per_second:.0f} updates/s")
-    if figures.advice_asked:
-        gate = f", gate {figures.gate_open:.0%}" if figures.guided else ""
-        parts.append(f"advice {figures.advice_used}/{figures.advice_asked}{gate}")
-    parts.append(f"{duration(figures.time_left)} left")
+    parts.append(f"{metrics.updates_per_second:.0f} updates/s")
+    if metrics.advice_asked:
+        gate = f", gate {metrics.gate_open:.0%}" if metrics.guided else ""
+        parts.append(f"advice {metrics.advice_used}/{metrics.advice_asked}{gate}")
+    parts.append(f"{duration(metrics.time_left)} left")
     return " · ".join(parts)
 
 
@@ -82,11 +82,11 @@ class Lines:
         self._write = write
         self._last = -LINE_EVERY
 
-    def show(self, figures: Figures) -> None:
+    def show(self, metrics: TrainingMetrics) -> None:
         now = time.monotonic()
         if now - self._last >= LINE_EVERY:
             self._last = now
-            self._write(sentence(figures))
+            self._write(sentence(metrics))
 
     def say(self, words: str) -> None:
         self._write(words)
@@ -109,7 +109,7 @@ class Bar:
         self._last = 0.0
         self._started = False
 
-    def show(self, figures: Figures) -> None:
+    def show(self, metrics: TrainingMetrics) -> None:
         now = time.monotonic()
         if now - self._last < DRAW_EVERY:
             return
@@ -117,12 +117,12 @@ class Bar:
         if not self._started:
             self._started = True
             self._progress.start()
-        record = figures.record
+        record = metrics.record
         self._progress.update(
             self._task,
             completed=record.step,
             total=record.total_steps,
-            words=short(figures),
+            words=short(metrics),
         )
         self._progress.refresh()
 
@@ -134,7 +134,7 @@ class Bar:
 
 
 class _Words(ProgressColumn):
-    """The figures beside the bar."""
+    """The metrics beside the bar."""
 
     def render(self, task: object) -> Text:
         return Text(getattr(task, "fields", {}).get("words", ""), overflow="ellipsis", no_wrap=True)

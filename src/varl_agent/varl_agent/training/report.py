@@ -16,8 +16,8 @@ from rich.table import Table
 from varl_common.files import atomic_write
 from varl_common.image_codec import decode_image
 
-from varl_agent.training.evaluation import Played
-from varl_agent.training.metrics import Figures
+from varl_agent.training.evaluation import EpisodeResult
+from varl_agent.training.metrics import TrainingMetrics
 from varl_agent.training.progress import duration
 from varl_agent.training.record import WINDOW, Record
 from varl_agent.training.run_folder import RunFolder, write_json
@@ -26,9 +26,11 @@ STRIP_PICTURES = 8  # in a row of the strip, from the start of an episode to its
 GIF_FRAME_MS = 50  # the control period of most arms: about real time
 
 
-def summary(figures: Figures, task: str, seed: int, advisor: str, final: Sequence[Played]) -> dict[str, Any]:
+def summary(
+    metrics: TrainingMetrics, task: str, seed: int, advisor: str, final: Sequence[EpisodeResult]
+) -> dict[str, Any]:
     """The run in numbers, as summary.json holds it. ``final``: the episodes of the evaluation at the end."""
-    record = figures.record
+    record = metrics.record
     return {
         "task": task,
         "seed": seed,
@@ -39,15 +41,15 @@ def summary(figures: Figures, task: str, seed: int, advisor: str, final: Sequenc
         "steps": record.step,
         "first_success_step": record.first_success_step,
         "wall_s": round(record.wall_s, 1),
-        "queries": figures.advice_queries,
-        "advice_asked": figures.advice_asked,
-        "advice_used": figures.advice_used,
+        "queries": metrics.advice_queries,
+        "advice_asked": metrics.advice_asked,
+        "advice_used": metrics.advice_used,
         "training_success_rate": round(record.success_rate, 4),
         "episodes": len(record.episodes),
         "updates": record.updates,
-        "utd": round(figures.utd, 4),
+        "utd": round(metrics.utd, 4),
         "updates_per_second": round(record.updates / record.wall_s, 1),
-        "action_latency_p99_s": round(figures.action_latency_p99, 5),
+        "action_latency_p99_s": round(metrics.action_latency_p99, 5),
     }
 
 
@@ -80,7 +82,7 @@ def draw_curve(path: Path, record: Record, title: str) -> None:
         figure.savefig(aside, format="png")
 
 
-def save_pictures(folder: RunFolder, episodes: Sequence[Played]) -> list[Path]:
+def save_pictures(folder: RunFolder, episodes: Sequence[EpisodeResult]) -> list[Path]:
     """Write policy.png (a row of pictures per episode) and policy.gif. Nothing where no episode has frames."""
     shown = [[decode_image(frame.jpeg) for frame in episode.frames] for episode in episodes if len(episode.frames) > 1]
     if not shown:

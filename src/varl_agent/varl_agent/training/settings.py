@@ -12,7 +12,7 @@ from varl_common.config import Config
 from varl_agent.advice.messages import Advisor
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.sac.varl import VARL
-from varl_agent.training.learning import Learning, LearningBeside
+from varl_agent.training.learning import ConcurrentLearning, Learning
 from varl_agent.vec_env.parallel_env import ParallelEnv
 
 
@@ -124,4 +124,4 @@ def make_learning(settings: LearnerSettings, model: VARL, stopping: Any, lock_st
     """Alternating where time stands still between steps, else beside acting."""
     if lock_step:
         return Learning(model, settings.sac.utd, stopping)
-    return LearningBeside(model, settings.sac.utd, stopping, settings.sac.backlog)
+    return ConcurrentLearning(model, settings.sac.utd, stopping, settings.sac.backlog)

@@ -1,4 +1,4 @@
-"""A training run: act and learn, evaluate and save between two steps, leave a record. No ROS in here."""
+"""A training run: it acts and learns, evaluates and saves between two steps, and leaves a record. No ROS in here."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
+from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
 
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.sac.varl import VARL
 from varl_agent.training import checkpoint
 from varl_agent.training.checkpoint import Identity
-from varl_agent.training.control import Control
-from varl_agent.training.evaluation import Played, evaluate
+from varl_agent.training.control import TrainingControl
+from varl_agent.training.evaluation import EpisodeResult, evaluate
 from varl_agent.training.learning import Learning
 from varl_agent.training.logger import make_logger
-from varl_agent.training.metrics import Figures, Gauge
+from varl_agent.training.metrics import MetricsReader, TrainingMetrics
 from varl_agent.training.model_state import model_state, restore_model, weight_not_finite
 from varl_agent.training.record import Episode, Evaluation, Phase, Record
 from varl_agent.training.run_folder import RunFolder
@@ -61,8 +62,8 @@ class Training:
         identity: Identity,
         schedule: Schedule,
         learning: Learning,
-        control: Control,
-        observe: Callable[[Figures], object] = lambda figures: None,
+        control: TrainingControl,
+        observe: Callable[[TrainingMetrics], object] = lambda metrics: None,
     ) -> None:
         self.model = model
         self.env = env
@@ -72,7 +73,7 @@ class Training:
         self.learning = learning
         self.control = control
         self.record = Record(schedule.steps)
-        self.gauge = Gauge(model, env)
+        self.metrics_reader = MetricsReader(model, env)
         self._observe = observe
         self._saved_at = self._evaluated_at = 0  # steps
         self._logged = 0  # episodes that had ended when the curves were written last
@@ -98,7 +99,7 @@ class Training:
         replaced = self._replay().store.replace_broken_rows()
         self._stand_at(state["env"])
         self._resumed = True
-        self.gauge = Gauge(self.model, self.env)
+        self.metrics_reader = MetricsReader(self.model, self.env)
         words = f"; {replaced} stored transitions are not finite and were replaced by their neighbours"
         return f"continues from {path}, step {self.model.num_timesteps}{words if replaced else ''}"
 
@@ -124,7 +125,7 @@ class Training:
                 self.learning.finish()
             raise
         finally:
-            if self.learning.whole:
+            if self.learning.weights_complete:
                 self.save()
 
     def save(self) -> None:
@@ -184,7 +185,7 @@ class Training:
         assert isinstance(self.model.replay_buffer, PersistentReplayBuffer)
         return self.model.replay_buffer
 
-    def evaluate(self, episodes: int) -> list[Played]:
+    def evaluate(self, episodes: int) -> list[EpisodeResult]:
         """Whole episodes with the deterministic policy; training goes on afterwards as if nothing had been."""
         phase, self.record.phase = self.record.phase, Phase.EVALUATING
         state = self.env.state()
@@ -195,21 +196,21 @@ class Training:
                 raise Stopped
 
         try:
-            played = evaluate(self.model, self.env, self.env.seed_value, episodes, between)
+            results = evaluate(self.model, self.env, self.env.seed_value, episodes, between)
         finally:
             self.record.phase = phase
         self._stand_at(state)
-        success = float(np.mean([episode.success for episode in played]))
-        mean_return = float(np.mean([episode.episode_return for episode in played]))
+        success = float(np.mean([result.success for result in results]))
+        mean_return = float(np.mean([result.episode_return for result in results]))
         self.record.evaluations.append(Evaluation(self.model.num_timesteps, success, mean_return))
         self.model.logger.record("eval/success_rate", success)
         self.model.logger.record("eval/mean_return", mean_return)
-        return played
+        return results
 
     def observe(self) -> None:
-        """Bring the record up to date and show the figures."""
+        """Bring the record up to date and show the metrics."""
         self.record.step, self.record.updates = self.model.num_timesteps, self.model._n_updates
-        self._observe(self.gauge.read(self.record))
+        self._observe(self.metrics_reader.read(self.record))
 
     def between_steps(self) -> None:
         """Whatever is due between two steps."""
@@ -218,8 +219,8 @@ class Training:
             raise Stopped
         if self.control.paused.is_set():
             self._pause()
-        if self.control.save_wanted.is_set():
-            self.control.save_wanted.clear()
+        if self.control.save_requested.is_set():
+            self.control.save_requested.clear()
             self.save()
         if all(self.env.actions):
             return  # what follows takes its time: only where a robot rests at the start of an episode
@@ -235,14 +236,14 @@ class Training:
                 self.model.dump_logs()
         if step - self._saved_at >= self.schedule.checkpoint_every and not self.model.consulting:
             self.save()
-        self.learning.wait_until_near()
+        self.learning.wait_for_backlog(self.observe)
 
     def _pause(self) -> None:
         self.record.phase = Phase.PAUSED
         while self.control.paused.is_set() and not self.control.stopping.wait(0.05):
             self.observe()
-            if self.control.save_wanted.is_set():
-                self.control.save_wanted.clear()
+            if self.control.save_requested.is_set():
+                self.control.save_requested.clear()
                 self.save()
         self.record.phase = Phase.TRAINING
         if self.control.stopping.is_set():
@@ -272,7 +273,6 @@ class _BetweenSteps(BaseCallback):
         self._training.learning.after_rollout()
 
 
-def describe(identity_source: Any) -> Identity:
-    """The identity of a training in the environment that ``identity_source`` (an EnvDescription) describes."""
-    names = tuple(identity_source.observation_names), tuple(identity_source.action_names)
-    return Identity(identity_source.task, identity_source.robot, *names)
+def identity_of(env: EnvDescription) -> Identity:
+    """What checkpoints of a training in ``env`` belong to."""
+    return Identity(env.task, env.robot, tuple(env.observation_names), tuple(env.action_names))

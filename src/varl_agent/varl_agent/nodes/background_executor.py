@@ -11,7 +11,7 @@ from rclpy.node import Node
 
 
 @contextlib.contextmanager
-def spinning(node: Node) -> Iterator[None]:
+def executor_in_background(node: Node) -> Iterator[None]:
     """Inside of the block another thread executes the node's callbacks (but what a HotLoop of its own has)."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
