@@ -18,10 +18,10 @@ from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
+from varl_common.task_plans import PLANS  # noqa: E402
 from varl_robot_env.config.paths import config_file, config_folder  # noqa: E402
 from varl_robot_env.env.arm_env import ArmEnv  # noqa: E402
 from varl_robot_env.ros.ros_env import EnvUnavailable, RosEnv  # noqa: E402
-from varl_robot_env.tasks.experts import Expert  # noqa: E402
 
 from varl_interfaces.msg import StepStatus  # noqa: E402
 from varl_interfaces.srv import Reset, Step  # noqa: E402
@@ -198,12 +198,12 @@ def test_real_time_keeps_its_period_and_the_task_is_solved(make_graph: Callable[
     make_graph("reach", False)
     env = RosEnv(node)
     assert not env.description.lock_step
-    expert = Expert(env.description)
+    plan = PLANS[env.description.task]
     for seed in range(3):
         state, _ = env.reset(seed=seed)
         begin, steps, terminated = time.monotonic(), 0, False
         while not terminated and steps < 50:
-            state, _, terminated, _, _ = env.step(expert.action(state))
+            state, _, terminated, _, _ = env.step(plan.actions(state[None], env.description)[0])
             steps += 1
         assert terminated
         # Deadlines are absolute: single periods may jitter on a busy machine, their sum may not drift.

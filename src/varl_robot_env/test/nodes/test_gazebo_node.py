@@ -197,8 +197,8 @@ def server(ros: int) -> Iterator[Server]:
 
 def test_episodes_go_through_gazebos_world_control(server: Server) -> None:
     import rclpy
+    from varl_common.task_plans import PLANS
     from varl_robot_env.ros.ros_env import RosEnv
-    from varl_robot_env.tasks.experts import Expert
 
     gazebo = start("gazebo", f"robot_file:={ROBOT_FILE}", f"world_file:={WORLD_FILE}", "lock_step:=true")
     task = f"task_file:={config_file('tasks', 'push')}"
@@ -207,14 +207,14 @@ def test_episodes_go_through_gazebos_world_control(server: Server) -> None:
         env = RosEnv(rclpy.create_node("tester"))
         assert env.description.lock_step
         assert env.description.backend == "gazebo"
-        expert = Expert(env.description)
+        plan = PLANS[env.description.task]
         for seed in range(2):
             state, _ = env.reset(seed=seed)
             np.testing.assert_allclose(state[:3], [0.4, 0.0, 0.18], atol=0.02)
             began, steps = server.played.time_ns, 0
             ended = terminated = False
             while not ended:
-                state, _, terminated, truncated, _ = env.step(expert.action(state))
+                state, _, terminated, truncated, _ = env.step(plan.actions(state[None], env.description)[0])
                 steps, ended = steps + 1, terminated or truncated
             assert terminated, "the block was pushed to the target"
             assert server.played.time_ns - began == steps * ROBOT.period_ns, "time stands still between steps"

@@ -1,1 +1,1 @@
-"""What is to be learned, and scripted experts for it."""
+"""What is to be learned."""

@@ -12,8 +12,7 @@ from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
 from varl_common.frame import Frame
 from varl_common.image_codec import encode_depth, encode_jpeg
-
-from varl_vlm_advisor.backends.scripted import PLANS
+from varl_common.task_plans import PLANS
 
 Vector = NDArray[np.float32]
 

@@ -1,0 +1,30 @@
+"""Plans that solve the project's own tasks: what perfect advice would be, and proof that each task can be solved."""
+
+from varl_common.plan import Phase, Plan
+
+# Metres. The block of the project's own tasks is a 4 cm cube, and the fingers are 2 cm wide.
+_ABOVE = 0.10
+_BEHIND = 0.05
+_NEAR, _AT = 0.02, 0.012
+_OPEN, _CLOSE = -1.0, 1.0
+
+PLANS: dict[str, Plan] = {
+    "reach": Plan((Phase("target", gripper=0.0, tolerance=_AT),), "Go to the target."),
+    "push": Plan(
+        (
+            Phase("block", (0.0, 0.0, _ABOVE), _CLOSE, _NEAR, opposite="target", standoff=_BEHIND),
+            Phase("block", (0.0, 0.0, 0.0), _CLOSE, _AT, opposite="target", standoff=_BEHIND),
+            Phase("target", (0.0, 0.0, 0.0), _CLOSE, _AT, opposite="block", standoff=-_BEHIND / 2),
+        ),
+        "Get behind the block, seen from the target, and push.",
+    ),
+    "lift": Plan(
+        (
+            Phase("block", (0.0, 0.0, _ABOVE), _OPEN, _NEAR),
+            Phase("block", (0.0, 0.0, 0.0), _OPEN, _AT),
+            Phase("block", (0.0, 0.0, 0.0), _CLOSE, _AT),
+            Phase("target", (0.0, 0.0, 0.0), _CLOSE, _AT),
+        ),
+        "Come from above, close on the block, rise.",
+    ),
+}
