@@ -25,16 +25,16 @@ from varl_common.ros.qos import LATCHED
 from varl_interfaces.msg import EnvStatus, StepStatus
 from varl_interfaces.srv import DescribeEnv, Reset, Step
 from varl_robot_env.arm import ArmError, StaleState
+from varl_robot_env.arms.driver_arm import DriverArm
+from varl_robot_env.arms.lock_step_arm import RosArm
+from varl_robot_env.arms.watched_topics import WatchedTopics
 from varl_robot_env.config.driver import EstopConfig
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.env_core import EnvCore, NeedsReset, Observation, StepResult
-from varl_robot_env.ros.driver_arm import DriverArm
 from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
 from varl_robot_env.ros.joystick import Joystick, JoystickConfig
-from varl_robot_env.ros.lock_step_arm import RosArm
 from varl_robot_env.ros.observation_messages import to_observation_msg
 from varl_robot_env.ros.robot_description import with_description
-from varl_robot_env.ros.watched_topics import WatchedTopics
 from varl_robot_env.safety.inputs import InputRule
 from varl_robot_env.safety.safety_filter import RefusedAction, Stopped
 from varl_robot_env.tasks.task import load_task

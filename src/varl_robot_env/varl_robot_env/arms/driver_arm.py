@@ -13,15 +13,15 @@ from varl_common.frame import Frame
 from varl_common.poses import matrix_to_pose
 
 from varl_robot_env.arm import ArmError, ArmState
+from varl_robot_env.arms.arm_command import make_arm_command
+from varl_robot_env.arms.driver_inputs import DriverInputs
+from varl_robot_env.arms.gripper_command import make_gripper_command
+from varl_robot_env.arms.watched_topics import WatchedTopics
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.perception.calibration import Calibration
-from varl_robot_env.ros.arm_command import make_arm_command
-from varl_robot_env.ros.driver_inputs import DriverInputs
-from varl_robot_env.ros.gripper_command import make_gripper_command
 from varl_robot_env.ros.hot_loop import HotLoop
 from varl_robot_env.ros.ros_cameras import RosCameras
-from varl_robot_env.ros.watched_topics import WatchedTopics
 from varl_robot_env.safety.homing import way_home
 from varl_robot_env.safety.safety_filter import Stopped
 from varl_robot_env.tasks.task import Task

@@ -12,12 +12,12 @@ from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 from varl_common.errors import VarlError
+from varl_robot_env.arms.arm_command import ArmCommand, make_arm_command
+from varl_robot_env.arms.gripper_command import make_gripper_command
 from varl_robot_env.config.driver import DriverConfig
 from varl_robot_env.config.paths import config_file
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
-from varl_robot_env.ros.arm_command import ArmCommand, make_arm_command
-from varl_robot_env.ros.gripper_command import make_gripper_command
 
 URDF = Path(__file__).parents[2] / "urdf" / "standin_ur5e.urdf"
 UR5E = RobotConfig.from_yaml(config_file("robots", "ur5e")).model_copy(update={"urdf": URDF.read_text()})

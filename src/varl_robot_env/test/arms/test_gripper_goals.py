@@ -1,7 +1,7 @@
 """No more goals than needed, each until it is carried out, and a person told where that does not happen."""
 
 import pytest
-from varl_robot_env.ros.gripper_goals import GripperGoals
+from varl_robot_env.arms.gripper_goals import GripperGoals
 
 OPEN, CLOSED = 0.0, 0.8
 

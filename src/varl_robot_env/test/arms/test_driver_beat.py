@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from varl_robot_env.ros import driver_arm
-from varl_robot_env.ros.driver_arm import DriverArm
+from varl_robot_env.arms import driver_arm
+from varl_robot_env.arms.driver_arm import DriverArm
 
 PERIOD, AHEAD = 0.05, 0.012
 

@@ -21,9 +21,9 @@ from varl_common.ros.messages import from_pose_msg, to_ns
 from varl_common.ros.qos import LATCHED, STATE
 
 from varl_interfaces.msg import Entities
+from varl_robot_env.arms.watched_topics import Take, WatchedTopics
 from varl_robot_env.config.driver import FaultConfig
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.ros.watched_topics import Take, WatchedTopics
 from varl_robot_env.safety.inputs import InputRule, Values
 from varl_robot_env.types import Array, Pose
 

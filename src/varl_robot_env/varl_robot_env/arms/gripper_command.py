@@ -16,8 +16,8 @@ from varl_common.errors import VarlError
 from varl_common.ros.messages import to_duration
 from varl_common.ros.qos import COMMAND
 
+from varl_robot_env.arms.gripper_goals import GripperGoals
 from varl_robot_env.config.robot import GripperConfig, RobotConfig
-from varl_robot_env.ros.gripper_goals import GripperGoals
 
 
 class GripperCommand(Protocol):

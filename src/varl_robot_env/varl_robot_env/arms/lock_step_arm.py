@@ -20,9 +20,9 @@ from varl_common.ros.qos import COMMAND, SENSOR_OUT
 from varl_interfaces.msg import Entities
 from varl_interfaces.srv import Advance, SetScene
 from varl_robot_env.arm import ArmError, ArmState, StaleState
+from varl_robot_env.arms.pacer import Pacer
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.ros.hot_loop import HotLoop
-from varl_robot_env.ros.pacer import Pacer
 from varl_robot_env.ros.ros_cameras import RosCameras
 from varl_robot_env.types import Array, Pose
 

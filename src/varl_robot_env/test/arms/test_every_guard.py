@@ -16,12 +16,12 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import CameraInfo, JointState  # noqa: E402
 from std_msgs.msg import Bool, Float64  # noqa: E402
 from varl_common.ros.qos import LATCHED, STATE  # noqa: E402
+from varl_robot_env.arms.driver_inputs import DriverInputs  # noqa: E402
+from varl_robot_env.arms.watched_topics import WatchedTopics  # noqa: E402
 from varl_robot_env.config.driver import DeadmanConfig, EstopConfig  # noqa: E402
 from varl_robot_env.config.paths import config_folder  # noqa: E402
 from varl_robot_env.config.robot import RobotConfig  # noqa: E402
-from varl_robot_env.ros.driver_inputs import DriverInputs  # noqa: E402
 from varl_robot_env.ros.hot_loop import HotLoop  # noqa: E402
-from varl_robot_env.ros.watched_topics import WatchedTopics  # noqa: E402
 
 from varl_interfaces.msg import Entities  # noqa: E402
 
