@@ -23,7 +23,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from varl_vlm_advisor.question.projection import transform
+from varl_common.poses import pose_to_matrix
 from visualization_msgs.msg import Marker, MarkerArray
 
 from varl_interfaces.msg import Entities
@@ -123,7 +123,7 @@ def projection(entities: Entities, info: CameraInfo) -> Callable[[Any], np.ndarr
     """From points (n, 3) m in the base frame to pixels (n, 2)."""
     pose = entities.poses[entities.names.index("camera")]
     position, turn = pose.position, pose.orientation
-    optical = transform([position.x, position.y, position.z], [turn.x, turn.y, turn.z, turn.w])
+    optical = pose_to_matrix(np.array([position.x, position.y, position.z, turn.x, turn.y, turn.z, turn.w]))
     k = np.array(info.k).reshape(3, 3)
 
     def project(points: Any) -> np.ndarray:

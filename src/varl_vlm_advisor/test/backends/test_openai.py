@@ -54,9 +54,11 @@ EXPECTED = {
     "empty": INVALID,
     "no_choices": INVALID,
     "not_json": UNAVAILABLE,
-    "invalid_utf8": UNAVAILABLE,
+    "invalid_utf8": INVALID,
     "huge": INVALID,
+    "uncounted": OK,
     "parrot": OK,
+    "parrot_in_prose": INVALID,
 }
 
 

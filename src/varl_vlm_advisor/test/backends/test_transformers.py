@@ -80,3 +80,54 @@ def test_a_model_that_is_not_there_is_one_sentence(advisor: Make, name: str, rem
     with pytest.raises(VarlError, match=remedy) as caught:
         advisor(backend="transformers", transformers={"model": name})
     assert "\n" not in str(caught.value)
+
+
+def test_a_chat_template_without_a_system_role_is_given_the_rules_in_the_users(
+    advisor: Make, env: EnvDescription, moment: Moment, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """vllm-project/guidellm#67: Gemma 2's template, and those of many others."""
+    folder = make_tiny_vlm(tmp_path / "tiny")
+    template = folder / "chat_template.jinja"
+    refusal = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    template.write_text(refusal + template.read_text())
+    asked = advisor(**settings(folder))
+    answers = asked.ask(env, [moment(0), moment(1)], 60.0).result(70)
+    assert {advice.status for advice in answers.advice} <= {AdviceStatus.OK, AdviceStatus.REFUSED}, answers.advice
+    assert len([record for record in caplog.records if "refuses the system's role" in record.getMessage()]) == 1
+    template.write_text("{{ raise_exception('I take nothing') }}")
+    answers = advisor(**settings(folder)).ask(env, [moment(0)], 60.0).result(70)
+    assert answers.advice[0].status == AdviceStatus.UNAVAILABLE
+    assert "I take nothing" in answers.advice[0].reason
+
+
+def test_weights_that_overflow_in_half_precision_are_told(
+    advisor: Make, env: EnvDescription, moment: Moment, tmp_path: Path
+) -> None:
+    """huggingface/transformers#33294: logits that are NaN, which sampling would take for anything."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    folder = make_tiny_vlm(tmp_path / "tiny")
+    model = AutoModelForImageTextToText.from_pretrained(folder)
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(1e30)  # finite in bfloat16, infinite in float16
+    model.save_pretrained(folder)
+    answers = advisor(**settings(folder, dtype="float16")).ask(env, [moment()], 60.0).result(70)
+    assert answers.advice[0].status == AdviceStatus.UNAVAILABLE
+    assert "set transformers.dtype to bfloat16 or float32" in answers.advice[0].reason
+
+
+def test_other_weights_in_the_same_folder_are_another_model(
+    advisor: Make, env: EnvDescription, moment: Moment, tmp_path: Path
+) -> None:
+    """A folder that is trained again must not be answered for by what was recorded before."""
+    folder = make_tiny_vlm(tmp_path / "tiny", seed=0)
+    cache = {"mode": "auto", "folder": str(tmp_path / "kept")}
+    advisor(**settings(folder), cache=cache).ask(env, [moment()], 60.0).result(70)
+    again = advisor(**settings(folder), cache=cache)
+    again.ask(env, [moment()], 60.0).result(70)
+    assert again.statistics.events["calls"] == 0
+    make_tiny_vlm(folder, seed=1)
+    other = advisor(**settings(folder), cache=cache)
+    other.ask(env, [moment()], 60.0).result(70)
+    assert other.statistics.events["calls"] == 1

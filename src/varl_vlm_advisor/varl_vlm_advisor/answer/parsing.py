@@ -1,79 +1,98 @@
-"""From a model's words to an action: everything that is not exactly what was asked for is refused, with the reason."""
+"""From a model's words to a validated answer: all that is not what was asked for is refused, with the reason."""
 
 from __future__ import annotations
 
-import json
+import re
 from typing import Any
 
 from pydantic import ValidationError
 from varl_common.advice_status import AdviceStatus
 
+from varl_vlm_advisor.answer.extraction import Unusable, objects, split_thinking
 from varl_vlm_advisor.backends import Reply
+from varl_vlm_advisor.backends.api_key import hide
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.question.schema import Answer
 from varl_vlm_advisor.types import NoAdvice
 
 MAX_CHARACTERS = 65_536
-"""An answer longer than this is not read."""
+"""An answer longer than this is not read; a model may think longer than that before it."""
 _DECLINES = ("i'm sorry", "i am sorry", "i can't", "i cannot", "sorry,", "as an ai")
 
 
 def parse(question: Question, reply: Reply) -> Answer:
-    """The validated answer in ``reply``.
+    """The validated answer in ``reply``: the last one that it holds.
+
+    Its reason, which people read, is without the key; all else is as the model said it.
 
     Raises:
         NoAdvice: REFUSED where the model declines; INVALID, and worth one more try, for everything else.
     """
-    text = reply.text
-    if len(text) > MAX_CHARACTERS:
-        raise _invalid(f"it is {len(text)} characters long, more than {MAX_CHARACTERS}")
+    answer = _parse(question, reply)
+    return answer.model_copy(update={"reason": hide(answer.reason, reply.secret)})
+
+
+def _parse(question: Question, reply: Reply) -> Answer:
+    if reply.refusal:
+        refusal = _short(hide(reply.refusal, reply.secret))
+        raise NoAdvice(AdviceStatus.REFUSED, f"the model declined: {refusal}")
+    said, thinking = split_thinking(reply.text)
+    # Servers that hold a model to a schema put its whole answer into the thinking (vllm-project/vllm#16182); what a
+    # model that was cut off had been thinking is none.
+    if not said.strip() and not reply.truncated:
+        said = f"{thinking}\n{reply.thinking}"
+    if len(said) > MAX_CHARACTERS:
+        raise _invalid(f"it is {len(said)} characters long, more than {MAX_CHARACTERS}")
+    found = _best(question, said)
+    if isinstance(found, Answer):
+        return found
+    said = hide(said, reply.secret)  # from here on it is for people to read
+    if re.fullmatch(r"\s*(\S)\1{15,}\s*", said):  # vllm-project/vllm#14126: what numbers that overflow come out as
+        raise _invalid(f"it is one character over and over ({_short(said, 20)}): serve it in bfloat16, not in float16")
     if reply.truncated:
-        raise _invalid("it was cut off at the token limit")
-    fields = _first_object(text)
-    if fields is None:
-        if text.strip().lower().replace("\u2019", "'").startswith(_DECLINES):
-            raise NoAdvice(AdviceStatus.REFUSED, f"the model declined: {_short(text)}")
-        raise _invalid(f"it holds no JSON object: {_short(text)}" if text.strip() else "it is empty")
+        at_work = "" if said.strip() else " while it was thinking; raise max_tokens, or turn its thinking off"
+        raise _invalid(f"it was cut off at the token limit{at_work}")
+    if found:
+        raise _invalid(hide(found, reply.secret))
+    if said.strip().lower().replace("\u2019", "'").startswith(_DECLINES):
+        raise NoAdvice(AdviceStatus.REFUSED, f"the model declined: {_short(said)}")
+    raise _invalid(_without_object(said))
+
+
+def _best(question: Question, text: str) -> Answer | str:
+    """The last answer in ``text`` that validates, else what is wrong with the object that is most like one."""
+    fields = question.answer_model.model_fields.keys()
+    likest, problem = 0, ""
+    for found in objects(text):
+        likeness, wrong = 1, ""
+        if isinstance(found, Unusable):
+            wrong = str(found)
+        else:
+            answer = _validated(question, found)
+            if isinstance(answer, Answer):
+                return answer
+            likeness, wrong = 1 + len(fields & found.keys()), answer
+        if likeness > likest:
+            likest, problem = likeness, wrong
+    return problem
+
+
+def _validated(question: Question, found: dict[str, Any]) -> Answer | str:
     try:
-        answer = question.answer_model.model_validate(fields)
+        answer = question.answer_model.model_validate(found)
     except (ValidationError, RecursionError) as error:
-        raise _invalid(_sentence(error)) from None
-    if answer.id != question.id:
-        raise _invalid(f'"id" is {answer.id}, expected {question.id}')
-    if not answer.can_tell:
-        raise NoAdvice(AdviceStatus.REFUSED, f"the model cannot tell: {answer.reason}")
-    return answer
+        return _sentence(error)
+    return answer if answer.id == question.id else f'"id" is {answer.id}, expected {question.id}'
 
 
-def _first_object(text: str) -> dict[str, Any] | None:
-    """The first JSON object in ``text``, which may stand in prose or a code fence; None where there is none."""
-    decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_not_a_number)
-    start = text.find("{")
-    if start < 0:
-        return None
-    try:
-        found, _ = decoder.raw_decode(text, start)
-    except _Unusable as error:
-        raise _invalid(str(error)) from None
-    except (ValueError, RecursionError):
-        raise _invalid(f"its JSON is malformed or cut off: {_short(text[start:])}") from None
-    assert isinstance(found, dict)
-    return found
-
-
-class _Unusable(Exception):
-    """JSON that Python would read, but which does not mean anything definite."""
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise _Unusable("a field is given twice")
-    return found
-
-
-def _not_a_number(name: str) -> float:
-    raise _Unusable(f"{name} is not a number that JSON knows")
+def _without_object(said: str) -> str:
+    """Why ``said`` holds no JSON object at all."""
+    if not said.strip():
+        return "it is empty"
+    opening = re.search(r'\{\s*"', said)
+    if opening is None:
+        return f"it holds no JSON object: {_short(said)}"
+    return f"its JSON is malformed or cut off: {_short(said[opening.start() :])}"
 
 
 def _invalid(reason: str) -> NoAdvice:
@@ -86,7 +105,7 @@ def _sentence(error: Exception) -> str:
     first, *more = error.errors(include_url=False, include_context=False, include_input=False)
     field = ".".join(str(part) for part in first["loc"])
     others = f" (and {len(more)} more)" if more else ""
-    return f'"{_short(field)}": {first["msg"]}{others}'
+    return f"{_short(field, 60)}: {first['msg']}{others}"
 
 
 def _short(text: str, limit: int = 120) -> str:

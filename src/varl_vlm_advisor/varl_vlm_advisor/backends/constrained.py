@@ -8,6 +8,9 @@ import llguidance.hf
 import llguidance.numpy
 import torch
 from llguidance import LLMatcher
+from varl_common.advice_status import AdviceStatus
+
+from varl_vlm_advisor.types import NoAdvice
 
 # One way to write each answer: a model that may choose between spaces and line breaks can wander off in them.
 _COMPACT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -51,6 +54,9 @@ class SchemaProcessor:
         self._seen += len(tokens)
         if tokens and not self._matcher.is_stopped():
             self._matcher.consume_tokens(tokens)
+        if torch.isnan(scores).any():
+            remedy = "weights that overflow in half precision do that; set transformers.dtype to bfloat16 or float32"
+            raise NoAdvice(AdviceStatus.UNAVAILABLE, f"the model's logits are not finite: {remedy}")
         if self._matcher.is_error():
             raise ValueError(self._matcher.get_error())
         allowed = torch.zeros(scores.shape[-1], dtype=torch.bool, device=scores.device)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import copy
 import json
-import os
-from pathlib import Path
+import logging
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -15,32 +15,37 @@ from varl_common.advice_status import AdviceStatus
 from varl_common.config import Config
 from varl_common.errors import VarlError
 
-from varl_vlm_advisor.backends import Reply
+from varl_vlm_advisor.backends import AskAgain, Reply
+from varl_vlm_advisor.backends.api_key import hide, is_openai, key_place, read_key
+from varl_vlm_advisor.backends.completion import read_completion
+from varl_vlm_advisor.backends.request_form import RequestForm
+from varl_vlm_advisor.backends.server_errors import ServerError, words_of
 from varl_vlm_advisor.question.chat import messages
-from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.question.question import CHARACTERS_PER_TOKEN, Question
 from varl_vlm_advisor.types import NoAdvice
 
-_OFFICIAL = "https://api.openai.com/v1"
-_FORMATS = ("json_schema", "json_object", "text")
-"""Ways to ask for the form of the answer, the strictest first."""
+log = logging.getLogger(__name__)
+
+_OPENAI = "https://api.openai.com/v1"
 _WITHOUT_KEY = "none"
 """What servers without keys are sent: the client insists on one."""
-_SHOWN = 200
-"""Characters of a server's message that are passed on."""
 
 
 class OpenAIBackend:
-    """One chat completion per question. Retries and deadlines are the caller's, so the client's own are off.
+    """One request per call. Retries and deadlines are the caller's, so the client's own are off.
 
-    A server that does not know ``response_format`` is asked with less of it; the schema is in the question anyway.
+    What a server refuses of the form of a request (a schema, a parameter, the system's role) is asked for differently
+    from then on, which is said once.
     """
 
     class Settings(Config):
         """Section ``openai``."""
 
-        base_url: str = Field(default=_OFFICIAL, description="of the server's API, up to and with /v1")
+        base_url: str = Field(default=_OPENAI, description="of the server's API, up to and with /v1")
         model: str = Field(default="", description="name that the server knows the model by")
-        api_key_env: str = Field(default="OPENAI_API_KEY", description="environment variable with the key, if any")
+        api_key_env: str = Field(
+            default="", description="environment variable with the key; empty: OPENAI_API_KEY at OpenAI's own address"
+        )
         api_key_file: str = Field(default="", description="file with the key; goes before the environment")
         max_tokens: int = Field(default=1000, ge=16, le=32768, description="tokens of an answer, at most")
         temperature: float = Field(default=0.7, ge=-1.0, le=2.0, description="-1 leaves it to the server")
@@ -51,7 +56,7 @@ class OpenAIBackend:
         def _url(cls, url: str) -> str:
             if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
                 raise ValueError("expected a URL such as http://localhost:8000/v1")
-            return url
+            return url.rstrip("/").removesuffix("/chat/completions").rstrip("/")
 
         @field_validator("extra")
         @classmethod
@@ -77,106 +82,107 @@ class OpenAIBackend:
             raise VarlError("advisor: the backend openai needs the package openai; pip install openai") from None
         self._openai = openai
         self._settings = settings
-        self._key = _read_key(settings)
+        self._key = read_key(settings.base_url, settings.api_key_env, settings.api_key_file)
+        official = is_openai(settings.base_url)
+        # The client reads these from the environment; like the key, they are nobody else's business.
+        private: Any = {} if official else {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
         # Made before anything is asked: the certificates take a tenth of a second.
-        self._client = openai.AsyncOpenAI(base_url=settings.base_url, api_key=self._key or _WITHOUT_KEY, max_retries=0)
-        self._format = 0
+        self._client = openai.AsyncOpenAI(
+            base_url=settings.base_url, api_key=self._key or _WITHOUT_KEY, max_retries=0, default_headers=private
+        )
+        self._form = RequestForm()
+        if official:
+            self._form = RequestForm(limit=("max_completion_tokens", "max_tokens", ""))
+        if settings.temperature < 0:
+            self._form = self._form.without("temperature") or self._form
+        self._before_guess: RequestForm | None = None
+        self._may_guess = True
         self.label = f"openai ({settings.model})"
         self.identity = settings.model_dump_json(exclude={"api_key_env", "api_key_file"})
 
+    @property
+    def response_format(self) -> str:
+        """How the form of an answer is asked for now."""
+        return self._form.response_format[0]
+
     async def reply(self, question: Question, sample: int) -> Reply:
-        """Ask once; a refusal of the format alone is answered by asking with less of it."""
-        for form in range(self._format, len(_FORMATS)):
-            try:
-                completion = await self._complete(question, _FORMATS[form])
-            except (self._openai.BadRequestError, self._openai.UnprocessableEntityError) as error:
-                if form + 1 < len(_FORMATS):
-                    continue
-                raise self._error(error) from None
-            except (self._openai.OpenAIError, ValueError) as error:
-                raise self._error(error) from None
-            self._format = form  # where it works, there the next question begins
-            return self._reply(completion)
-        raise AssertionError("unreachable")
+        """Ask once.
+
+        Raises:
+            NoAdvice: there is no reply, with the server's own reason.
+            AskAgain: the server refused the form of the request, which has been changed.
+        """
+        form, where = self._form, self._settings.base_url
+        try:
+            body = await self._client.post("/chat/completions", cast_to=str, body=self._body(question, form))
+            reply = read_completion(body)
+        except self._openai.APITimeoutError:
+            raise NoAdvice(AdviceStatus.TIMEOUT, f"{where} did not answer in time") from None
+        except self._openai.APIStatusError as error:
+            response = error.response
+            refusal = ServerError(response.status_code, response.headers, response.text)
+            raise self._refused(form, refusal) from None
+        except ServerError as error:
+            raise self._refused(form, error) from None
+        except self._openai.APIConnectionError as error:
+            cause = words_of(str(error.__cause__ or error))
+            problem = f"{where} cannot be reached ({cause}); is the server running?"
+            raise NoAdvice(AdviceStatus.UNAVAILABLE, problem, retry=True) from None
+        except (self._openai.OpenAIError, ValueError, RecursionError) as error:
+            problem = f"{where} sends what is no chat completion: {words_of(str(error))}"
+            raise NoAdvice(AdviceStatus.UNAVAILABLE, self._without_key(problem), retry=True) from None
+        self._before_guess = None  # this form is taken
+        if not reply.tokens_in + reply.tokens_out:  # the server does not count, but the budget does
+            said = len(reply.text) + len(reply.thinking)
+            reply = replace(reply, tokens_in=question.estimated_tokens, tokens_out=said // CHARACTERS_PER_TOKEN)
+        return replace(reply, secret=self._key)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
-    async def _complete(self, question: Question, form: str) -> Any:
+    def _body(self, question: Question, form: RequestForm) -> dict[str, Any]:
         settings = self._settings
-        # The official server has renamed the limit; most others know the old name only.
-        limit = "max_completion_tokens" if settings.base_url == _OFFICIAL else "max_tokens"
-        chat = messages(question, _picture, plain=True)
-        body: dict[str, Any] = {"model": settings.model, "messages": chat, limit: settings.max_tokens}
-        if settings.temperature >= 0:
+        chat = messages(question, _picture, plain=True, system=form.system[0])
+        body: dict[str, Any] = {"model": settings.model, "messages": chat}
+        if form.limit[0]:
+            body[form.limit[0]] = settings.max_tokens
+        if form.temperature[0]:
             body["temperature"] = settings.temperature
-        if form == "json_schema":
+        if form.stream[0]:
+            body["stream"] = True
+        if form.response_format[0] == "json_schema":
             schema = {"name": "advice", "strict": True, "schema": _strict(question.schema)}
-            body["response_format"] = {"type": form, "json_schema": schema}
-        elif form == "json_object":
-            body["response_format"] = {"type": form}
-        body |= json.loads(settings.extra) if settings.extra else {}
-        # Not chat.completions.create: that walks through every argument in Python, which costs more than all else here.
-        return await self._client.post("/chat/completions", cast_to=self._openai.types.chat.ChatCompletion, body=body)
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        elif form.response_format[0] == "json_object":
+            body["response_format"] = {"type": "json_object"}
+        return body | (json.loads(settings.extra) if settings.extra else {})
 
-    def _reply(self, completion: Any) -> Reply:
-        choices: Any = getattr(completion, "choices", None)
-        message = getattr(choices[0], "message", None) if choices else None
-        if message is None:
-            raise NoAdvice(AdviceStatus.INVALID, "the server's answer has no message")
-        finish = getattr(choices[0], "finish_reason", None)
-        refusal = getattr(message, "refusal", None)
-        if refusal or finish == "content_filter":
-            raise NoAdvice(AdviceStatus.REFUSED, self._clean(f"the model declined: {refusal or 'content filter'}"))
-        text = message.content if isinstance(message.content, str) else ""
-        usage = getattr(completion, "usage", None)
-        tokens_in, tokens_out = (_count(usage, f"{name}_tokens") for name in ("prompt", "completion"))
-        return Reply(self._without_key(text), finish == "length", tokens_in, tokens_out)
-
-    def _error(self, error: Exception) -> NoAdvice:
-        """What a failure of the client means: whether asking again can help, and what a person can do."""
-        where, status = self._settings.base_url, getattr(error, "status_code", None)
-        message = self._clean(str(getattr(error, "message", error)))
-        if isinstance(error, self._openai.APITimeoutError):
-            return NoAdvice(AdviceStatus.TIMEOUT, f"{where} did not answer in time")
-        if isinstance(error, self._openai.APIConnectionError):
-            return NoAdvice(AdviceStatus.UNAVAILABLE, f"{where} cannot be reached; is the server running?", retry=True)
-        if status == 429 and getattr(error, "code", None) == "insufficient_quota":
-            return NoAdvice(AdviceStatus.BUDGET, f"{where}: the account's quota is spent (429)")
-        if status in (408, 409, 425, 429) or (status is not None and status >= 500):
-            wait = _retry_after(error)
-            return NoAdvice(AdviceStatus.UNAVAILABLE, f"{where} answers {status}: {message}", True, wait)
-        if status in (401, 403):
-            hint = self._settings.api_key_file or f"${self._settings.api_key_env}"
-            return NoAdvice(AdviceStatus.UNAVAILABLE, f"{where} refuses the key ({status}); check {hint}")
-        if status == 404:
-            return NoAdvice(AdviceStatus.UNAVAILABLE, f"{where} does not know the model {self._settings.model!r} (404)")
-        if status is not None:
-            return NoAdvice(AdviceStatus.UNAVAILABLE, f"{where} answers {status}: {message}")
-        return NoAdvice(AdviceStatus.UNAVAILABLE, f"{where} sends what is no chat completion: {message}", retry=True)
-
-    def _clean(self, text: str) -> str:
-        """``text`` on one line, short, and without the key, which some servers repeat."""
-        return " ".join(self._without_key(text).split())[:_SHOWN]
+    def _refused(self, form: RequestForm, error: ServerError) -> NoAdvice | AskAgain:
+        """Change the form by what the server refuses of it, else say what its refusal means for the question."""
+        settings, refused = self._settings, error.status in (400, 404, 415, 422) or error.status >= 500
+        final = error.no_advice(
+            settings.base_url, settings.model, key_place(settings.base_url, settings.api_key_env, settings.api_key_file)
+        )
+        final.reason = self._without_key(final.reason)
+        if not refused or error.refuses_pictures or final.status in (AdviceStatus.REFUSED, AdviceStatus.BUDGET):
+            return final
+        if form != self._form:  # another question has changed it meanwhile
+            return AskAgain()
+        changed = form.adapted(error.told)
+        if changed is None and error.status in (400, 422) and self._may_guess:
+            self._before_guess = self._before_guess or form
+            changed = form.guessed(error.told)
+        if changed is None:
+            if self._before_guess is not None:  # it was something else
+                self._form, self._before_guess, self._may_guess = self._before_guess, None, False
+            return final
+        self._form = changed
+        log.warning("%s (from now on asked with %s)", final.reason, changed.changes[-1])
+        return AskAgain()
 
     def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
-
-
-def _read_key(settings: OpenAIBackend.Settings) -> str:
-    if settings.api_key_file:
-        try:
-            key = Path(settings.api_key_file).expanduser().read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            raise VarlError(f"advisor: openai.api_key_file {settings.api_key_file!r} cannot be read") from None
-    else:
-        key = os.environ.get(settings.api_key_env, "").strip() if settings.api_key_env else ""
-    if not key and settings.base_url == _OFFICIAL:
-        raise VarlError(f"advisor: {_OFFICIAL} wants a key; put it into ${settings.api_key_env} or openai.api_key_file")
-    if not (key.isascii() and key.isprintable()):
-        raise VarlError("advisor: the key for openai is not a line of printable ASCII; check where it is kept")
-    return key
+        return hide(text, self._key)
 
 
 def _picture(jpeg: bytes) -> dict[str, Any]:
@@ -188,16 +194,3 @@ def _strict(schema: dict[str, Any]) -> dict[str, Any]:
     schema = copy.deepcopy(schema)
     schema["properties"]["reason"].pop("maxLength", None)
     return schema
-
-
-def _count(usage: Any, name: str) -> int:
-    value = getattr(usage, name, 0)
-    return value if isinstance(value, int) and value > 0 else 0
-
-
-def _retry_after(error: Any) -> float:
-    """Seconds that the server asks to wait; 0 where it does not say."""
-    try:
-        return max(0.0, float(error.response.headers.get("retry-after", 0)))
-    except (TypeError, ValueError):
-        return 0.0

@@ -41,7 +41,7 @@ class ReplayBackend:
         reply = self._cache.get(question.key(sample))
         if reply is None:
             raise NoAdvice(AdviceStatus.UNAVAILABLE, "no answer to this question has been recorded")
-        return Reply(reply.text, reply.truncated)
+        return reply
 
     async def close(self) -> None:
         """Nothing to let go of."""

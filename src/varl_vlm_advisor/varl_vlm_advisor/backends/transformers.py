@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -19,6 +21,8 @@ from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.chat import messages
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.types import NoAdvice
+
+log = logging.getLogger(__name__)
 
 
 class TransformersBackend:
@@ -53,8 +57,9 @@ class TransformersBackend:
         self._constraint = Constraint(self._processor.tokenizer, self._model)
         folder = Path(settings.model).expanduser()
         self.label = f"transformers ({folder.name if folder.is_dir() else settings.model})"
-        # Not the device: it should not decide what is said.
-        self.identity = settings.model_dump_json(exclude={"device"})
+        # Not the device: it should not decide what is said. The weights do, and a folder may be trained again.
+        self.identity = settings.model_dump_json(exclude={"device"}) + _weights(folder, self._model)
+        self._system_role = True
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="advisor-model")
 
     async def reply(self, question: Question, sample: int) -> Reply:
@@ -71,40 +76,57 @@ class TransformersBackend:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _generate(self, question: Question, sample: int, stop: threading.Event) -> Reply:
-        from PIL import Image
         from transformers import StoppingCriteriaList
 
-        def picture(jpeg: bytes) -> dict[str, Any]:
-            return {"type": "image", "image": Image.open(BytesIO(jpeg)).convert("RGB")}
-
         torch, settings = self._torch, self._settings
-        try:
-            inputs = self._processor.apply_chat_template(
-                messages(question, picture),
-                add_generation_prompt=True,
-                tokenize=True,
-                return_dict=True,
-                return_tensors="pt",
-            ).to(self._model.device, dtype=self._model.dtype)
-        except (ValueError, TypeError, KeyError) as error:
-            raise NoAdvice(AdviceStatus.UNAVAILABLE, f"the model's chat template does not take it: {error}") from None
+        inputs = self._inputs(question)
         sampling: dict[str, Any] = {"do_sample": False}
         if settings.temperature > 0:
             sampling = {"do_sample": True, "temperature": settings.temperature}
         torch.manual_seed(int(question.key(sample)[:8], 16))  # the same question and vote, the same answer
         prompt = inputs["input_ids"].shape[1]
-        with torch.inference_mode():
-            output = self._model.generate(
-                **inputs,
-                **sampling,
-                max_new_tokens=settings.max_tokens,
-                logits_processor=[self._constraint.processor(json.dumps(question.schema), prompt)],
-                stopping_criteria=StoppingCriteriaList([lambda ids, scores, **_: _stopped(torch, ids, stop)]),
-            )
+        try:
+            with torch.inference_mode():
+                output = self._model.generate(
+                    **inputs,
+                    **sampling,
+                    max_new_tokens=settings.max_tokens,
+                    logits_processor=[self._constraint.processor(json.dumps(question.schema), prompt)],
+                    stopping_criteria=StoppingCriteriaList([lambda ids, scores, **_: _stopped(torch, ids, stop)]),
+                )
+        except (torch.OutOfMemoryError, MemoryError):
+            remedy = "set a smaller picture.width, transformers.dtype to bfloat16, or take a smaller model"
+            raise NoAdvice(
+                AdviceStatus.UNAVAILABLE, f"the model ran out of memory on {settings.device}; {remedy}"
+            ) from None
         tokens = output[0, prompt:].tolist()
         ended = any(token in self._constraint.ends for token in tokens[-1:])
         text = self._processor.tokenizer.decode(tokens, skip_special_tokens=True)
         return Reply(text, truncated=not ended, tokens_in=prompt, tokens_out=len(tokens))
+
+    def _inputs(self, question: Question) -> Any:
+        """Tokens and pixels; a chat template that refuses the system's role is given the rules in the user's."""
+        from jinja2 import TemplateError
+        from PIL import Image
+
+        def picture(jpeg: bytes) -> dict[str, Any]:
+            return {"type": "image", "image": Image.open(BytesIO(jpeg)).convert("RGB")}
+
+        while True:
+            try:
+                return self._processor.apply_chat_template(
+                    messages(question, picture, system=self._system_role),
+                    add_generation_prompt=True,
+                    tokenize=True,
+                    return_dict=True,
+                    return_tensors="pt",
+                ).to(self._model.device, dtype=self._model.dtype)
+            except (ValueError, TypeError, KeyError, TemplateError) as error:
+                if not (isinstance(error, TemplateError) and self._system_role):
+                    problem = f"the model's chat template does not take the question: {error}"
+                    raise NoAdvice(AdviceStatus.UNAVAILABLE, problem) from None
+                log.warning("the model's chat template refuses the system's role (%s); the user's holds it now", error)
+                self._system_role = False
 
 
 def _load(settings: TransformersBackend.Settings) -> tuple[Any, Any]:
@@ -124,6 +146,18 @@ def _load(settings: TransformersBackend.Settings) -> tuple[Any, Any]:
             f"advisor: transformers.model {settings.model!r} has no chat template; take its instruct variant"
         )
     return processor, model
+
+
+def _weights(folder: Path, model: Any) -> str:
+    """What the weights are: the commit of a model of the hub, the contents of a folder's files."""
+    if not folder.is_dir():
+        return str(getattr(model.config, "_commit_hash", None))
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".safetensors", ".json", ".jinja", ".model", ".txt"):
+            with path.open("rb") as file:  # half a GB a second and more
+                digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def _stopped(torch: Any, ids: Any, stop: threading.Event) -> Any:

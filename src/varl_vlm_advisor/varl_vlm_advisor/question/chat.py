@@ -11,14 +11,17 @@ from varl_vlm_advisor.question.question import Question
 
 
 def messages(
-    question: Question, picture: Callable[[bytes], dict[str, Any]], plain: bool = False
+    question: Question, picture: Callable[[bytes], dict[str, Any]], plain: bool = False, system: bool = True
 ) -> list[dict[str, Any]]:
     """System, user with ``picture(jpeg)`` and, where an answer was rejected, that and the objection.
 
-    ``plain`` writes what is text alone as a string, which every server takes; chat templates want parts.
+    ``plain`` writes what is text alone as a string, which every server takes; chat templates want parts. Without
+    ``system`` the rules begin the user's message: some chat templates know no other role.
     """
     content = [picture(question.image)] if question.image else []
-    chat = [_said("system", question.system, plain), {"role": "user", "content": [*content, _text(question.text)]}]
+    text = question.text if system else f"{question.system}\n\n{question.text}"
+    chat = [_said("system", question.system, plain)] if system else []
+    chat.append({"role": "user", "content": [*content, _text(text)]})
     if question.objection:
         chat += [_said("assistant", question.rejected, plain), _said("user", _repair(question), plain)]
     return chat

@@ -14,6 +14,10 @@ from varl_vlm_advisor.question.projection import Projection
 from varl_vlm_advisor.question.schema import Answer, json_schema
 from varl_vlm_advisor.types import State
 
+CHARACTERS_PER_TOKEN = 4
+"""Of English, in the tokenizers of today."""
+_PIXELS_PER_TOKEN = 750  # Anthropic's rule (docs.anthropic.com, Vision); Qwen2.5-VL has 784
+
 
 @dataclass(frozen=True)
 class Question:
@@ -44,6 +48,14 @@ class Question:
     def schema(self) -> dict[str, Any]:
         """JSON schema of the answer."""
         return json_schema(self.answer_model, self.id)
+
+    @property
+    def estimated_tokens(self) -> int:
+        """About how many tokens it is long; 0 for a backend that is shown no words."""
+        words = len(self.system) + len(self.text) + len(self.rejected) + len(self.objection)
+        seen = self.projection if self.image else None
+        pixels = seen.width * seen.height if seen is not None else 0
+        return words // CHARACTERS_PER_TOKEN + pixels // _PIXELS_PER_TOKEN
 
     def key(self, sample: int) -> str:
         """Content address of the ``sample``-th answer: equal questions have equal keys."""

@@ -145,7 +145,7 @@ class Advisor:
         if late:
             await asyncio.wait(late, timeout=_GRACE)
             if self.statistics.events["replies"] == replies:
-                self.asker.breaker.failed()  # not one reply in all that time
+                self.asker.breaker.silent()
         return [self._result(task) for task in tasks]
 
     def _result(self, task: asyncio.Task[Any]) -> Any:

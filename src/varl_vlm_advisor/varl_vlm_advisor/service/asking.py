@@ -6,7 +6,9 @@ import asyncio
 import hashlib
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from tenacity import (
     AsyncRetrying,
@@ -20,7 +22,7 @@ from tenacity import (
 from varl_common.advice_status import AdviceStatus
 
 from varl_vlm_advisor.answer.parsing import parse
-from varl_vlm_advisor.backends import Backend, Reply
+from varl_vlm_advisor.backends import AskAgain, Backend, Reply
 from varl_vlm_advisor.backends.recordings import Recordings
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.question.schema import Answer
@@ -29,6 +31,8 @@ from varl_vlm_advisor.service.budget import Budget
 from varl_vlm_advisor.service.config import AdvisorConfig
 from varl_vlm_advisor.service.statistics import Statistics
 from varl_vlm_advisor.types import NoAdvice
+
+Used = TypeVar("Used")
 
 _REJECTED_SHOWN = 2000
 """Characters of a rejected answer that the model is shown again."""
@@ -46,41 +50,41 @@ class Asker:
         self.budget = Budget(config.budget, ledger)
         self.breaker = Breaker(config.breaker)
         self._cache = Recordings(cache_folder(config, backend)) if backend.identity else None
+        self._mode = config.cache.mode if self._cache is not None else "off"
 
-    async def answer(self, question: Question, sample: int, until: float) -> Answer:
-        """The validated answer, after at most one request to repair it; ``until`` is on the loop's clock.
+    async def answer(self, question: Question, sample: int, until: float, use: Callable[[Answer], Used]) -> Used:
+        """What ``use`` makes of the validated answer, after at most one request to repair it.
+
+        ``use`` may raise NoAdvice as well, and an answer that it finds INVALID is repaired too. ``until`` is on the
+        loop's clock. What has been validated is recorded.
 
         Raises:
-            NoAdvice: there is none.
+            NoAdvice: there is no answer, it cannot be used, or the model cannot tell.
         """
-        reply = await self._reply(question, sample, until)
-        try:
-            return parse(question, reply)
-        except NoAdvice as error:
-            if not error.retry:
-                raise
-            again = question.again(reply.text[:_REJECTED_SHOWN], error.reason)
-        self._statistics.events["repairs"] += 1
-        return parse(again, await self._reply(again, sample, until))
+        asked, repaired = question, False
+        while True:
+            reply, recorded = await self._persist(asked, sample, until)
+            try:
+                answer = parse(asked, reply)
+                used = use(answer) if answer.can_tell else None
+            except NoAdvice as error:
+                if error.status != AdviceStatus.INVALID or repaired:
+                    raise
+                asked, repaired = question.again(reply.text[:_REJECTED_SHOWN], error.reason), True
+                self._statistics.events["repairs"] += 1
+                continue
+            if not recorded and self._cache is not None and self._mode in ("record", "auto"):
+                self._cache.put(question.key(sample), self._response_format, answer.model_dump())
+            if used is None:
+                raise NoAdvice(AdviceStatus.REFUSED, f"the model cannot tell: {answer.reason}")
+            return used
 
-    async def _reply(self, question: Question, sample: int, until: float) -> Reply:
-        mode = self._config.cache.mode if self._cache is not None else "off"
-        key = question.key(sample) if mode != "off" else ""
-        if self._cache is not None and mode in ("replay", "auto"):
-            cached = self._cache.get(key)
-            if cached is not None:
-                self._statistics.events["replies"] += 1
-                self._statistics.events["cached"] += 1
-                return cached
-            if mode == "replay":
-                raise NoAdvice(AdviceStatus.UNAVAILABLE, "no answer to this question is in the cache (cache: replay)")
-        reply = await self._persist(question, sample, until)
-        if self._cache is not None and mode in ("record", "auto"):
-            self._cache.put(key, reply)
-        return reply
+    @property
+    def _response_format(self) -> str:
+        return getattr(self._backend, "response_format", "")
 
-    async def _persist(self, question: Question, sample: int, until: float) -> Reply:
-        """Call the model, again after failures that may pass, while the time lasts."""
+    async def _persist(self, question: Question, sample: int, until: float) -> tuple[Reply, bool]:
+        """The reply, and whether it is a recorded one; the model is called again after failures that may pass."""
         retry = self._config.retry
         backoff = wait_exponential(multiplier=retry.backoff) + wait_random(0, retry.backoff)
         left = until - asyncio.get_running_loop().time()
@@ -92,29 +96,53 @@ class Asker:
             reraise=True,
         )
         try:
-            return await retrying(self._call, question, sample)
+            return await retrying(self._look_up_or_call, question, sample)
         except NoAdvice as error:
             self._statistics.last_problem = error.reason
             raise
 
-    async def _call(self, question: Question, sample: int) -> Reply:
-        async with self._slots:
-            self.breaker.enter()
+    async def _look_up_or_call(self, question: Question, sample: int) -> tuple[Reply, bool]:
+        while True:
+            if self._cache is not None and self._mode in ("replay", "auto"):
+                # Where nobody is asked, it is not known what the server would have taken: any recording will do.
+                exact = self._response_format if self._mode == "auto" else None
+                found = self._cache.get(question.key(sample), exact)
+                if found is not None:
+                    self._statistics.events.update(["replies", "cached"])
+                    return found, True
+                if self._mode == "replay":
+                    raise NoAdvice(
+                        AdviceStatus.UNAVAILABLE, "no answer to this question is in the cache (cache: replay)"
+                    )
             try:
-                self.budget.reserve()
-                self._statistics.events["calls"] += 1
-                start = time.monotonic()
+                return await self._call(question, sample), False
+            except AskAgain:
+                self._statistics.events["adapted"] += 1
+
+    async def _call(self, question: Question, sample: int) -> Reply:
+        """One request: counted in the budget whatever comes of it."""
+        async with self._slots:
+            self.budget.check()
+            entry = self.breaker.enter()
+            self.budget.count_call()
+            self._statistics.events["calls"] += 1
+            start = time.monotonic()
+            try:
                 reply = await self._backend.reply(question, sample)
             except NoAdvice as error:
-                if error.status == AdviceStatus.UNAVAILABLE:
-                    self.breaker.failed()
+                if error.status in (AdviceStatus.REFUSED, AdviceStatus.INVALID):
+                    self.breaker.succeeded(entry)  # the server is there
                 else:
-                    self.breaker.abandoned()
+                    self.breaker.failed(entry, error)
+                raise
+            except asyncio.CancelledError:
+                self.budget.record_given_up(question)
+                self.breaker.abandoned(entry)
                 raise
             except BaseException:
-                self.breaker.abandoned()
+                self.breaker.abandoned(entry)
                 raise
-        self.breaker.succeeded()
+        self.breaker.succeeded(entry)
         self._statistics.events["replies"] += 1
         self.budget.record(reply)
         self._statistics.latencies.append(time.monotonic() - start)

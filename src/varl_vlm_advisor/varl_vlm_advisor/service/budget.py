@@ -12,8 +12,12 @@ from varl_common.errors import VarlError
 from varl_common.files import write_text_atomically
 
 from varl_vlm_advisor.backends import Reply
+from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.service.config import BudgetConfig
 from varl_vlm_advisor.types import NoAdvice
+
+GIVEN_UP_ANSWER = 600
+"""Tokens that a call is charged with for its answer when it was cancelled: as long as a plan of 8 phases."""
 
 
 @dataclass
@@ -49,8 +53,9 @@ class Budget:
             if not valid:
                 raise VarlError(f"{path} does not hold the advisor's spending; repair it, or remove it to start at 0")
 
-    def reserve(self) -> None:
-        """Count one call. Calls in flight add their tokens and money when they end, so these can exceed by a few calls.
+    def check(self) -> None:
+        """Whether another call may be made. Calls in flight add their tokens and money when they end, so that these
+        can exceed a limit by a few calls.
 
         Raises:
             NoAdvice: BUDGET, when a limit has been reached.
@@ -59,14 +64,23 @@ class Budget:
             limit = getattr(self._limits, name)
             if limit and spent >= limit:
                 raise NoAdvice(AdviceStatus.BUDGET, f"the budget of {limit:g} {name} is spent")
+
+    def count_call(self) -> None:
+        """Add a call that is about to be made."""
         self.spent.calls += 1
         self._keep()
 
     def record(self, reply: Reply) -> None:
         """Add what a call has come to."""
-        self.spent.tokens += reply.tokens_in + reply.tokens_out
-        prices = self._limits.price_in * reply.tokens_in + self._limits.price_out * reply.tokens_out
-        self.spent.money += prices / 1e6
+        self._add(reply.tokens_in, reply.tokens_out)
+
+    def record_given_up(self, question: Question) -> None:
+        """Add what a call may have come to that was cancelled: the server has the question, and may go on answering."""
+        self._add(question.estimated_tokens, GIVEN_UP_ANSWER if question.estimated_tokens else 0)
+
+    def _add(self, tokens_in: int, tokens_out: int) -> None:
+        self.spent.tokens += tokens_in + tokens_out
+        self.spent.money += (self._limits.price_in * tokens_in + self._limits.price_out * tokens_out) / 1e6
         self._keep()
 
     def _keep(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -70,10 +71,8 @@ class Sampler:
         loop = asyncio.get_running_loop()
         question = await loop.run_in_executor(self._workshop, self._prompter.question, env, state)
 
-        async def sample(number: int) -> Any:
-            return use(question, await self._asker.answer(question, number, until))
-
-        results = await asyncio.gather(*map(sample, range(votes)), return_exceptions=True)
+        samples = (self._asker.answer(question, number, until, partial(use, question)) for number in range(votes))
+        results = await asyncio.gather(*samples, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, NoAdvice):
                 raise result

@@ -51,9 +51,9 @@ Behaviour = Callable[["Server", "Handler", Call], None]
 
 @dataclass
 class Server:
-    """Answers as ``behaviour`` says, which is a name of :data:`BEHAVIOURS` and may be changed at any time."""
+    """Answers as ``behaviour`` says: a name of :data:`BEHAVIOURS`, or one of its own. It may be changed at any time."""
 
-    behaviour: str = "good"
+    behaviour: str | Behaviour = "good"
     calls: list[Call] = field(default_factory=list)
 
     def __enter__(self) -> Server:
@@ -95,7 +95,8 @@ class Handler(BaseHTTPRequestHandler):
         call = Call(body, self.headers.get("Authorization", ""))
         server.calls.append(call)
         try:
-            BEHAVIOURS[server.behaviour](server, self, call)
+            behave = server.behaviour
+            (BEHAVIOURS[behave] if isinstance(behave, str) else behave)(server, self, call)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
@@ -182,6 +183,10 @@ def _parrot(server: Server, handler: Handler, call: Call) -> None:
     handler.say(good_answer(call, reason=f"you sent {call.authorization}"))
 
 
+def _uncounted(server: Server, handler: Handler, call: Call) -> None:
+    handler.send(200, json.dumps({"choices": [{"message": {"content": good_answer(call)}}]}).encode())
+
+
 BEHAVIOURS: dict[str, Behaviour] = {
     "good": lambda s, h, c: h.say(good_answer(c)),
     "prose": lambda s, h, c: h.say(f"Let me think. {good_answer(c)} I hope that helps {{}}."),
@@ -213,7 +218,9 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "not_json": lambda s, h, c: h.send(200, b"<html>Bad gateway</html>"),
     "invalid_utf8": lambda s, h, c: h.send(200, b'{"choices": [{"message": {"content": "\xff\xfe\xfa"}}]}'),
     "huge": lambda s, h, c: h.say("x" * 10_000_000),
+    "uncounted": _uncounted,
     "parrot": _parrot,
+    "parrot_in_prose": lambda s, h, c: h.say(f"I was sent {'x' * 80} {c.authorization}"),
 }
 
 

@@ -1,0 +1,278 @@
+"""What is asked, recorded and paid: the budget has every request, the cache only what was validated."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from varl_common.advice_status import AdviceStatus
+from varl_common.config import Config
+from varl_common.env_description import EnvDescription
+from varl_vlm_advisor.backends import AskAgain, Reply
+from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.service.advisor import Advisor
+from varl_vlm_advisor.service.breaker import Breaker
+from varl_vlm_advisor.service.config import BreakerConfig
+from varl_vlm_advisor.testing.server import KEY, Server
+from varl_vlm_advisor.types import NoAdvice, State
+
+Make = Callable[..., Advisor]
+Moment = Callable[..., State]
+DOWN = NoAdvice(AdviceStatus.UNAVAILABLE, "it is down", retry=True)
+
+
+class Model:
+    """Says what ``replies`` hold, one after the other, and the last one ever after."""
+
+    class Settings(Config):
+        """None."""
+
+    label, identity, sees = "model", "model", True
+
+    def __init__(self, *replies: Any) -> None:
+        self.replies = list(replies)
+        self.response_format = "json_schema"
+        self.asked: list[Question] = []
+
+    async def reply(self, question: Question, sample: int) -> Reply:
+        self.asked.append(question)
+        say = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        if isinstance(say, Exception):
+            raise say
+        result: Reply = await say if asyncio.iscoroutine(say) else say(question)
+        return result
+
+    async def close(self) -> None:
+        pass
+
+
+def good(question: Question, **words: str) -> Reply:
+    still = dict.fromkeys(question.env.action_names, "0") | {"gripper": "hold"} | words
+    fields = "".join(f', "{name}": "{word}"' for name, word in still.items())
+    return Reply(f'{{"id": {question.id}, "reason": "r", "can_tell": true{fields}}}', tokens_in=900, tokens_out=60)
+
+
+def cannot_tell(question: Question) -> Reply:
+    return Reply(good(question).text.replace("true", "false"))
+
+
+def bad(question: Question) -> Reply:
+    return Reply("no JSON")
+
+
+def ask(advisor: Advisor, env: EnvDescription, state: State, deadline: float = 20.0) -> Any:
+    return advisor.ask(env, [state], deadline).result(deadline + 20).advice[0]
+
+
+@pytest.fixture
+def cached(advisor: Make, tmp_path: Path) -> Callable[..., Advisor]:
+    return lambda model, mode="auto": advisor(
+        model, cache={"mode": mode, "folder": str(tmp_path / "kept")}, retry={"backoff": 0.001, "attempts": 3}
+    )
+
+
+@pytest.mark.parametrize("answer", [good, cannot_tell])
+def test_what_validated_is_recorded_and_found_again(
+    cached: Any, env: EnvDescription, moment: Moment, answer: Any
+) -> None:
+    first = ask(cached(Model(answer)), env, moment())
+    for mode in ("auto", "replay"):
+        model = Model(DOWN)
+        again = ask(cached(model, mode), env, moment())
+        assert (again.status, again.reason, str(again.action)) == (first.status, first.reason, str(first.action))
+        assert not model.asked
+
+
+def test_what_did_not_validate_is_not_recorded(cached: Any, env: EnvDescription, moment: Moment) -> None:
+    assert ask(cached(Model(bad)), env, moment()).status == AdviceStatus.INVALID
+    model = Model(good)
+    assert ask(cached(model), env, moment()).status == AdviceStatus.OK
+    assert len(model.asked) == 1
+
+
+def test_a_repaired_answer_is_recorded_under_the_question(cached: Any, env: EnvDescription, moment: Moment) -> None:
+    assert ask(cached(Model(bad, good)), env, moment()).status == AdviceStatus.OK
+    assert ask(cached(Model(DOWN), "replay"), env, moment()).status == AdviceStatus.OK
+
+
+def test_an_answer_of_another_response_format_is_another_answer(
+    cached: Any, env: EnvDescription, moment: Moment
+) -> None:
+    ask(cached(Model(good)), env, moment())
+    model = Model(lambda question: good(question, dx="+large"))
+    model.response_format = "text"
+    assert ask(cached(model), env, moment()).action[0] == 1.0
+    assert len(model.asked) == 1
+
+
+def test_an_answer_that_was_recorded_in_a_looser_format_is_found_once_that_is_known(
+    cached: Any, env: EnvDescription, moment: Moment
+) -> None:
+    loose = Model(good)
+    loose.response_format = "text"
+    ask(cached(loose), env, moment())
+
+    def refuse(question: Question) -> Reply:
+        model.response_format = "text"
+        raise AskAgain
+
+    model = Model(refuse)
+    assert ask(cached(model), env, moment()).status == AdviceStatus.OK
+    assert len(model.asked) == 1
+
+
+def test_every_request_is_counted(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+    """A refused form, a failure that passes, an answer to repair and its repair: four requests."""
+    asked = advisor(Model(AskAgain(), DOWN, bad, good), retry={"backoff": 0.001})
+    assert ask(asked, env, moment()).status == AdviceStatus.OK
+    assert asked.asker.budget.spent.calls == 4
+    assert asked.statistics.events["calls"] == 4
+
+
+def test_the_budget_ends_retries_too(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+    model = Model(DOWN, DOWN, good)
+    asked = advisor(model, retry={"backoff": 0.001}, budget={"calls": 2})
+    assert ask(asked, env, moment()).status == AdviceStatus.BUDGET
+    assert len(model.asked) == 2
+
+
+def test_a_call_that_was_given_up_is_paid(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+    asked = advisor(Model(asyncio.sleep(60)), budget={"price_in": 1.0, "price_out": 1.0})
+    assert ask(asked, env, moment(), 0.5).status == AdviceStatus.TIMEOUT
+    spent = asked.asker.budget.spent
+    assert spent.calls == 1
+    assert spent.tokens > 600 + 200  # words, a picture of 640x480, and an answer
+    assert spent.money == pytest.approx(spent.tokens / 1e6)
+
+
+def test_answers_without_a_count_of_tokens_are_estimated(
+    advisor: Make, env: EnvDescription, moment: Moment, server: Server
+) -> None:
+    asked = advisor(backend="openai", openai={"base_url": server.url, "model": "m"})
+    server.behaviour = "uncounted"
+    assert ask(asked, env, moment()).status == AdviceStatus.OK
+    assert asked.statistics.tokens_in > 600
+    assert 10 < asked.statistics.tokens_out < 200
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    pytest.importorskip("openai")
+    with Server() as running:
+        yield running
+
+
+@pytest.mark.parametrize("key", ["x", "large", "none", "direction"])
+def test_a_key_that_is_a_word_changes_no_answer(
+    advisor: Make, env: EnvDescription, moment: Moment, server: Server, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("SOME_KEY", key)
+    asked = advisor(backend="openai", openai={"base_url": server.url, "model": "m", "api_key_env": "SOME_KEY"})
+    advice = ask(asked, env, moment())
+    assert advice.action.tolist() == [-1.0] * 4
+    assert server.calls[0].authorization == f"Bearer {key}"
+
+
+@pytest.mark.parametrize("behaviour", ["parrot", "parrot_in_prose", "wrong_key"])
+def test_a_key_that_is_repeated_is_nowhere_to_be_read(
+    advisor: Make, env: EnvDescription, moment: Moment, server: Server, monkeypatch: pytest.MonkeyPatch,
+    behaviour: str, tmp_path: Path,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("SOME_KEY", KEY)
+    server.behaviour = behaviour
+    openai = {"base_url": server.url, "model": "m", "api_key_env": "SOME_KEY"}
+    advice = ask(advisor(backend="openai", openai=openai, cache={"folder": str(tmp_path)}), env, moment())
+    assert "***" in advice.reason
+    assert KEY[-6:] not in advice.reason
+    assert not any(KEY in path.read_text() for path in tmp_path.rglob("*.json"))
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def broken(clock: Clock) -> Breaker:
+    """A breaker that has just opened, with a rest of 10 s."""
+    breaker = Breaker(BreakerConfig(failures=2, rest=10.0), clock)
+    for _ in range(2):
+        breaker.failed(breaker.enter(), DOWN)
+    return breaker
+
+
+def test_an_open_breaker_refuses_with_the_last_reason(broken: Breaker) -> None:
+    with pytest.raises(NoAdvice, match="left alone after 2 failures, the last: it is down"):
+        broken.enter()
+
+
+def test_after_a_rest_exactly_one_probe_goes_through(broken: Breaker, clock: Clock) -> None:
+    clock.now = 11.0
+    probe = broken.enter()
+    for _ in range(3):
+        with pytest.raises(NoAdvice):
+            broken.enter()
+    broken.succeeded(probe)
+    assert not broken.open
+
+
+def test_calls_from_before_decide_nothing(clock: Clock) -> None:
+    """Three were under way when it opened; their ends let no second probe through and prolong no rest."""
+    breaker = Breaker(BreakerConfig(failures=2, rest=10.0), clock)
+    first, second, *late = (breaker.enter() for _ in range(5))
+    breaker.failed(first, DOWN)
+    breaker.failed(second, DOWN)
+    clock.now = 11.0
+    probe = breaker.enter()
+    breaker.failed(late[0], DOWN)
+    breaker.abandoned(late[1])
+    breaker.succeeded(late[2])
+    with pytest.raises(NoAdvice):
+        breaker.enter()
+    breaker.failed(probe, DOWN)
+    clock.now = 22.0
+    breaker.enter()
+
+
+def test_a_probe_that_is_given_up_makes_room_for_another(broken: Breaker, clock: Clock) -> None:
+    clock.now = 11.0
+    broken.abandoned(broken.enter())
+    broken.succeeded(broken.enter())
+    assert not broken.open
+
+
+def test_one_probe_of_many_questions_reaches_the_server(
+    advisor: Make, env: EnvDescription, moment: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, enter = threading.Semaphore(0), Breaker.enter
+
+    def counted(breaker: Breaker) -> Any:
+        entered.release()
+        return enter(breaker)
+
+    monkeypatch.setattr(Breaker, "enter", counted)
+
+    async def when_all_have_tried(question: Question) -> Reply:
+        for _ in range(8):
+            await asyncio.to_thread(entered.acquire)
+        return good(question)
+
+    model = Model(DOWN)
+    asked = advisor(model, breaker={"failures": 1, "rest": 0.001}, retry={"attempts": 1}, in_flight=8)
+    ask(asked, env, moment())
+    entered.acquire()
+    model.replies = [None]
+    model.reply = lambda question, sample: when_all_have_tried(question)  # type: ignore[method-assign]
+    states = [replace(moment(number), id=number) for number in range(8)]
+    statuses = [advice.status for advice in asked.ask(env, states, 20.0).result(40).advice]
+    assert sorted(statuses) == [AdviceStatus.OK] + [AdviceStatus.UNAVAILABLE] * 7
