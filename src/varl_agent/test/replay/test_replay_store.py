@@ -365,7 +365,7 @@ def test_where_no_store_can_be_made_that_is_said(tmp_path: Path, monkeypatch: py
 
     for owner, name, number, says in [
         (Path, "write_text", 28, "write_text cannot be made .No space left on device.; name a folder"),
-        (Path, "rename", 28, "rename cannot be made .No space left on device.; name a folder"),
+        (os, "replace", 28, "replace cannot be made .No space left on device.; name a folder"),
         (mmap, "mmap", 12, "mmap/rows of .* bytes has no room in memory .Cannot allocate memory.; free some"),
     ]:
         monkeypatch.setattr(owner, name, fail(number))

@@ -27,13 +27,13 @@ def record(
     say: Callable[[str], object],
     stopping: Callable[[], bool],
 ) -> None:
-    """Episodes in which a person holds the arm, into ``buffer``, until ``episodes`` of them have succeeded.
+    """Record episodes in which a person holds the arm into ``buffer``, until ``episodes`` of them have succeeded.
 
     An episode is kept from the first action of the person on, and only where it succeeds and every number in it is
     finite; whatever ends the recording, ``buffer`` holds whole episodes. While nobody holds the arm it stands still.
     """
-    kept = number = 0
-    while kept < episodes and not stopping():
+    solved = number = 0
+    while solved < episodes and not stopping():
         observation, _ = begin_episode(env, episode_seed(seed, DEMONSTRATION_STREAM, number))
         number += 1
         begin, success = buffer.state_dict(), False
@@ -43,9 +43,11 @@ def record(
             length = buffer.state_dict()["count"] - begin["count"]
             if not success:
                 buffer.load_state_dict(begin)
-        kept += success and length > 0
+        solved += success and length > 0
         if length:
-            say(f"episode {number}: {'kept' if success else 'not solved, dropped'}, {length} steps; {kept}/{episodes}")
+            say(
+                f"episode {number}: {'kept' if success else 'not solved, dropped'}, {length} steps; {solved}/{episodes}"
+            )
 
 
 def _episode(

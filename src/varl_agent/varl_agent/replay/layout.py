@@ -1,12 +1,21 @@
-"""What a row of the replay is: the transition, who acted in it, and the store's own marks."""
+"""What a row of the replay is: the transition, who acted in it and the store's own mark; and its file, layout.json."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import IntEnum
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from varl_common.errors import VarlError
+
+from varl_agent.replay.mapped_file import REMEDY
+
+LAYOUT_FILE = "layout.json"
+VERSION = 1  # of the files; a store of another one is refused
 
 
 class Tag(IntEnum):
@@ -62,3 +71,26 @@ class Layout:
     def ring(self) -> int:
         """Time rows in the file; one more than can ever be read, for the row being written."""
         return self.capacity + self.slack + 1
+
+
+def write_layout(path: Path, layout: Layout) -> None:
+    """Write ``layout`` as JSON."""
+    path.write_text(json.dumps({"version": VERSION, **asdict(layout)}))
+
+
+def read_layout(path: Path) -> Layout:
+    """Inverse of :func:`write_layout`.
+
+    Raises:
+        VarlError: the file is damaged, or of another version.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+        version = found.pop("version")
+        layout = Layout(**{**found, "frames": {name: tuple(shape) for name, shape in found["frames"].items()}})
+        _ = layout.row, layout.ring
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise VarlError(f"{path} is damaged ({error}); {REMEDY}") from None
+    if version != VERSION:
+        raise VarlError(f"{path.parent} has version {version}, this is version {VERSION}; use that version")
+    return layout

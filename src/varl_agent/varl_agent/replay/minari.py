@@ -89,7 +89,7 @@ def import_minari(
         )
     if successes is None:
         successes = SuccessIndex(buffer.buffer_size, buffer.n_envs)
-    added, kept, known = 0, buffer.store.count, successes.state_dict()
+    added, count, index = 0, buffer.store.count, successes.state_dict()
     try:
         with h5py.File(path, "r") as file:
             names = _names(path, file)
@@ -97,14 +97,14 @@ def import_minari(
                 _read(path, name, file, buffer)
             for name in names:
                 added += _add(buffer, successes, *_read(path, name, file, buffer), tag)
-        kept += added
+        count += added
     except (OSError, RuntimeError, MemoryError):  # h5py's, of a file that is missing, something else or broken
         remedy = f"name the folder that holds a whole {DATA}"
         raise VarlError(f"{path} is not a Minari dataset's HDF5 file, or is broken; {remedy}") from None
     finally:
-        if buffer.store.count != kept:  # the disk was full, the file broken, or a person ended it
-            buffer.load_state_dict({"count": kept})
-            successes.load_state_dict(known)
+        if buffer.store.count != count:  # the disk was full, the file broken, or a person ended it
+            buffer.load_state_dict({"count": count})
+            successes.load_state_dict(index)
     return added
 
 

@@ -15,25 +15,23 @@ error at :meth:`ReplayStore.append` that leaves the store as it was, not a crash
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
-import json
 import math
 import mmap
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from varl_common.errors import VarlError
-from varl_common.files import write_text_atomically
+from varl_common.files import atomic_write
 
-from varl_agent.replay.layout import Layout, Tag
-from varl_agent.replay.mapped_file import DAMAGED, REMEDY, MappedFile
+from varl_agent.replay.layout import LAYOUT_FILE, Layout, Tag, read_layout, write_layout
+from varl_agent.replay.mapped_file import DAMAGED, MappedFile
 
-VERSION = 1
 HEADER = mmap.PAGESIZE
 COUNT, DURABLE, BOOT = 0, (64, 128), 192  # places in the header, in bytes
 _DURABLE = struct.Struct("<QQI")  # sequence number, count, checksum of the two
@@ -42,7 +40,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # of Linux: new at each star
 
 
 class ReplayStore:
-    """Append, read and rewind time rows, numbered from 0 on for ever; see the module's docstring for what is safe.
+    """Appends, reads and rewinds time rows, numbered from 0 on; the module's docstring says what is safe.
 
     Args:
         folder: where it is, or is to be.
@@ -50,15 +48,15 @@ class ReplayStore:
         writable: False: only read, beside a process that may be writing.
 
     Raises:
-        VarlError: it is another layout's, another process's, damaged, missing (``layout`` None), or cannot be made.
-            Of what is damaged nothing is touched.
+        VarlError: it has another layout, another process is writing to it, it is damaged or missing (``layout`` None),
+            or it cannot be made. A damaged store is left as it is.
     """
 
     def __init__(self, folder: str | Path, layout: Layout | None = None, writable: bool = True) -> None:
         self.folder, self.writable = Path(folder), writable
         if self._begun() and not (self.folder / "header").exists():  # in this order, as it is made before any row
             raise self._damaged("is missing beside rows")
-        self.layout = self._agree(layout)
+        self.layout = self._agreed_layout(layout)
         fresh = writable and not (self.folder / "header").exists()
         size = self.layout.ring * self.layout.n_envs
         self._rows = MappedFile(self.folder / "rows", size * self.layout.row.itemsize, writable, fresh)
@@ -68,8 +66,8 @@ class ReplayStore:
             for camera, shape in self.layout.frames.items()
         }
         if fresh:  # a store with a header is complete
-            MappedFile(self.folder / "header.new", HEADER, writable, True).claim(HEADER)
-            self._put("header")
+            with self._new_file("header") as aside:
+                MappedFile(aside, HEADER, writable, True).claim(HEADER)
         self._header = MappedFile(self.folder / "header", HEADER, writable, False)
         self.rows = np.frombuffer(self._rows.memory, self.layout.row)
         self._images = {
@@ -92,7 +90,7 @@ class ReplayStore:
 
     @property
     def count(self) -> int:
-        """Time rows committed, since ever."""
+        """Time rows committed since the store was made."""
         return int(self._count[0])
 
     @property
@@ -209,22 +207,14 @@ class ReplayStore:
 
     # --- files --------------------------------------------------------------------------------------------------------
 
-    def _agree(self, layout: Layout | None) -> Layout:
-        """The layout of what is there, made if need be."""
-        path = self.folder / "layout.json"
-        if not path.exists():
+    def _agreed_layout(self, layout: Layout | None) -> Layout:
+        """The layout of the store that is there; of a new one ``layout``, which is written."""
+        if not (self.folder / LAYOUT_FILE).exists():
             if layout is None or not self.writable:
-                raise VarlError(f"{self.folder} is not a replay store; name the folder that holds its layout.json")
-            self._put("layout.json", json.dumps({"version": VERSION, **asdict(layout)}))
-        try:
-            found: dict[str, Any] = json.loads(path.read_text())
-            version = found.pop("version")
-            there = Layout(**{**found, "frames": {name: tuple(shape) for name, shape in found["frames"].items()}})
-            _ = there.row, there.ring
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise VarlError(f"{path} is damaged ({error}); {REMEDY}") from None
-        if version != VERSION:
-            raise VarlError(f"{self.folder} has version {version}, this is version {VERSION}; use the former")
+                raise VarlError(f"{self.folder} is not a replay store; name the folder that holds its {LAYOUT_FILE}")
+            with self._new_file(LAYOUT_FILE) as aside:
+                write_layout(aside, layout)
+        there = read_layout(self.folder / LAYOUT_FILE)
         if layout is not None and layout != there:
             names = [name for name in asdict(layout) if getattr(layout, name) != getattr(there, name)]
             wrong = ", ".join(f"{name} {getattr(there, name)} instead of {getattr(layout, name)}" for name in names)
@@ -237,13 +227,13 @@ class ReplayStore:
         except OSError:
             raise VarlError(f"{self.folder} is being written by another process; end that one first") from None
 
-    def _put(self, name: str, text: str | None = None) -> None:
-        """Have a file of this name, whole or not at all; ``text`` None: what is in the one beside it, with ".new"."""
+    @contextlib.contextmanager
+    def _new_file(self, name: str) -> Iterator[Path]:
+        """As ``atomic_write``, in the store's folder, which is made."""
         try:
-            if text is not None:
-                write_text_atomically(self.folder / name, text)
-            else:
-                (self.folder / f"{name}.new").rename(self.folder / name)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with atomic_write(self.folder / name) as aside:
+                yield aside
         except OSError as error:
             remedy = "name a folder where you may write, on a disk with room"
             raise VarlError(f"{self.folder} cannot be made ({error.strerror}); {remedy}") from None

@@ -88,7 +88,7 @@ def evaluate(
                     between()
 
     while left:
-        env.on(env.present, share)
+        env.run_on(env.present, share)
     return [result for result in results if result is not None]
 
 

@@ -67,8 +67,8 @@ class Learning:
     def wait_for_backlog(self, waiting: Callable[[], object]) -> None:
         """Called by the acting side where the robot rests, between two episodes; ``waiting`` is called meanwhile."""
 
-    def finish(self) -> None:
-        """Called after the last step."""
+    def finish(self, waiting: Callable[[], object] = lambda: None) -> None:
+        """Called after the last step; ``waiting`` is called while updates are still being made."""
 
     def _update(self, updates: int) -> None:
         with self.between_updates:
@@ -114,8 +114,9 @@ class ConcurrentLearning(Learning):
             waiting()  # so that whoever looks sees updates being made while the robot rests
             time.sleep(0.005)
 
-    def finish(self) -> None:
+    def finish(self, waiting: Callable[[], object] = lambda: None) -> None:
         while self.due > 0 and self._thread.is_alive() and not self._stopping():
+            waiting()
             time.sleep(0.005)
         self._ended.set()
         self._earned.set()

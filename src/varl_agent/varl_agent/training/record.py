@@ -44,7 +44,7 @@ class Evaluation:
 
 @dataclass
 class Record:
-    """The run in figures. ``wall_s`` counts over all parts of a resumed run."""
+    """The run in numbers. ``wall_s`` counts over all parts of a resumed run."""
 
     total_steps: int
     phase: Phase = Phase.STARTING

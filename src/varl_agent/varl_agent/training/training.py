@@ -26,7 +26,7 @@ from varl_agent.training.metrics import MetricsReader, TrainingMetrics
 from varl_agent.training.model_state import model_state, restore_model, weight_not_finite
 from varl_agent.training.record import Episode, Evaluation, Phase, Record
 from varl_agent.training.run_folder import RunFolder
-from varl_agent.vec_env.fleet import before_storing
+from varl_agent.vec_env.fleet import correct_stand_ins
 from varl_agent.vec_env.parallel_env import ParallelEnv
 
 LOG_EVERY = 4  # episodes between two entries of TensorBoard, as in Stable-Baselines3
@@ -118,7 +118,7 @@ class Training:
                 log_interval=None,  # type: ignore[arg-type]  # logged between two episodes, see below
                 reset_num_timesteps=not self._resumed,
             )
-            self.learning.finish()
+            self.learning.finish(self.observe)
         except BaseException:
             self.record.phase = Phase.FAILED
             with contextlib.suppress(Exception):
@@ -261,7 +261,7 @@ class _BetweenSteps(BaseCallback):
         self._training.between_steps()
 
     def _on_step(self) -> bool:
-        before_storing(self.model, self.locals["infos"])  # type: ignore[arg-type]
+        correct_stand_ins(self.model, self.locals["infos"])  # type: ignore[arg-type]
         infos = self.locals["infos"]
         for info, success in zip(infos, self.model.successes.succeeded(infos), strict=True):  # type: ignore[attr-defined]
             if "episode" in info:

@@ -1,8 +1,8 @@
 """Several robots as one environment, of which some may be missing: lost, late to join or, in real time, resetting.
 
-Stable-Baselines3 takes a transition of every environment at every step. In the place of a missing robot stands a copy
-of a present one's: true data, only twice. ``info["stands_in"]`` marks it, and ``info["before"]`` is the observation
-that it starts from; :func:`before_storing` makes the model store it so, and not count it as a step.
+Stable-Baselines3 takes a transition of every environment at every step. A missing robot's is replaced by a copy of the
+transition of one that is present: true data, stored twice. ``info["stands_in"]`` marks the copy, and ``info["before"]``
+is the observation that it starts from; :func:`correct_stand_ins` makes the model store that one and not count the step.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class Fleet(ParallelEnv):
         super().__init__([robot or first for robot in robots], seed)
         self._connect, self._lock_step, self._patience, self._say = connect, lock_step, patience, say
         self._joined = [robot is not None for robot in robots]
-        self._now: dict[int, Observation] = {}  # what each robot observes; of one that is missing, what it did last
+        self._observations: dict[int, Observation] = {}  # the newest of each robot; of a missing one, its last
         self._missing: dict[int, Future[Observation]] = {}  # until its next episode's first observation
-        self._returns = ThreadPoolExecutor(self.num_envs, thread_name_prefix="return")
+        self._return_threads = ThreadPoolExecutor(self.num_envs, thread_name_prefix="return")
         self._closing = threading.Event()
         for index in range(1, self.num_envs):
             if not self._joined[index]:
-                self._bring_back(index, "has not joined yet")
+                self._start_return(index, "has not joined yet")
 
     @property
     def present(self) -> list[int]:
@@ -64,24 +64,26 @@ class Fleet(ParallelEnv):
 
     def close(self) -> None:
         self._closing.set()
-        self._returns.shutdown(wait=False, cancel_futures=True)
+        self._return_threads.shutdown(wait=False, cancel_futures=True)
         super().close()
 
     def lose(self, index: int, error: Exception) -> None:
         """Go on without the robot, and try in the background to bring it back; raises where no other is there."""
-        self._bring_back(index, f"is lost ({error})")
+        self._start_return(index, f"is lost ({error})")
         if not self.present:
             self._wait_for_return()
 
-    def _everywhere(self, call: Callable[[int], Observation]) -> Observation:
+    def _observations_after(self, call: Callable[[int], Observation]) -> Observation:
         done: dict[int, Observation] = {}
         while not done:
-            done = self._where_it_succeeds(call)
-        self._now |= done
+            done = self._call_present(call)
+        self._observations |= done
         some = min(done)
-        return np.stack([self._now[index if index in self._now else some] for index in range(self.num_envs)])
+        return np.stack(
+            [self._observations[index if index in self._observations else some] for index in range(self.num_envs)]
+        )
 
-    def _where_it_succeeds(self, call: Callable[[int], ResultT]) -> dict[int, ResultT]:
+    def _call_present(self, call: Callable[[int], ResultT]) -> dict[int, ResultT]:
         """The results of ``call`` by robot; those where it fails are lost."""
 
         def attempt(index: int) -> ResultT | VarlError:
@@ -91,16 +93,16 @@ class Fleet(ParallelEnv):
                 return error
 
         present = self.present
-        results = dict(zip(present, self.on(present, attempt), strict=True))
+        results = dict(zip(present, self.run_on(present, attempt), strict=True))
         for index, result in results.items():
             if isinstance(result, VarlError):
                 self.lose(index, result)
         return {index: result for index, result in results.items() if not isinstance(result, VarlError)}
 
     def _take_steps(self) -> list[StepResult]:
-        before, moved = dict(self._now), self._move_present()
+        before, moved = dict(self._observations), self._step_present()
         while not moved:  # all were lost in this step: go on with the first that is back
-            before, moved = dict(self._now), self._move_present()
+            before, moved = dict(self._observations), self._step_present()
         donor = min(moved)
         results = []
         for index in range(self.num_envs):
@@ -112,19 +114,19 @@ class Fleet(ParallelEnv):
                 info.pop("is_success", None)
                 info.setdefault("executed_action", self._pending[donor])
             results.append((observation, reward, done, info))
-        return self._with_returned(results)
+        return self._rejoin(results)
 
-    def _move_present(self) -> dict[int, StepResult]:
+    def _step_present(self) -> dict[int, StepResult]:
         """The transitions of the robots that are there; one that fails is lost, one whose episode ends is reset."""
 
-        moved = self._where_it_succeeds(self._move)
+        moved = self._call_present(self._move)
         for index, result in moved.items():
-            self._now[index] = result[0]
+            self._observations[index] = result[0]
             if result[2]:
-                self._missing[index] = self._returns.submit(self._begin, index)
+                self._missing[index] = self._return_threads.submit(self._begin, index)
         return moved
 
-    def _with_returned(self, results: list[StepResult]) -> list[StepResult]:
+    def _rejoin(self, results: list[StepResult]) -> list[StepResult]:
         """The results, those of robots that are back ending in their next episode's first observation."""
         resetting = [index for index in self._missing if results[index][2] and "stands_in" not in results[index][3]]
         if self._lock_step:
@@ -132,11 +134,11 @@ class Fleet(ParallelEnv):
                 self._missing[index].exception()
         if not self.present:
             self._wait_for_return(accept=False)
-        for index in self._take_back():
+        for index in self._accept_returned():
             observation, reward, done, info = results[index]
             if not done:
                 info |= {"terminal_observation": observation, "TimeLimit.truncated": True}
-            results[index] = self._now[index], reward, True, info
+            results[index] = self._observations[index], reward, True, info
         return results
 
     def _wait_for_return(self, accept: bool = True) -> None:
@@ -147,9 +149,9 @@ class Fleet(ParallelEnv):
                 raise VarlError(f"no robot has taken part for {self._patience:g} s; check the env nodes")
             time.sleep(0.005)
         if accept:
-            self._take_back()
+            self._accept_returned()
 
-    def _take_back(self) -> list[int]:
+    def _accept_returned(self) -> list[int]:
         """Let the robots whose reset is done take part again; which they are."""
         back = []
         for index, future in list(self._missing.items()):
@@ -157,20 +159,20 @@ class Fleet(ParallelEnv):
                 continue
             del self._missing[index]
             try:
-                self._now[index] = future.result()
+                self._observations[index] = future.result()
                 back.append(index)
             except VarlError as error:
-                self._bring_back(index, f"is lost ({error})")
+                self._start_return(index, f"is lost ({error})")
         return back
 
-    def _bring_back(self, index: int, why: str) -> None:
+    def _start_return(self, index: int, why: str) -> None:
         if all(other in self._missing for other in range(self.num_envs) if other != index):
             self._say(f"robot {index} {why}; waiting for any robot")
         else:
             self._say(f"robot {index} {why}; the others go on")
-        self._missing[index] = self._returns.submit(self._try_until_back, index)
+        self._missing[index] = self._return_threads.submit(self._retry_until_back, index)
 
-    def _try_until_back(self, index: int) -> Observation:
+    def _retry_until_back(self, index: int) -> Observation:
         while True:
             try:
                 if not self._joined[index]:
@@ -184,8 +186,8 @@ class Fleet(ParallelEnv):
                     raise
 
 
-def before_storing(model: SAC, infos: list[dict[str, Any]]) -> None:
-    """To be called between the environments' step and its storing."""
+def correct_stand_ins(model: SAC, infos: list[dict[str, Any]]) -> None:
+    """To be called after the environments' step and before its transitions are stored."""
     for index, info in enumerate(infos):
         if "before" in info:
             model._last_obs[index] = info["before"]  # type: ignore[index]

@@ -1,7 +1,7 @@
-"""Several environments as one: each is stepped in a thread of its own, all are told before any is waited for.
+"""Several environments as one. Each is stepped in a thread of its own; all get their actions before any is waited for.
 
-Episodes are numbered, and each is seeded from (seed, environment, number). So where time stands still between steps
-an environment's state is known by its episode's number and the actions taken in it, which is what a checkpoint keeps.
+Episodes are numbered, and each is seeded from (seed, environment, number). Where time stands still between steps, the
+number of an episode and the actions taken in it therefore determine the state; a checkpoint keeps these.
 """
 
 from __future__ import annotations
@@ -75,13 +75,13 @@ class ParallelEnv(VecEnv):
         return list(range(self.num_envs))
 
     def lose(self, index: int, error: Exception) -> None:
-        """An environment has failed: here none can be spared."""
+        """An environment has failed; this class cannot go on without one, so it raises ``error``."""
         raise error
 
-    def on(self, indices: Sequence[int], call: Callable[[int], ResultT]) -> list[ResultT]:
-        """``call(index)`` for these environments at the same time; the results in order.
+    def run_on(self, indices: Sequence[int], call: Callable[[int], ResultT]) -> list[ResultT]:
+        """Run ``call(index)`` for these environments at the same time; returns the results in order.
 
-        Where one raises, the others are waited for before its error is passed on.
+        Where one raises, its error is raised here after the others have returned.
         """
         waiting: list[Future[ResultT]] = [self._threads.submit(call, index) for index in indices[:-1]]
         try:
@@ -94,7 +94,7 @@ class ParallelEnv(VecEnv):
 
     def reset(self) -> Observation:
         """Begin the next episode everywhere; observations (n, size)."""
-        return self._everywhere(self._begin)
+        return self._observations_after(self._begin)
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
         if self._observed_at is not None:
@@ -108,12 +108,12 @@ class ParallelEnv(VecEnv):
         observations, rewards, dones, infos = zip(*results, strict=True)
         return np.stack(observations), np.array(rewards, np.float32), np.array(dones), list(infos)
 
-    def _everywhere(self, call: Callable[[int], Observation]) -> Observation:
-        """Observations (n, size) that ``call`` gives."""
-        return np.stack(self.on(self.present, call))
+    def _observations_after(self, call: Callable[[int], Observation]) -> Observation:
+        """Observations (n, size) that ``call(index)`` returns for each environment."""
+        return np.stack(self.run_on(self.present, call))
 
     def _take_steps(self) -> list[StepResult]:
-        return self.on(self.present, self._step)
+        return self.run_on(self.present, self._step)
 
     def state(self) -> dict[str, Any]:
         """Where the episodes stand, for a checkpoint."""
@@ -123,11 +123,10 @@ class ParallelEnv(VecEnv):
         }
 
     def restore(self, state: dict[str, Any], replay: bool) -> Observation:
-        """Stand where :meth:`state` was taken; observations (n, size).
+        """Go back to where :meth:`state` was taken; returns the observations (n, size).
 
-        With ``replay`` the episodes are begun again and the actions taken in them repeated, which leads to the same
-        state where time stands still between steps. Without, as on a real arm, where nothing may be repeated
-        unasked, the next episodes begin.
+        With ``replay`` the episodes begin again and the actions taken in them are repeated, which leads to the same
+        state where time stands still between steps. Without it the next episodes begin: a real arm repeats nothing.
         """
         self.episodes = list(state["episodes"])
         if not replay:
@@ -140,7 +139,7 @@ class ParallelEnv(VecEnv):
                 observation, *_ = self._advance(index, action)
             return observation
 
-        return self._everywhere(repeat)
+        return self._observations_after(repeat)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -24,7 +24,7 @@ from varl_common.ros.node import declare_parameters, run_node
 
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
-from varl_robot_env.perception.calibration import Calibration, in_order
+from varl_robot_env.perception.calibration import Calibration, joints_in_order
 from varl_robot_env.perception.hand_eye import MIN_SAMPLES, Mount, calibrate
 from varl_robot_env.perception.markers import MarkerConfig, find_marker
 from varl_robot_env.ros import image_messages
@@ -80,7 +80,7 @@ class CalibrateNode(Node):
         self.get_logger().info("bring the arm to a pose and call ~/sample; after 10 to 15 of them call ~/solve")
 
     def _on_joints(self, message: JointState) -> None:
-        joints = in_order(message.name, message.position, self._robot.joints)
+        joints = joints_in_order(message.name, message.position, self._robot.joints)
         if joints is not None:
             now = time.monotonic()
             self._recent.append((now, joints))

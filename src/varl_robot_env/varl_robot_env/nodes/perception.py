@@ -20,7 +20,7 @@ from varl_common.ros.qos import SENSOR_OUT
 from varl_interfaces.msg import Entities
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
-from varl_robot_env.perception.calibration import Calibration, in_order
+from varl_robot_env.perception.calibration import Calibration, joints_in_order
 from varl_robot_env.perception.things import ThingConfig, find_things
 from varl_robot_env.ros import image_messages
 from varl_robot_env.ros.camera_info import camera_model, check_size
@@ -92,7 +92,7 @@ class PerceptionNode(Node):
         self._depth = message
 
     def _on_joints(self, message: JointState) -> None:
-        joints = in_order(message.name, message.position, self._robot.joints)
+        joints = joints_in_order(message.name, message.position, self._robot.joints)
         self._joints = joints if joints is not None else self._joints
 
     def _on_image(self, message: Image) -> None:

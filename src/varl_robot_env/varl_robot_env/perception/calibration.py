@@ -67,10 +67,11 @@ class Calibration(Config):
             raise VarlError(f"{path} cannot be written: {error.strerror}; name another calibration_file") from None
 
 
-def in_order(names: Sequence[str], positions: Sequence[float], joints: Sequence[str]) -> Array | None:
-    """The ``positions`` of ``joints``, in their order, out of a joint state; None where one is missing.
+def joints_in_order(names: Sequence[str], positions: Sequence[float], joints: Sequence[str]) -> Array | None:
+    """The ``positions`` of ``joints``, in their order, out of a joint state; None where one is missing or not finite.
 
     Drivers publish grippers separately, and order the joints as they like.
     """
     there = dict(zip(names, positions, strict=False))
-    return np.array([there[joint] for joint in joints]) if all(joint in there for joint in joints) else None
+    found = np.array([there.get(joint, np.nan) for joint in joints], np.float64)
+    return found if np.isfinite(found).all() else None
