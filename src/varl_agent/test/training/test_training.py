@@ -11,6 +11,7 @@ from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.training import checkpoint
 from varl_agent.training.control import TrainingControl
 from varl_agent.training.metrics import TrainingMetrics
+from varl_agent.training.record import Phase
 from varl_agent.training.training import Stopped, Training
 from varl_common.errors import VarlError
 
@@ -77,6 +78,29 @@ def test_a_stopped_and_resumed_run_equals_the_uninterrupted_one(
     assert f"step {stop_at}" in resume(rest)
     rest.run()
     assert rest.record.episodes == whole.record.episodes
+    assert rest.record.evaluations == whole.record.evaluations
+    assert trees_equal(last_checkpoint(rest), last_checkpoint(whole))
+
+
+def test_a_run_stopped_in_an_evaluation_makes_it_once_resumed(
+    make_training: Make, point_reach: Any, tmp_path: Path
+) -> None:
+    whole = make_training(point_reach, tmp_path / "whole", update="autograd")
+    whole.run()
+    control = TrainingControl()
+
+    def stop(metrics: TrainingMetrics) -> None:
+        if metrics.record.phase == Phase.EVALUATING:
+            control.stop()
+
+    part = make_training(point_reach, tmp_path / "part", update="autograd", observe=stop, control=control)
+    with pytest.raises(Stopped):
+        part.run()
+    part.close()
+    assert not part.record.evaluations
+    rest = make_training(point_reach, tmp_path / "part", update="autograd")
+    resume(rest)
+    rest.run()
     assert rest.record.evaluations == whole.record.evaluations
     assert trees_equal(last_checkpoint(rest), last_checkpoint(whole))
 

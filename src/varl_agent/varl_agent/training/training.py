@@ -80,10 +80,10 @@ class Training:
         self._resumed = False
 
     def resume(self, path: Path, state: dict[str, Any]) -> str:
-        """Go on from a checkpoint, as ``checkpoint.load_newest`` gives it; says where that is.
+        """Go on from a checkpoint, as ``checkpoint.load_newest`` gives it; returns words for the user.
 
         Raises:
-            VarlError: it does not fit the model. Never a fresh policy.
+            VarlError: it does not fit the model. The run never begins anew instead.
         """
         try:
             restore_model(self.model, state["model"])
@@ -104,7 +104,7 @@ class Training:
         return f"continues from {path}, step {self.model.num_timesteps}{words if replaced else ''}"
 
     def run(self) -> None:
-        """Train up to the schedule's steps and save; on the way, whatever is due."""
+        """Train up to the schedule's steps, with evaluations and checkpoints on the way, and save."""
         resumed_at = self.model.num_timesteps if self._resumed else None
         self.model.set_logger(make_logger(self.folder.tensorboard, resumed_at))
         self.record.phase, self.record.since = Phase.TRAINING, time.monotonic()
@@ -155,7 +155,7 @@ class Training:
         self._saved_at = step
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._replay().store.close()
         self.model.logger.close()
 
@@ -228,8 +228,8 @@ class Training:
         self._replay().store.flush()
         due = step - self._evaluated_at >= self.schedule.evaluate_every > 0
         if due:
-            self._evaluated_at = step
             self.evaluate(self.schedule.evaluation_episodes)
+            self._evaluated_at = step  # afterwards: a run that is stopped in between evaluates once it is resumed
         if due or len(self.record.episodes) - self._logged >= LOG_EVERY:  # before a save: a resume would not log it
             self._logged = len(self.record.episodes)
             with self.learning.between_updates:  # the learning thread logs as well
