@@ -14,8 +14,8 @@ from launch.actions import (
     SetEnvironmentVariable,
     Shutdown,
 )
-from launch.event_handlers import OnProcessExit
-from launch.events.process import ProcessExited
+from launch.event_handlers import OnProcessExit, OnProcessStart
+from launch.events.process import ProcessExited, ProcessStarted
 from launch_ros.actions import Node as LaunchNode
 
 from varl_bringup.graph.command_line import command, ros_arguments
@@ -23,6 +23,7 @@ from varl_bringup.graph.graph import Graph
 from varl_bringup.graph.launch_record import write_launch
 from varl_bringup.graph.node import Node
 from varl_bringup.graph.programs import PROGRAMS, Program
+from varl_bringup.runner.orphan_guard import OrphanGuard
 
 
 def describe(name: str) -> LaunchDescription:
@@ -48,24 +49,31 @@ def _bring_up(context: LaunchContext, program: Program) -> list[LaunchDescriptio
     if graph.starts_run:
         write_launch(graph.run_dir, graph.program, graph.values)
     variables = [SetEnvironmentVariable(*pair) for pair in graph.environment(context.environment).items()]
-    return [*variables, *(action for node in graph.nodes for action in _actions(graph, node))]
+    guard = OrphanGuard()  # launch itself leaves its nodes behind where it is told to end by SIGTERM
+    return [*variables, *(action for node in graph.nodes for action in _actions(graph, node, guard))]
 
 
-def _actions(graph: Graph, node: Node) -> list[LaunchDescriptionEntity]:
-    """The node, and what its end means for the launch."""
+def _actions(graph: Graph, node: Node, guard: OrphanGuard) -> list[LaunchDescriptionEntity]:
+    """The node, and what its start and end mean for the launch."""
     action = _process(graph, node)
-    if not node.essential:
-        return [action]
+
+    def started(event: ProcessStarted, context: LaunchContext) -> None:
+        guard.watch(event.pid)
 
     def ended(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity | None:
-        if context.is_shutdown:
+        guard.forget(event.pid)
+        if context.is_shutdown or not node.essential:
             return None
         if node is graph.main and event.returncode == 0:
             return Shutdown(reason=f"{node.name} has finished")
         # What is raised here ends the launch with a non-zero status; an exit handler has no other way to.
         raise RuntimeError(f"{node.name} ended (status {event.returncode}): stopping the run")
 
-    return [action, RegisterEventHandler(OnProcessExit(target_action=action, on_exit=ended))]
+    return [
+        RegisterEventHandler(OnProcessStart(target_action=action, on_start=started)),
+        RegisterEventHandler(OnProcessExit(target_action=action, on_exit=ended)),
+        action,
+    ]
 
 
 def _process(graph: Graph, node: Node) -> ExecuteProcess:

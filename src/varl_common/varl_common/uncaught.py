@@ -5,13 +5,16 @@ The packages of our programs import this before anything else, so that it is the
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import types
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
-    if isinstance(error, KeyboardInterrupt):  # a node may be told to end while it still imports
-        return
+    if isinstance(error, KeyboardInterrupt):  # told to end while it still imports: nothing has begun
+        sys.stderr.flush()
+        os._exit(0 if "--ros-args" in sys.argv else 128 + signal.SIGINT)  # of a node, launch expects 0
     if isinstance(error, ImportError) and not (error.name or "varl").startswith("varl_"):
         print(
             f"error: {sys.executable}, on which this program runs, lacks a package that it needs ({error}); rosdep "

@@ -30,12 +30,12 @@ def first_robot(node: Node, settings: EpisodeSettings) -> RosEnv:
 
     Raises:
         VarlError: it did not come within ``settings.patience`` seconds.
-        SystemExit: 130 after Ctrl-C.
+        SystemExit: 0 after Ctrl-C.
     """
     try:
         return RosEnv(node, env_name=settings.envs[0], timeout=settings.patience)
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        raise SystemExit(0) from None
 
 
 def run_and_leave(make: Callable[[], NodeT], work: Callable[[NodeT], None]) -> None:

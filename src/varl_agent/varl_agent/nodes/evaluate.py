@@ -12,7 +12,7 @@ from varl_common.config import load_yaml
 from varl_common.errors import VarlError
 from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.node import declare_parameters, run_node
-from varl_robot_env.ros.ros_env import RosEnv
+from varl_robot_env.ros.ros_env import EnvUnavailable, RosEnv
 
 from varl_agent.nodes.background_executor import executor_in_background
 from varl_agent.nodes.episode_node import EpisodeSettings, first_robot
@@ -82,7 +82,6 @@ def evaluate(node: EvaluateNode) -> None:
 
     Raises:
         VarlError: the run, its checkpoint or the env node is missing or does not fit.
-        SystemExit: 130 after Ctrl-C.
     """
     settings, folder = node.settings, RunFolder(node.settings.run_dir)
     trained_settings(folder)  # before waiting for anything
@@ -98,8 +97,11 @@ def evaluate(node: EvaluateNode) -> None:
             )
             began = time.monotonic()
             _play(model, robot, node, control)
-        except KeyboardInterrupt:
-            raise SystemExit(130) from None
+        except (KeyboardInterrupt, EnvUnavailable) as error:
+            if not control.explains(error):
+                raise
+            print(f"stopped after {len(node.results)} episodes; nothing was written", flush=True)
+            return
     results = node.results
     values = {
         "task": robot.description.task,

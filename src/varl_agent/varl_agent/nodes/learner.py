@@ -13,7 +13,7 @@ from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
 from varl_common.ros.messages import to_description_msg
 from varl_common.ros.node import declare_parameters
-from varl_robot_env.ros.ros_env import RosEnv
+from varl_robot_env.ros.ros_env import EnvUnavailable, RosEnv
 
 from varl_agent.nodes.background_executor import executor_in_background
 from varl_agent.nodes.episode_node import run_and_leave
@@ -82,18 +82,18 @@ def train(node: LearnerNode) -> None:
 
     Raises:
         VarlError: a node is missing or died, or a parameter or checkpoint does not fit.
-        SystemExit: 130 after Ctrl-C.
     """
     with InterruptHandler(node.control) as interrupts, executor_in_background(node):
         try:
             _train(node)
-        except (KeyboardInterrupt, Stopped):
+        except (KeyboardInterrupt, Stopped, EnvUnavailable) as error:
+            if not node.control.explains(error):
+                node.status.end(Phase.FAILED, str(error))
+                raise
             interrupts.disarm()
             words = f"stopped; to go on, start it again with run_dir:={node.folder.path} resume:=true"
             node.status.end(Phase.PAUSED, words)
             node.display.say(words)
-            if node.control.interrupted:
-                raise SystemExit(130) from None
         except Exception as error:
             node.status.end(Phase.FAILED, str(error))
             raise

@@ -7,6 +7,7 @@ from rclpy.node import Node
 from varl_common.errors import VarlError
 from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.node import declare_parameters
+from varl_robot_env.ros.ros_env import EnvUnavailable
 
 from varl_agent.nodes.background_executor import executor_in_background
 from varl_agent.nodes.episode_node import EpisodeSettings, first_robot, run_and_leave
@@ -45,7 +46,6 @@ def teleoperate(node: TeleopNode) -> None:
 
     Raises:
         VarlError: the env node is missing or died, or the folder holds demonstrations already.
-        SystemExit: 130 after Ctrl-C.
     """
     settings, folder, control = node.settings, RunFolder(node.settings.run_dir), TrainingControl()
     dataset = folder.path / "dataset"
@@ -58,10 +58,8 @@ def teleoperate(node: TeleopNode) -> None:
         node.say(f"hold the joystick's deadman button and show it: {env.description.instruction}")
         try:
             record(env, buffer, settings.episodes, settings.seed, node.say, control.stopping.is_set)
-        except KeyboardInterrupt:
-            control.interrupted = True
-        except VarlError:
-            if not control.interrupted:  # Ctrl-C ends the env node as well, which may be sooner
+        except (KeyboardInterrupt, EnvUnavailable) as error:
+            if not control.explains(error):
                 raise
         finally:
             interrupts.disarm()
@@ -69,8 +67,6 @@ def teleoperate(node: TeleopNode) -> None:
                 name = f"varl/{env.description.task}-{env.description.robot}-v0"
                 node.say(f"{export_minari(buffer, dataset, name)} episodes; train with demonstrations:={dataset}")
             buffer.store.close()
-    if control.interrupted:
-        raise SystemExit(130)
 
 
 def main() -> None:

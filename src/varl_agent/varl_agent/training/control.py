@@ -6,6 +6,9 @@ import signal
 import threading
 from types import FrameType
 
+# A stop that goes to every node may have ended the env node before this one hears of it, so long, s.
+_ON_ITS_WAY = 1.0
+
 
 class TrainingControl:
     """Requests to a training, and the end of all waiting when it is to stop."""
@@ -14,11 +17,14 @@ class TrainingControl:
         self.stopping = threading.Event()
         self.paused = threading.Event()
         self.save_requested = threading.Event()
-        self.interrupted = False  # by a signal, not by the stop service
 
     def stop(self) -> None:
         """End the training after the present step, with a checkpoint."""
         self.stopping.set()
+
+    def explains(self, error: BaseException) -> bool:
+        """Whether ``error``, such as an env node that is gone, comes of a stop that was asked for."""
+        return isinstance(error, KeyboardInterrupt) or self.stopping.wait(_ON_ITS_WAY)
 
 
 class InterruptHandler:
@@ -31,6 +37,7 @@ class InterruptHandler:
     def __init__(self, control: TrainingControl, patience: float = 1.5) -> None:
         self._control = control
         self._patience = patience
+        self._asked_already = False
 
     def __enter__(self) -> InterruptHandler:
         self._before = {number: signal.signal(number, self._asked) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -47,8 +54,8 @@ class InterruptHandler:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _asked(self, number: int, frame: FrameType | None) -> None:
-        if not self._control.interrupted:
-            self._control.interrupted = True
+        if not self._asked_already:
+            self._asked_already = True
             self._control.stop()
             signal.setitimer(signal.ITIMER_REAL, self._patience)
 

@@ -156,7 +156,7 @@ def test_a_killed_runner_leaves_no_orphan_and_still_lets_the_learner_save(start,
     runner = start(learner=saves, env=fork + FOREVER, advisor=STUBBORN)
     wait_for_lines(runner, "learner | up", "advisor | up")
     runner.kill()
-    assert gone_within(6, marker)
+    assert gone_within(12, marker)
     assert (tmp_path / "saved").exists()
 
 

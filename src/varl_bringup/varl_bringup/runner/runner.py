@@ -16,7 +16,7 @@ from varl_common.errors import VarlError
 from varl_common.host.shared_memory import clean_shared_memory
 
 from varl_bringup.runner.display import Display, LineReader
-from varl_bringup.runner.orphan_guard import Guardian, signal_groups
+from varl_bringup.runner.orphan_guard import OrphanGuard, send
 
 # Seconds after the stop began. The main process gets the time to save before the others, which it may need, are
 # told to end; all is over within 5 s on a busy machine as well.
@@ -65,15 +65,15 @@ class Runner:
         """
         clean_shared_memory()  # of runs that were killed, whole
         handlers = {number: signal.signal(number, self._note_signal) for number in _ENDING}
-        guardian = Guardian()
+        guard = OrphanGuard()
         try:
             for process in self._processes:
-                self._start(process, guardian.adopt)
+                self._start(process, guard.adopt)
             status = self._watch()
             self._stop(patience=1.0 if status else _NO_HURRY)
         finally:
-            signal_groups([child.pid for child in self._children.values()], signal.SIGKILL)
-            guardian.dismiss()
+            send(signal.SIGKILL, [-child.pid for child in self._children.values()])
+            guard.dismiss()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         clean_shared_memory()
@@ -139,12 +139,12 @@ class Runner:
                 first = name == self._main.name or self._main.name not in alive or passed > _OTHERS_INTERRUPTED
                 if first and name not in told:
                     told.add(name)
-                    signal_groups([self._children[name].pid], signal.SIGINT)
+                    send(signal.SIGINT, [-self._children[name].pid])
             while escalation and passed >= escalation[0][0]:
                 number = escalation.pop(0)[1]
                 for name in alive:
                     self._display.say(f"{name} does not end: {number.name}")
-                signal_groups([self._children[name].pid for name in alive], number)
+                send(number, [-self._children[name].pid for name in alive])
             self._show(_POLL)
         self._show_for(_LAST_WORDS)
 
@@ -152,7 +152,7 @@ class Runner:
         """Names of those of whose process group something is left."""
         for child in self._children.values():
             child.poll()  # reaps it: a zombie would count as alive
-        return [name for name, child in self._children.items() if signal_groups([child.pid], 0)]
+        return [name for name, child in self._children.items() if send(0, [-child.pid])]
 
     def _show(self, wait: float) -> bool:
         """Show what comes within ``wait`` seconds; whether anything did."""

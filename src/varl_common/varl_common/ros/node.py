@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import signal
 import sys
 import types
 import typing
@@ -24,6 +25,8 @@ ConfigT = TypeVar("ConfigT", bound=Config)
 NodeT = TypeVar("NodeT", bound=Node)
 RCLError = rclpy_implementation.RCLError
 
+# A callback that goes on for so long after the node was told to end is interrupted, s.
+_PATIENCE = 2.0
 # A node that takes longer to let go of its middleware and threads, s, says where it hangs and ends with status 1.
 _TEAR_DOWN = 8.0
 # Parameters that rclpy itself understands on every node.
@@ -61,6 +64,7 @@ def run_node(make: Callable[[], NodeT], spin: Callable[[NodeT], None] = rclpy.sp
 
     Exits with status 0 after an orderly end, 2 with one line on stderr after a :class:`VarlError`.
     """
+    stop = _Stop()
     try:
         rclpy.init(args=sys.argv)
     except RCLError as error:  # a parameter file that ROS cannot read; what follows is where in its sources
@@ -68,6 +72,7 @@ def run_node(make: Callable[[], NodeT], spin: Callable[[NodeT], None] = rclpy.sp
     node, status = None, 0
     try:
         node = make()
+        stop.spinning = True
         spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
@@ -75,11 +80,43 @@ def run_node(make: Callable[[], NodeT], spin: Callable[[NodeT], None] = rclpy.sp
         print(f"error: {error}", file=sys.stderr, flush=True)
         status = 2
     finally:
+        stop.calm()
         faulthandler.dump_traceback_later(_TEAR_DOWN, exit=True)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
     sys.exit(status)
+
+
+class _Stop:
+    """What SIGINT and SIGTERM do: raise KeyboardInterrupt while the node is made, and nothing once it spins.
+
+    rclpy ends spinning itself, by shutting ROS down. An exception at any point of it could come out of a binding as
+    another one, and under launch Ctrl-C arrives twice: the second is not to break an orderly end. A callback that does
+    not return in time is interrupted.
+    """
+
+    def __init__(self) -> None:
+        self._heard = self.spinning = False
+        for number in (signal.SIGINT, signal.SIGTERM):  # rclpy.init calls them after its own handlers
+            signal.signal(number, self._told)
+        signal.signal(signal.SIGALRM, self._insist)
+
+    def calm(self) -> None:
+        """From here on nothing is interrupted."""
+        self._heard = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _told(self, number: int, frame: types.FrameType | None) -> None:
+        if self._heard:
+            return
+        self._heard = True
+        if not self.spinning:
+            raise KeyboardInterrupt
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+
+    def _insist(self, number: int, frame: types.FrameType | None) -> None:
+        raise KeyboardInterrupt
 
 
 def _flatten(model: type[BaseModel], prefix: str = "") -> list[tuple[str, str]]:
