@@ -93,3 +93,14 @@ def test_episodes_that_were_begun_anew_are_forgotten() -> None:
     steps(index, ([1, 0], [NOTHING, SUCCESS]), ([0, 1], [NOTHING, NOTHING]))
     assert index.episodes == 1
     assert drawn(index) == {(1, 1), (2, 1)}
+
+
+def test_an_episode_that_begins_before_the_last_one_ended_is_one_of_its_own() -> None:
+    """As where all robots were lost at once: no transition of theirs is stored until one is back."""
+    index = SuccessIndex(100, 1)
+    first = {"begins_episode": True}
+    steps(index, ([0], [first | SUCCESS]), ([0], [NOTHING]), ([0], [first]))
+    assert index.succeeded([NOTHING]).tolist() == [False]
+    steps(index, ([1], [SUCCESS]))
+    assert (index.ended, index.episodes) == (1, 1)
+    assert drawn(index) == {(2, 0), (3, 0)}

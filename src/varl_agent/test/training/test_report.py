@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from varl_agent.training.evaluation import EpisodeResult
 from varl_agent.training.metrics import TrainingMetrics
-from varl_agent.training.progress import Bar, Lines, duration
+from varl_agent.training.progress import BarDisplay, LineDisplay, duration
 from varl_agent.training.record import Episode, Evaluation, Phase, Record
 from varl_agent.training.report import save_pictures, summary, write_report
 from varl_agent.training.run_folder import RunFolder
@@ -66,7 +66,7 @@ def test_pictures_of_the_policy(tmp_path: Path) -> None:
 
 def test_a_line_about_every_ten_seconds() -> None:
     lines: list[str] = []
-    display = Lines(lines.append)
+    display = LineDisplay(lines.append)
     display.show(metrics())
     display.show(metrics())
     (line,) = lines
@@ -77,7 +77,7 @@ def test_a_line_about_every_ten_seconds() -> None:
 
 def test_the_bar_shows_all_of_it_in_a_hundred_columns() -> None:
     out = io.StringIO()
-    bar = Bar(Console(file=out, force_terminal=True, width=100, color_system=None))
+    bar = BarDisplay(Console(file=out, force_terminal=True, width=100, color_system=None))
     bar.show(metrics())
     bar.say("a word above it")
     bar.close()

@@ -186,3 +186,16 @@ def test_a_lost_robots_episode_is_no_success_and_a_stand_ins_counts_once(tmp_pat
     rows, envs = model.successes.sample(1000)
     own = {(row, env) for row, env in zip(rows.tolist(), envs.tolist(), strict=True)}
     assert not own & {(row, 1) for row in range(3)}, "robot 1's first rows led to nothing"
+
+
+def test_where_all_are_lost_at_once_no_episode_runs_on(tmp_path: Path) -> None:
+    """They fail after they have succeeded, and before their episodes end; and never succeed again."""
+    robots: list[Any] = [Straight(8, fails_at=6), Straight(8, fails_at=6)]
+    env = Fleet(robots, lambda index: robots[index], 0, True, 5.0, lambda words: None)
+    model = VARL("MlpPolicy", env, learning_starts=1000, buffer_size=100, policy_kwargs={"net_arch": [4]}, device="cpu")
+    model.learn(12)
+    for robot in robots:
+        robot.length = 10**6
+    model.learn(40, reset_num_timesteps=False)
+    assert not model.successes.succeeded([{}, {}]).any()
+    assert model.successes.episodes == 0

@@ -51,15 +51,17 @@ class SuccessIndex:
     def succeeded(self, infos: list[dict[str, Any]]) -> np.ndarray:
         """(n_envs,) whether each running episode has succeeded by the step of ``infos``, which is not added yet."""
         now = [bool(info.get("is_success", False)) and "stands_in" not in info for info in infos]
-        return self._succeeded | np.array(now)
+        return (self._succeeded & ~_begin(infos)) | np.array(now)
 
     def add(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         """Note one row of the replay.
 
         Where ``info["stands_in"]`` is given the transition is another environment's, stored in the place of one that
-        is missing: it belongs to no episode here, and the running one is broken off.
+        is missing: it belongs to no episode here, and the running one is broken off. So it is where
+        ``info["begins_episode"]`` is true before it has ended.
         """
         self._succeeded = self.succeeded(infos)
+        self._start[_begin(infos)] = self.time
         self.time += 1
         stands_in = np.array(["stands_in" in info for info in infos])
         for i in np.flatnonzero(dones & ~stands_in):
@@ -135,6 +137,10 @@ class SuccessIndex:
             state[name].cpu().numpy().copy() for name in ("start", "succeeded", "spans")
         )
         self._recent = deque(state["recent"].tolist(), maxlen=RECENT_EPISODES)
+
+
+def _begin(infos: list[dict[str, Any]]) -> np.ndarray:
+    return np.array([bool(info.get("begins_episode", False)) for info in infos])
 
 
 def gather(

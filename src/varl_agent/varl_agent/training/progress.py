@@ -30,7 +30,7 @@ class Display(Protocol):
 
 def make_display(owns_terminal: bool) -> Display:
     """A bar where the learner owns the terminal, else plain lines."""
-    return Bar() if owns_terminal else Lines()
+    return BarDisplay() if owns_terminal else LineDisplay()
 
 
 def duration(seconds: float) -> str:
@@ -42,7 +42,7 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def sentence(metrics: TrainingMetrics) -> str:
+def status_line(metrics: TrainingMetrics) -> str:
     """The metrics in a line."""
     record = metrics.record
     state = "" if record.phase == Phase.TRAINING else f"{record.phase.name.lower()}, "
@@ -60,7 +60,7 @@ def sentence(metrics: TrainingMetrics) -> str:
     return ", ".join(parts)
 
 
-def short(metrics: TrainingMetrics) -> str:
+def bar_text(metrics: TrainingMetrics) -> str:
     """The metrics beside a bar."""
     record = metrics.record
     state = "" if record.phase == Phase.TRAINING else f"{record.phase.name.lower()} "
@@ -75,7 +75,7 @@ def short(metrics: TrainingMetrics) -> str:
     return " · ".join(parts)
 
 
-class Lines:
+class LineDisplay:
     """A line about every ten seconds, for logs and for output that is read later."""
 
     def __init__(self, write: Callable[[str], None] = lambda line: print(line, flush=True)) -> None:
@@ -86,7 +86,7 @@ class Lines:
         now = time.monotonic()
         if now - self._last >= LINE_EVERY:
             self._last = now
-            self._write(sentence(metrics))
+            self._write(status_line(metrics))
 
     def say(self, words: str) -> None:
         self._write(words)
@@ -95,13 +95,13 @@ class Lines:
         pass
 
 
-class Bar:
+class BarDisplay:
     """A bar at the foot of the terminal; what is said scrolls above it."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._progress = Progress(
             BarColumn(bar_width=BAR_WIDTH),
-            _Words(),
+            _StatusColumn(),
             console=console or Console(),
             auto_refresh=False,
         )
@@ -122,7 +122,7 @@ class Bar:
             self._task,
             completed=record.step,
             total=record.total_steps,
-            words=short(metrics),
+            words=bar_text(metrics),
         )
         self._progress.refresh()
 
@@ -133,7 +133,7 @@ class Bar:
         self._progress.stop()
 
 
-class _Words(ProgressColumn):
+class _StatusColumn(ProgressColumn):
     """The metrics beside the bar."""
 
     def render(self, task: object) -> Text:

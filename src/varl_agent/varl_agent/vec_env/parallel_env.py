@@ -52,7 +52,7 @@ class ParallelEnv(VecEnv):
     """n Gymnasium environments with Box observations and actions as a Stable-Baselines3 VecEnv.
 
     ``info`` of an episode's last step holds ``terminal_observation``, ``TimeLimit.truncated`` and ``episode`` (return
-    ``r``, length ``l``), as Stable-Baselines3 expects them.
+    ``r``, length ``l``), as Stable-Baselines3 expects them; ``begins_episode`` is true in its first step alone.
     """
 
     def __init__(self, envs: Sequence[gym.Env[Observation, Action]], seed: int) -> None:
@@ -168,6 +168,7 @@ class ParallelEnv(VecEnv):
         """Take the pending action; the observation is the episode's own, also where it has ended."""
         observation, reward, terminated, truncated, info = self._advance(index, self._pending[index])
         info["TimeLimit.truncated"] = truncated and not terminated
+        info["begins_episode"] = len(self.actions[index]) == 1
         if terminated or truncated:
             info["terminal_observation"] = observation
             info["episode"] = {"r": self.returns[index], "l": len(self.actions[index])}
