@@ -70,6 +70,16 @@ def test_it_is_named_and_left_out(tmp_path: Path, part: str, name: str, value: f
     assert replay.store.count == 2
 
 
+@pytest.mark.parametrize(("executed", "stored"), [(1.5, 1), (-7, -1), (0.25, 0.25)])
+def test_an_action_beyond_its_bounds_is_stored_at_them(tmp_path: Path, executed: float, stored: float) -> None:
+    replay = PersistentReplayBuffer(10, STATE, ACTIONS, "cpu", folder=tmp_path)
+    with warnings.catch_warnings(action="ignore"):
+        add(FiniteRows(replay, SuccessIndex(10, 1)), transition(0, action=executed))
+    assert replay.store.take(np.arange(replay.store.count))["action"].ravel().tolist() == [stored] * (
+        stored is not None
+    )
+
+
 def test_of_several_environments_the_others_are_kept(tmp_path: Path) -> None:
     replay = PersistentReplayBuffer(20, STATE, ACTIONS, "cpu", n_envs=2, folder=tmp_path)
     index = SuccessIndex(10, 2)

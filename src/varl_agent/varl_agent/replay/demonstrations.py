@@ -70,7 +70,7 @@ def _episode(
             return False
         if shown:
             row: dict[str, Any] = {"TimeLimit.truncated": truncated and not terminated, **info}
-            action = scale_actions(env.action_space, executed[None])
+            action = np.clip(scale_actions(env.action_space, executed[None]), -1, 1)
             buffer.add(observation, after, action, np.array([reward]), np.array([ended]), [row])
         observation, success = after, success or bool(info["is_success"])
     return success

@@ -14,7 +14,8 @@ from varl_agent.replay.success_index import SuccessIndex
 
 
 class FiniteRows:
-    """Adds rows to a replay and to the index of its successes, without the transitions that are not finite.
+    """Adds rows to a replay and to the index of its successes, without the transitions that are not finite, and with
+    actions in -1..1.
 
     Such a transition is told of by name, and the episode that it lies in ends before it. Of a single environment the
     row is left out. Of several, another one's transition stands in its place, as for a robot that is missing
@@ -58,7 +59,8 @@ class FiniteRows:
             ends = {"stands_in": whole[0], "TimeLimit.truncated": True}
             infos = [infos[donor] | (ends if i in broken else {}) for i, donor in enumerate(donors)]
             done = np.array([i in broken or ended for i, ended in enumerate(done)])
-        self._replay.add(row["observation"], row["next_observation"], row["action"], row["reward"], done, infos)
+        action = np.clip(row["action"], -1, 1)  # what an environment says it executed may lie beyond its own bounds
+        self._replay.add(row["observation"], row["next_observation"], action, row["reward"], done, infos)
         self._successes.add(done, infos)
 
 
