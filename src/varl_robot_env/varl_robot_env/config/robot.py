@@ -81,6 +81,13 @@ class CameraConfig(Config):
     """File that the calibration wrote, relative to the robot's file; empty: where the camera is, is not known."""
 
 
+class AppearanceConfig(Config):
+    """How the real robot's camera sees the task's things, "the blue cube". Empty: not to be told by looks."""
+
+    block: str = ""
+    target: str = ""
+
+
 class RobotConfig(Config):
     """An arm, its gripper and cameras: names, limits, rates."""
 
@@ -109,6 +116,7 @@ class RobotConfig(Config):
     """time_from_start of a command, in control periods."""
     safety: SafetyConfig
     cameras: list[CameraConfig]
+    appearance: AppearanceConfig = AppearanceConfig()
     driver: DriverConfig = DriverConfig()
     source: Path
     """The file this came from."""

@@ -15,6 +15,7 @@ from varl_robot_env.arm import Arm, ArmState, StaleState
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.safety.safety_filter import RefusedAction, SafetyFilter, Stopped
+from varl_robot_env.tasks.instruction import instruction
 from varl_robot_env.tasks.task import Situation, Task
 from varl_robot_env.types import Array, Float32, Pose
 
@@ -221,7 +222,7 @@ def _describe(task: Task[Any], robot: RobotConfig, arm: Arm, backend: str) -> En
         task=task.name,
         robot=robot.name,
         backend=backend,
-        instruction=task.config.instruction,
+        instruction=instruction(task.config, robot, backend),
         base_frame=robot.base_frame,
         observation_names=names,
         observation_units=units,

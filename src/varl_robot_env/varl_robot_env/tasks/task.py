@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import PositiveFloat, PositiveInt, field_validator, model_validator
 from varl_common.config import Config, did_you_mean, load_yaml
 from varl_common.errors import VarlError
 
@@ -28,7 +28,7 @@ class TaskConfig(Config):
 
     task: str
     instruction: str
-    """The task in a sentence, for people and for a vision-language model."""
+    """The task in a sentence, for people and for a vision-language model; {block} and {target} are its things."""
     max_episode_steps: PositiveInt
     target_low: Vector3
     """Corner of the box in which the target is drawn, m, base frame."""
@@ -37,6 +37,15 @@ class TaskConfig(Config):
     """Least distance at the start between what is moved and where it is to go, m."""
     judge: Literal["geometry", "person"] = "geometry"
     """Who says that it is solved: where things are, or a person by a button or service."""
+
+    @field_validator("instruction")
+    @classmethod
+    def _names_things(cls, instruction: str) -> str:
+        try:
+            instruction.format(block="", target="")
+        except (KeyError, IndexError, ValueError):
+            raise ValueError("expected a sentence whose only names in braces are {block} and {target}") from None
+        return instruction
 
     @model_validator(mode="after")
     def _box_is_a_box(self) -> Self:
