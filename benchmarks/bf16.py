@@ -52,8 +52,8 @@ def append_run(out: Path, products: str, seed: int, steps: int) -> None:
     np.random.seed(seed)  # noqa: NPY002 (SB3 samples its replay by the global generator)
     setting = Setting("reach", "varl", seed, steps, 0.1, net=256, update_every=1, altered=ALTERED)
     model = make_model(setting)
-    model._fast_update = CudaUpdate(model, bf16=products == "bfloat16", graph=False)
-    model.update = "fast"
+    model.bf16 = products == "bfloat16"
+    model._update, model._update_chosen = CudaUpdate(model), True
     rows: list[list[object]] = []
     while model.num_timesteps < steps:
         model.learn(steps // POINTS, reset_num_timesteps=False, log_interval=None)  # type: ignore[arg-type]

@@ -12,7 +12,6 @@ import numpy as np
 from stable_baselines3 import SAC
 from stable_baselines3.common.logger import Logger
 from varl_agent.advice.messages import AdviceAnswer
-from varl_agent.fast.fast_update import FastUpdate
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.sac.policies import VARLPolicy
 from varl_agent.sac.varl import VARL
@@ -44,7 +43,9 @@ class Learners:
     def of_a_cpu(self) -> dict[str, Train]:
         import sbx
 
-        plain = {"policy_kwargs": {"layer_norm": False}, "update": "fast"}
+        # Stable-Baselines3's plain setting, and nothing of VARL's own.
+        plain = {"policy_kwargs": {"layer_norm": False}, "update": "fast", "ent_coef": "auto"}
+        plain |= {"success_fraction": 0.0, "imitation_weight": 0.0}
         guided = self._make(VARL, stored=True, cutoff="hard", cutoff_step=10**9, **plain)
         states = np.random.default_rng(1).standard_normal((192, self.obs)).astype(np.float32)
         advice = np.random.default_rng(2).choice([-0.8, 0.8], (192, self.act)).astype(np.float32)
@@ -52,7 +53,7 @@ class Learners:
             advice, np.full(192, AdviceStatus.OK, np.uint8), np.ones(192, np.float32), [""] * 192, None, "benchmark"
         )
         guided.guidance.add(states, answer, 0)
-        planned = self._make(VARL, stored=True, cutoff="hard", cutoff_step=10**9, gate="log-prob", **plain)
+        planned = self._make(VARL, stored=True, cutoff="hard", cutoff_step=10**9, **plain)
         for step in range(3):
             way = [Phase("block", (0.0, 0.0, height), grip, 2.0) for height, grip in ((0.5, -1.0), (0.0, 1.0))]
             plan = Plan((*way, Phase("target", (0.1 * step, 0.0, 0.0), 1.0)))
@@ -60,12 +61,11 @@ class Learners:
         return {
             "sb3": self._make(SAC).train,
             "sbx": self._make(sbx.SAC).train,
-            "varl": FastUpdate(self._make(SAC, stored=True)).train,
-            "varl_unguided": self._make(VARL, stored=True, **plain).train,
+            "varl": self._make(VARL, stored=True, **plain).train,
             "varl_guided": guided.train,
             "varl_planned": planned.train,
             "sb3_layernorm": self._make(SAC, VARLPolicy).train,
-            "varl_layernorm": FastUpdate(self._make(SAC, VARLPolicy, stored=True)).train,
+            "varl_layernorm": self._make(VARL, stored=True, **plain | {"policy_kwargs": {}}).train,
         }
 
     def of_a_gpu(self) -> dict[str, Train]:

@@ -90,7 +90,7 @@ def test_a_maze_of_which_there_is_no_plan_is_advised_by_labels():
     for _ in range(60):
         trainer._advance(model, act)
     assert (model.guidance.used, model.guidance.plans) == (8, [])
-    assert model.gate.name == "axis"
+    assert model.gate == "distance"
 
 
 def test_every_method_trains_and_reports(tmp_path, monkeypatch):
@@ -326,9 +326,9 @@ def test_plans_that_are_executed_act_in_every_other_episode_and_are_not_cloned()
         model.successes.ended = ended
         action = model.advised_action(state)
         assert (action is None) == (ended == 2)
-    assert np.allclose(action, model.guidance.label(state[None], model.scene)[0])
-    assert [guidance for _, guidance in model.batches(2, 8)] == [None, None]
-    model.cutoff.update(60_000, 0, 0.0)
+    assert np.allclose(action, model.guidance.label(state[None], model.consultation.scene)[0])
+    assert [guidance for _, guidance in model.sampler.batches(2, 8)] == [None, None]
+    model.released_at = 60_000
     model.num_timesteps = 80_000
     assert model.advised_action(state) is None, "as long as they would guide"
     with pytest.raises(VarlError, match="no plan of maze-umaze"):

@@ -11,14 +11,26 @@ import torch.nn.functional as F
 from stable_baselines3.common.buffers import ReplayBuffer
 from torch import nn
 from varl_agent.sac.batches import Batch, joined, split
+from varl_agent.sac.guidance import GuidanceBatch
+from varl_agent.sac.sampler import Sampler
 from varl_agent.sac.varl import VARL
 
 from benchmarks.advice.advisors import Labels
 
 
+class DemonstrationSampler(Sampler):
+    """Draws half of every batch from demonstrations."""
+
+    def draw(self, n: int, batch_size: int) -> list[Batch]:
+        half = batch_size // 2
+        shown = split(self.model.demonstrations.sample(n * half), n)
+        return [joined(*both) for both in zip(super().draw(n, batch_size - half), shown, strict=True)]
+
+
 class Demonstrated(VARL):
     """SAC with demonstrations, half of every batch (RLPD; Ball et al. 2023)."""
 
+    sampler_class = DemonstrationSampler
     demonstrations: ReplayBuffer
     executor: Labels
     asked_queries = 0
@@ -41,11 +53,6 @@ class Demonstrated(VARL):
         """States that the advisor labelled, by acting in them."""
         return self.demonstrations.size()
 
-    def draw_batches(self, n: int, batch_size: int) -> list[Batch]:
-        half = batch_size // 2
-        shown = split(self.demonstrations.sample(n * half), n)
-        return [joined(*both) for both in zip(super().draw_batches(n, batch_size - half), shown, strict=True)]
-
 
 class Executing(VARL):
     """SAC that lets the advisor act: for ``states_per_query`` steps from each trigger step on. Nothing is cloned."""
@@ -67,18 +74,31 @@ class Executing(VARL):
         return self.executor.acted(observation, self.num_timesteps)
 
 
+class Unguided(Sampler):
+    """Guides the actor by nothing."""
+
+    def guidance(self, batches: list[Batch]) -> list[GuidanceBatch | None]:
+        return [None] * len(batches)
+
+
 class ExecutingPlans(VARL):
     """VARL whose plans act, in every other episode for as long as they would guide, and are not cloned."""
+
+    sampler_class = Unguided
 
     def advised_action(self, observation: np.ndarray) -> np.ndarray | None:
         """(act_dim,) what the plans say; None: it is the policy's turn, or there is no plan."""
         if not self.guidance.plans or not self.guided or self.successes.ended % 2 == 0:
             return None
-        assert self.scene is not None  # plans are taken in only where there is one
-        return self.guidance.label(observation[None], self.scene)[0]
+        assert self.consultation.scene is not None  # plans are taken in only where there is one
+        return self.guidance.label(observation[None], self.consultation.scene)[0]
 
-    def guidance_batches(self, batches: list[Batch]) -> list[None]:  # type: ignore[override]
-        return [None] * len(batches)
+
+class PreferenceSampler(Sampler):
+    """Adds the learned reward to every batch."""
+
+    def draw(self, n: int, batch_size: int) -> list[Batch]:
+        return [self.model.rewarded(batch) for batch in super().draw(n, batch_size)]
 
 
 class Preferring(VARL):
@@ -88,6 +108,7 @@ class Preferring(VARL):
     (-1, 0), so that ending an episode in success is never a loss, and is added to the sparse one.
     """
 
+    sampler_class = PreferenceSampler
     labels_left = ALL_LABELS = 5_000
     error_rate = 0.0
     EVERY = 1_000  # steps between two sessions of labelling
@@ -148,10 +169,8 @@ class Preferring(VARL):
         with th.no_grad():
             return self.actor.features_extractor(th.as_tensor(observations))
 
-    def draw_batches(self, n: int, batch_size: int) -> list[Batch]:
-        return [self._rewarded(batch) for batch in super().draw_batches(n, batch_size)]
-
-    def _rewarded(self, batch: Batch) -> Batch:
+    def rewarded(self, batch: Batch) -> Batch:
+        """The batch with the learned reward added to its own."""
         with th.no_grad():
             learned = self.reward_model(self._scaled(batch.next_observations)) - 1.0
         return batch._replace(rewards=batch.rewards + learned)

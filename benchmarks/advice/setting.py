@@ -14,7 +14,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 from varl_agent.advice.messages import Advisor
-from varl_agent.sac.advised import AdvisedSAC
+from varl_agent.sac.presets import preset
 from varl_agent.sac.varl import VARL
 from varl_common.config import did_you_mean
 from varl_common.errors import VarlError, expect
@@ -27,48 +27,33 @@ from benchmarks.advice.vlm import Filmed, Vlm, world_of
 
 REWARD_SCALE = 10.0  # for every method: with a sparse reward of 1, the bonus for entropy outweighs success at first
 DEMONSTRATION_SEED, EVALUATION_SEED = 500_000, 900_000
-QUERIES = (1_000, 3_000, 6_000)  # steps
 
-# What every method has in common; any of it can be altered with --set.
-COMMON: dict[str, Any] = {
-    "learning_rate": 1e-3,  # small networks, one update to two steps
-    "gamma": 0.99,
-    "tau": 0.02,  # with SAC's 0.005 the value of success is half learned when guidance ends
-    "batch_size": 128,
-    "learning_starts": 500,
-    "ent_coef": "auto_0.02",
-    "trigger": QUERIES,
-    "states_per_query": 64,
-    "selection": "spread",
-    "window": 1_000,
-    "guidance_weight": 10.0,
-    "guidance_batch_size": 64,
-}
-# Why these: benchmarks/results/advice/README.md.
-LABELS: dict[str, Any] = {"gate": "axis", "cutoff": "hard", "cutoff_step": 20_000}
-PLAN: dict[str, Any] = {
-    "gate": "log-prob",
-    "cutoff": "adaptive",
-    "cutoff_step": 60_000,
-    "cutoff_decay": 10_000,
-    "success_fraction": 0.5,
-}
+# What every method has in common: VARL's defaults but for these, of which docs/defaults.md says why. Any of it can be
+# altered with --set.
+COMMON: dict[str, Any] = {"learning_rate": 1e-3, "tau": 0.02, "batch_size": 128}
+# SAC without what VARL adds to it; what advises it as labels, an action a state.
+PLAIN: dict[str, Any] = {"success_fraction": 0.0, "imitation_weight": 0.0}
+LABELS: dict[str, Any] = {**PLAIN, "gate": "distance", "cutoff": "hard", "cutoff_step": 20_000, "cutoff_decay": 0}
+
+# The published recipe, at the bench's learning rate, network and batch.
+PAPER = {name: value for name, value in preset("paper").items() if name not in COMMON and name != "policy_kwargs"}
 
 METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
-    "sac": (VARL, {}),
-    "varl": (VARL, PLAN),  # in a maze, of which there is no plan, as varl-labels
+    "sac": (VARL, PLAIN),
+    "varl": (VARL, {}),  # in a maze, of which there is no plan, as varl-labels
     "varl-labels": (VARL, LABELS),
     "varl-random": (VARL, LABELS),
-    "varl-vlm": (VARL, PLAN),  # a real advisor: --advisor-file
-    "rlpd": (Demonstrated, {}),
-    "preferences": (Preferring, {}),
-    "execute": (Executing, {}),
-    "execute-plans": (ExecutingPlans, PLAN),
+    "varl-vlm": (VARL, {}),  # a real advisor: --advisor-file
+    "paper": (VARL, PAPER),
+    "rlpd": (Demonstrated, PLAIN),
+    "preferences": (Preferring, PLAIN),
+    "execute": (Executing, PLAIN),
+    "execute-plans": (ExecutingPlans, {}),
 }
 GIVEN = {"self", "policy", "env", "advisor", "policy_kwargs", "buffer_size", "seed", "device"}  # by make_model
 ALTERABLE = {"error_rate", "fresh"} | {
     name
-    for kind in (SAC, AdvisedSAC, VARL)
+    for kind in (SAC, VARL)
     for name, parameter in inspect.signature(kind).parameters.items()
     if name not in GIVEN and name[0] != "_" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
 }
@@ -147,11 +132,12 @@ def make_model(setting: Setting) -> VARL:
         env = Filmed(env, advisor.world)
     wrapped = Rewarded(env, progress_of(setting.task, env) if needs_teacher else None)
     venv = DummyVecEnv([lambda: Monitor(wrapped)])
+    net = [setting.net, setting.net]
     model = kind(
         "MlpPolicy",
         venv,
         advisor=advisor,
-        policy_kwargs={"net_arch": [setting.net, setting.net]},
+        policy_kwargs={**(preset("paper")["policy_kwargs"] if setting.method == "paper" else {}), "net_arch": net},
         buffer_size=setting.steps,
         seed=setting.seed,
         device="cpu",
@@ -175,7 +161,7 @@ def _advisor(setting: Setting, env: Any, error_rate: float, fresh: bool) -> Advi
     plan = plan_of(setting.task) if setting.method in ("varl", "execute-plans") else None
     if plan is not None:
         return Plans(plan, env.get_wrapper_attr("description"), error_rate, setting.seed, setting.misplaced)
-    if setting.method in ("varl", "varl-labels"):
+    if setting.method in ("varl", "varl-labels", "paper"):
         return Labels(expert_of(setting.task, env), error_rate, setting.seed, fresh)
     if setting.method == "varl-random":
         return Random(int(np.prod(env.action_space.shape)), setting.seed)

@@ -14,6 +14,7 @@ import numpy as np
 import torch as th
 from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
 from torch import nn
+from varl_agent.sac.policies import ScaledExtractor
 from varl_agent.sac.varl import VARL
 
 from benchmarks.advice.environments import make_env
@@ -95,7 +96,9 @@ class Acting:
         linears = [layer for layer in (*actor.latent_pi, actor.mu, actor.log_std) if isinstance(layer, nn.Linear)]
         layers = [(linear.weight.detach().numpy().T, linear.bias.detach().numpy()) for linear in linears]
         *self._hidden, self._mean, self._log_std = layers
-        self._shift, self._scale = actor.features_extractor.shift.numpy(), actor.features_extractor.scale.numpy()
+        extractor = actor.features_extractor
+        scaled = isinstance(extractor, ScaledExtractor)
+        self._shift, self._scale = (extractor.shift.numpy(), extractor.scale.numpy()) if scaled else (0.0, 1.0)
         self._rng = np.random.default_rng((model.seed or 0, 23))
 
     def __call__(self, observation: np.ndarray, deterministic: bool) -> np.ndarray:

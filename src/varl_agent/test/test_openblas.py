@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from varl_agent.openblas import CORE_TYPE, choose_kernels, misjudged
+from varl_agent.openblas import CORE_TYPE, choose_core_type, misjudged
 
 FLAGS = "fpu avx2 avx512f avx512bw avx512cd avx512dq avx512vl"
 ZEN_5 = {"vendor_id": "AuthenticAMD", "cpu family": "26", "flags": FLAGS}
@@ -32,7 +32,7 @@ def test_zen_5_is_misjudged(tmp_path: Path) -> None:
 @pytest.mark.parametrize("changed", [{"cpu family": "25"}, {"flags": "fpu avx2"}, {"vendor_id": "GenuineIntel"}])
 def test_others_are_left_to_openblas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str]) -> None:
     unset(monkeypatch)
-    choose_kernels(cpuinfo(tmp_path, changed))
+    choose_core_type(cpuinfo(tmp_path, changed))
     assert CORE_TYPE not in os.environ
 
 
@@ -42,7 +42,7 @@ def test_what_cannot_be_read_is_left_to_openblas(tmp_path: Path) -> None:
 
 def test_the_users_choice_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CORE_TYPE, "Haswell")
-    choose_kernels(cpuinfo(tmp_path))
+    choose_core_type(cpuinfo(tmp_path))
     assert os.environ[CORE_TYPE] == "Haswell"
 
 
@@ -53,7 +53,7 @@ def test_too_late_is_said_and_holds_for_processes_started_from_here(
 
     unset(monkeypatch)
     with pytest.warns(RuntimeWarning, match=f"set {CORE_TYPE}=SkylakeX"):
-        choose_kernels(cpuinfo(tmp_path))
+        choose_core_type(cpuinfo(tmp_path))
     assert os.environ[CORE_TYPE] == "SkylakeX"
 
 

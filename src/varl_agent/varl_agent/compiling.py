@@ -27,8 +27,9 @@ FILES = (
     _PACKAGE / "advice/plan_labels.py",
     *(
         _PACKAGE / "fast" / f"{name}.py"
-        for name in ("adam", "blas", "flat_adam", "inputs", "kernels", "networks", "packed", "workspace")
+        for name in ("adam", "blas", "elementwise", "flat_adam", "inputs", "networks", "packed", "workspace")
     ),
+    _PACKAGE / "sac/tanh_gaussian.py",
     _COMMON / "errors.py",
     _COMMON / "plan.py",
 )

@@ -1,7 +1,7 @@
-"""OpenBLAS's choice of kernels, put right where it is known to be wrong.
+"""OpenBLAS's choice of its code path, put right where it is known to be wrong.
 
 Up to 0.3.34, in the wheels of numpy and scipy, OpenBLAS does not know AMD's family 26 (Zen 5) and multiplies there with
-kernels for AVX2, at half the speed of those for AVX-512: https://github.com/OpenMathLib/OpenBLAS/issues/6029. It reads
+code for AVX2, at half the speed of those for AVX-512: https://github.com/OpenMathLib/OpenBLAS/issues/6029. It reads
 ``OPENBLAS_CORETYPE`` when numpy loads it, so this must come before the first import of numpy.
 """
 
@@ -18,7 +18,7 @@ CORE_TYPE = "OPENBLAS_CORETYPE"
 FAMILY, WANTED = "26", {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 
 
-def choose_kernels(cpuinfo: Path = CPUINFO) -> None:
+def choose_core_type(cpuinfo: Path = CPUINFO) -> None:
     """Set ``OPENBLAS_CORETYPE`` on such a processor, unless the user has; a warning where numpy is loaded already."""
     if CORE_TYPE in os.environ or not misjudged(cpuinfo):
         return

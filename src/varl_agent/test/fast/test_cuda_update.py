@@ -1,4 +1,4 @@
-"""A GPU's update: what a graph forbids is not in it; and where there is a GPU, the graph against autograd."""
+"""A GPU's update: what a graph forbids is not in it. (test_fast_update.py has it against autograd, on a GPU too.)"""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from varl_agent.advice.messages import AdviceAnswer
 from varl_agent.fast.cuda_update import CudaUpdate
 from varl_agent.sac.gates import GATE_NAMES
+from varl_agent.sac.update import choose_update
 from varl_agent.sac.varl import VARL
 from varl_common.errors import VarlError
 
@@ -31,7 +32,7 @@ class Operations(TorchDispatchMode):
         return function(*args, **kwargs or {})
 
 
-def advised(env: Any, gate: str = "axis", **settings: Any) -> VARL:
+def advised(env: Any, gate: str = "log-prob", **settings: Any) -> VARL:
     """A model with a filled replay and guidance."""
     net = {"policy_kwargs": {"net_arch": [32, 32]}, "cutoff_step": 10**6}
     model = VARL("MlpPolicy", env, gate=gate, seed=0, buffer_size=500, **{"device": "cpu", **net, **settings})
@@ -51,10 +52,10 @@ def advised(env: Any, gate: str = "axis", **settings: Any) -> VARL:
 def test_an_update_can_be_captured(point_reach: Any, gate: str) -> None:
     """It looks at no number, and does the same operations on the same shapes whatever the data."""
     model = advised(point_reach(), gate)
-    update = CudaUpdate(model, graph=False)
+    update = CudaUpdate(model)
     recorded = []
     with th.inference_mode():
-        for batch, guidance in model.batches(2, 16):
+        for batch, guidance in model.sampler.batches(2, 16):
             inputs = update._load(batch, guidance)
             with Operations() as operations:
                 update._step(inputs)
@@ -71,7 +72,8 @@ def test_bfloat16_learns_as_float32_does(make_training: Any, point_reach: Any, t
         training = make_training(point_reach, tmp_path / str(bf16), steps=1500)
         object.__setattr__(training.schedule, "evaluate_every", 0)
         training.model.lr_schedule = lambda _: 2e-3
-        training.model._fast_update = CudaUpdate(training.model, bf16=bf16)
+        training.model.bf16 = bf16
+        training.model._update, training.model._update_chosen = CudaUpdate(training.model), True
         training.run()
         episodes = training.record.episodes
         curves.append([np.mean([e.success for e in episodes if 0 < end - e.step <= 500]) for end in (500, 1000, 1500)])
@@ -86,23 +88,7 @@ def test_bfloat16_is_refused_where_it_does_nothing(point_reach: Any) -> None:
         VARL("MlpPolicy", point_reach(), bf16=True, device="cpu")
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not th.cuda.is_available(), reason="needs an NVIDIA GPU")
-@pytest.mark.parametrize("gate", GATE_NAMES)
-def test_a_graph_equals_autograd(point_reach: Any, gate: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("varl_agent.fast.cuda_update.READ_EVERY", 1)
-    reference = advised(point_reach(), gate, device="cuda", update="autograd")
-    graph = advised(point_reach(), gate, device="cuda", update="auto")
-    assert isinstance(graph._fast(), CudaUpdate)
-    for seed in range(50):
-        graph.policy.load_state_dict(reference.policy.state_dict())
-        losses = []
-        for model in (reference, graph):
-            np.random.seed(seed)  # noqa: NPY002 (Stable-Baselines3 samples from the global generator)
-            th.manual_seed(seed)
-            model.train(1, 24)
-            values = model.logger.name_to_value
-            losses.append([values[f"train/{name}"] for name in ("actor_loss", "critic_loss", "ent_coef")])
-        assert losses[1] == pytest.approx(losses[0], rel=1e-5, abs=1e-5)
-    (work,) = {inputs.work for inputs in graph._fast()._inputs.values()}
-    assert isinstance(work[0], th.cuda.CUDAGraph)
+def test_auto_does_not_choose_what_was_never_run(point_reach: Any) -> None:
+    model = VARL("MlpPolicy", point_reach(), device="cpu", update="auto")
+    model.device = th.device("cuda")  # as on a GPU
+    assert choose_update(model) is None

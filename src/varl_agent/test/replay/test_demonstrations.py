@@ -96,7 +96,7 @@ def test_a_training_starts_with_them_and_draws_on_their_success(tmp_path: Path) 
     assert (replay.store.take(np.arange(4))["tag"] == Tag.DEMONSTRATION).all()
     assert model.successes.episodes == 2
     assert sorted(set(model.successes.sample(200)[0])) == [0, 1, 2, 3]
-    assert model.draw_batches(1, 8)[0].rewards.max() == 1.0
+    assert model.sampler.draw(1, 8)[0].rewards.max() == 1.0
     with pytest.raises(VarlError, match="not a Minari dataset"):
         import_minari(tmp_path, replay, successes=model.successes)
     assert len(model.successes) == 4

@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch as th
-from varl_agent.sac.gates import GATE_NAMES, log_prob_per_axis, make_gate
+from varl_agent.sac.gates import GATE_NAMES, make_gate
+from varl_agent.sac.tanh_gaussian import log_prob_per_axis
 from varl_common.errors import VarlError
 
 MEAN = th.tensor([[0.0, 2.0], [0.9, -0.1]])
@@ -27,14 +28,14 @@ def test_none_is_always_open():
     assert opened("none").tolist() == [[1, 1], [1, 1]]
 
 
-def test_axis_looks_at_each_axis_alone():
+def test_distance_looks_at_each_axis_alone():
     # |0.8 - tanh 0| = 0.8; |0.8 - tanh 2| = 0.16; |0.7 - tanh 0.9| = 0.02; |0 - tanh -0.1| = 0.1
-    assert opened("axis", 0.5).tolist() == [[1, 0], [0, 0]]
-    assert opened("axis", 0.15).tolist() == [[1, 1], [0, 0]]
+    assert opened("distance", 0.5).tolist() == [[1, 0], [0, 0]]
+    assert opened("distance", 0.15).tolist() == [[1, 1], [0, 0]]
 
 
-def test_whole_opens_all_axes_for_the_worst():
-    assert opened("whole", 0.5).tolist() == [[1, 1], [0, 0]]
+def test_distance_joint_opens_all_axes_for_the_worst():
+    assert opened("distance-joint", 0.5).tolist() == [[1, 1], [0, 0]]
 
 
 def test_log_prob_closes_where_the_advice_is_probable():
@@ -43,13 +44,20 @@ def test_log_prob_closes_where_the_advice_is_probable():
     assert opened("log-prob", math.inf).sum() == 4
 
 
+def test_log_prob_joint_looks_at_the_likelihood_of_the_whole_action():
+    log_prob = log_prob_per_axis(MEAN, STD, ADVICE).sum(dim=1)
+    between = float(log_prob.mean()) / 2  # an axis
+    assert log_prob[0] < log_prob[1]
+    assert opened("log-prob-joint", between).tolist() == [[1, 1], [0, 0]]
+
+
 def test_q_filter_follows_the_critic():
     assert opened("q-filter", 0.0, th.tensor([[0.1], [-0.1]])).tolist() == [[1, 1], [0, 0]]
 
 
 def test_gradient_of_the_guidance_loss_passes_the_likelihood_only():
     """d/dmean of -log pi = (mean - atanh a) / std^2 where the gate is open, 0 where it is shut; no path by the gate."""
-    for name in ("none", "axis", "whole", "log-prob"):
+    for name in ("none", "distance", "distance-joint", "log-prob"):
         mean = MEAN.clone().requires_grad_(True)
         gate = make_gate(name)(mean, STD, ADVICE, lambda: th.zeros(2, 1))
         (-(gate * log_prob_per_axis(mean, STD, ADVICE)).sum()).backward()

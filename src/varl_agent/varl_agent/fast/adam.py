@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from varl_agent.compiling import compiled
-from varl_agent.fast.kernels import F32
+from varl_agent.fast.elementwise import F32
 
 if TYPE_CHECKING:
     from varl_agent.fast.flat_adam import FlatAdam, FlatParameters

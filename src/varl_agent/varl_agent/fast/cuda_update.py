@@ -6,28 +6,26 @@ no shape here depends on data (a row of dQ/da passes through both critics, as ze
 number is read back within. Both critics are one batched product. The noise is drawn within the graph, by the device's
 default generator, whose state a replay reads and moves on as any other operation does.
 
-What has been run so far: all of this without a graph, on a CPU, against autograd. The capture has a test, but no GPU
-was at hand to run it on.
+What has been run so far: all of this on a CPU, where nothing is captured, against autograd. The capture has a test, but
+no GPU was at hand to run it on; so ``update="auto"`` does not choose it.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import torch as th
-from stable_baselines3 import SAC
 from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
 
 from varl_agent.fast.fast_update import FastUpdate, Networks
-from varl_agent.fast.flat_adam import Stacked, unchanged
+from varl_agent.fast.flat_adam import FlatAdam, Stacked, unchanged
 from varl_agent.fast.inputs import Inputs
 from varl_agent.fast.stacked_layers import StackedLayers
 from varl_agent.sac.batches import Batch
-from varl_agent.sac.gates import EPS
+from varl_agent.sac.tanh_gaussian import EPS, LOG_SQRT_2PI
+from varl_agent.sac.varl import VARL
 
-LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 WARM_UPS = 3  # updates before a capture, in which libraries allocate what they need; as torch's documentation has it
 READ_EVERY = 50  # updates between two looks at the losses: to read a number is to wait for the GPU
 
@@ -36,14 +34,13 @@ class CudaUpdate(FastUpdate):
     """As :class:`FastUpdate`, on a GPU. Losses are logged as the means of at least ``READ_EVERY`` updates.
 
     Args:
-        model: on a GPU; on a CPU the update runs too, slower than that one.
-        graph: whether to capture; None: on a GPU. Without, losses are logged at every call.
-        bf16: matrix products in bfloat16, with float32 weights, sums and moments.
+        model: on a GPU. On a CPU the same operations run one by one, slower than that one, and losses are logged at
+            every call.
     """
 
-    def __init__(self, model: SAC, graph: bool | None = None, bf16: bool = False) -> None:
-        self._graph = model.device.type == "cuda" if graph is None else graph
-        self._dtype = th.bfloat16 if bf16 else th.float32
+    def __init__(self, model: VARL) -> None:
+        self._graph = model.device.type == "cuda"
+        self._dtype = th.bfloat16 if model.bf16 else th.float32
         self._unread: Any = 0.0  # losses, summed, of this many updates
         self._unread_updates = 0
         super().__init__(model)
@@ -137,8 +134,7 @@ class CudaUpdate(FastUpdate):
         else:
             log_alpha, surplus = self._temperature.value[0].clone(), mean_log_pi + self.model.target_entropy
             alpha, alpha_loss = log_alpha.exp(), -log_alpha * surplus
-            self._temperature.gradient[0] = (-surplus).clamp(min=0.0) if len(x.advice) else -surplus
-            self._temperature.step(self._max_norm)
+            self._step_temperature(self._temperature, surplus, x.hold)
 
         x.next[:, -axes:] = action[:rows]
         next_q, _ = self._target_critics.forward(x.next.expand(2, -1, -1))
@@ -149,7 +145,7 @@ class CudaUpdate(FastUpdate):
         self._critic.step(self._max_norm)
 
         advised = tuple(part[x.advised] for part in (mean, std, free))
-        opened = self._opened(x, *advised[:2]) if len(x.advice) else None
+        gate_weights = self._opened(x, *advised[:2]) if len(x.advice) else None
 
         x.pi[:, -axes:] = action[rows:]
         q_pi, pi_tape = self._critics.forward(x.pi.expand(2, -1, -1))
@@ -158,25 +154,37 @@ class CudaUpdate(FastUpdate):
         a, on = action[rows:], slice(rows, 2 * rows)
         d_mean = slope[rows:] * (2 * alpha * a / (slope[rows:] + EPS) - dq_da) / rows
         d = th.cat([d_mean, (d_mean * stretched[rows:] - alpha / rows) * free[on]], 1)
-        if opened is not None:
-            pull = self._guidance_gradient(x, opened, *advised)
+        if gate_weights is not None:
+            pull = self._guidance_gradient(x, gate_weights, *advised)
             d = d + pull if x.advised.start == rows else th.cat([d, pull])
         self._policy.backward(d[None], [tuple(part[:, rows:] for part in parts) for parts in tape])
         self._actor.step(self._max_norm)
 
         actor_loss, critic_loss = alpha * mean_log_pi - q_pi.amin(0).mean(), 0.5 * error.square().mean(1).sum()
         losses = th.stack([actor_loss, critic_loss, alpha, alpha_loss, -mean_log_pi])
-        return (losses,) if opened is None else (losses, *advised[:2], opened)
+        return (losses,) if gate_weights is None else (losses, *advised[:2], gate_weights)
+
+    def _step_temperature(self, temperature: FlatAdam, surplus: th.Tensor, hold: th.Tensor) -> None:
+        """As :func:`varl_agent.sac.temperature.held` around a step, without looking at a number."""
+        before = [tensor.clone() for tensor in temperature.tensors]
+        temperature.gradient[0] = -surplus
+        temperature.step(self._max_norm)
+        left_out = (hold >= 1.0) & (surplus > 0.0)
+        for tensor, old in zip(temperature.tensors, before, strict=True):
+            th.where(left_out, old, tensor, out=tensor)
+        temperature.value -= hold * (temperature.value - before[0]).clamp(min=0.0)
 
     def _opened(self, x: Inputs, mean: th.Tensor, std: th.Tensor) -> th.Tensor:
         def q(action: th.Tensor) -> th.Tensor:
             values, _ = self._critics.forward(th.cat([x.actor[x.advised], action], 1).expand(2, -1, -1))
             return values.amin(0)
 
-        return self.model.gate(mean, std, x.advice, lambda: q(x.advice) - q(mean.tanh()))
+        return self.model._gate(mean, std, x.advice, lambda: q(x.advice) - q(mean.tanh()))
 
     @staticmethod
-    def _guidance_gradient(x: Inputs, opened: th.Tensor, mean: th.Tensor, std: th.Tensor, free: th.Tensor) -> th.Tensor:
+    def _guidance_gradient(
+        x: Inputs, gate_weights: th.Tensor, mean: th.Tensor, std: th.Tensor, free: th.Tensor
+    ) -> th.Tensor:
         """dJ/d(mu, l) of guidance on the advised rows, (m, 2 act_dim)."""
-        weight, z = opened * x.pull, (x.advice.atanh() - mean) / std
+        weight, z = gate_weights * x.pull, (x.advice.atanh() - mean) / std
         return th.cat([-weight * z / std, weight * (1 - z * z) * free], 1)

@@ -6,7 +6,7 @@ appendix C)
 
     log pi(a|s) = sum_j [ -n_j^2/2 - log sigma_j - log sqrt(2 pi) - log(1 - a_j^2 + e) ].
 
-**Temperature**, J = -log(alpha) mean(log pi + H):  dJ/d log(alpha) = -(mean log pi + H); with guidance never below 0.
+**Temperature**, J = -log(alpha) mean(log pi + H):  dJ/d log(alpha) = -(mean log pi + H).
 
 **Critics**, J = 1/2 sum_i mean_B (Q_i - y)^2 with y = r + gamma (1 - done) (min_i Q'_i(s', a') - alpha log pi(a'|s')):
 dJ/dQ_i = (Q_i - y) / B. With Q_i = h w + b on the last hidden layer h: dJ/dw = h^T dQ, dJ/db = sum dQ, dJ/dh = dQ w^T.
@@ -37,31 +37,31 @@ is compiled (:mod:`.workspace`). For a GPU there is :mod:`.cuda_update`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from stable_baselines3 import SAC
 from stable_baselines3.common.torch_layers import FlattenExtractor
-from torch import nn
 from varl_common.errors import VarlError
 
+from varl_agent.fast.coverage import check_covered, layers_of
 from varl_agent.fast.flat_adam import Affine, Block, FlatAdam, FlatParameters, unchanged
 from varl_agent.fast.inputs import Inputs, zeros
-from varl_agent.sac.batches import Batch, in_turn, split
-from varl_agent.sac.gates import log_prob_per_axis
+from varl_agent.sac.batches import Batch, in_turn
+from varl_agent.sac.guidance import GuidanceBatch
 from varl_agent.sac.policies import ScaledExtractor
+from varl_agent.sac.tanh_gaussian import log_prob_per_axis
+from varl_agent.sac.temperature import held
+from varl_agent.sac.varl import VARL
 
 Layers = list[list[th.Tensor]]  # as networks has it
 Networks = list[list[list[Block]]]  # each its layers, each the blocks of these
 LOSSES = ("actor_loss", "critic_loss", "ent_coef", "ent_coef_loss", "entropy")
-_HIDDEN = ([nn.Linear, nn.ReLU], [nn.Linear, nn.LayerNorm, nn.ReLU])
 
 
 class FastUpdate:
-    """``train`` of a Stable-Baselines3 SAC, or of VARL, whose networks are MLPs.
+    """``VARL.train``, where all networks are MLPs: an :class:`~varl_agent.sac.update.Update`.
 
     The model stays whole: its modules and optimizers see every update, and can be saved, loaded and used between two.
 
@@ -69,15 +69,15 @@ class FastUpdate:
         VarlError: the model's setting is not one that this covers; the message says which.
     """
 
-    def __init__(self, model: SAC) -> None:
+    def __init__(self, model: VARL) -> None:
         self.model: Any = model
-        _check(model)
+        check_covered(model)
         actor: Any = model.actor
         critic: Any = model.critic
         target: Any = model.critic_target
-        stem = self._arranged([[*_layers(actor.latent_pi), [Affine(actor.mu, actor.log_std)]]])
-        twins = self._arranged([_layers(network) for network in critic.q_networks])
-        targets = self._arranged([_layers(network) for network in target.q_networks])
+        stem = self._arranged([[*layers_of(actor.latent_pi), [Affine(actor.mu, actor.log_std)]]])
+        twins = self._arranged([layers_of(network) for network in critic.q_networks])
+        targets = self._arranged([layers_of(network) for network in target.q_networks])
         self._actor = FlatAdam(actor.optimizer, _flat(_flat(stem)))
         self._critic = FlatAdam(critic.optimizer, _flat(_flat(twins)))
         self._target = FlatParameters(_flat(_flat(targets)))
@@ -94,7 +94,7 @@ class FastUpdate:
         self._plain = type(extractor) in (FlattenExtractor, ScaledExtractor) and (
             isinstance(space, spaces.Box) and space.dtype == np.float32 and len(space.shape) == 1
         )
-        self._max_norm: float | None = getattr(model, "max_grad_norm", None)
+        self._max_norm: float | None = model.max_grad_norm
         self._inputs: dict[tuple[int, int, bool], Inputs] = {}
         self._prepare()
         self._scaled = self._plain and type(extractor) is ScaledExtractor
@@ -110,7 +110,7 @@ class FastUpdate:
         with th.inference_mode():
             self._noise = in_turn(lambda n: self._noises(n, batch_size), gradient_steps)
             total: Any = 0.0
-            for step, (batch, guidance) in enumerate(self._batches(gradient_steps, batch_size)):
+            for step, (batch, guidance) in enumerate(model.sampler.batches(gradient_steps, batch_size)):
                 total = total + self._one(batch, guidance, step % model.target_update_interval == 0)
         model._n_updates += gradient_steps
         self._record(total, gradient_steps)
@@ -120,36 +120,21 @@ class FastUpdate:
         for flat in (*self._trained, self._target):
             flat.adopt()
 
-    def _batches(self, count: int, batch_size: int) -> Iterator[tuple[Batch, Any]]:
-        model = self.model
-        if hasattr(model, "batches"):
-            return model.batches(count, batch_size)
-        replay, normalize = model.replay_buffer, model._vec_normalize_env  # plain SAC: nothing guides it
-        drawn = in_turn(lambda n: split(replay.sample(n * batch_size, env=normalize), n), count)
-        return ((batch, None) for batch in drawn)
-
     def _record(self, total: Any, updates: int) -> None:
         """Log the mean losses of so many updates, given their sum."""
-        model = self.model
         losses = dict(zip(LOSSES, (total / updates).tolist(), strict=True))
         if self._temperature is None:
             del losses["ent_coef_loss"]
-        if hasattr(model, "record_training"):
-            model.record_training(losses)
-            return
-        del losses["entropy"]  # SB3 does not log it
-        model.logger.record("train/n_updates", model._n_updates, exclude="tensorboard")
-        for name, value in losses.items():
-            model.logger.record(f"train/{name}", value)
+        self.model.record_training(losses)
 
-    def _one(self, batch: Batch, guidance: Any, follow: bool) -> Any:
+    def _one(self, batch: Batch, guidance: GuidanceBatch | None, follow: bool) -> Any:
         """One update, in which the targets follow the critics or not; its losses, in the order of ``LOSSES``."""
         inputs = self._load(batch, guidance)
         losses, *policy = self._update(inputs, guidance, follow)
-        if guidance is not None and self.model.metrics_due():
-            mean, std, opened = (th.as_tensor(part) for part in policy)
-            bc_loss = -(opened * log_prob_per_axis(mean, std, guidance.actions)).sum(dim=1).mean()
-            self.model.note_guidance(guidance, mean, opened, bc_loss.item())
+        if guidance is not None and self.model.guidance_metrics.due(self.model._n_updates):
+            mean, std, gate = (th.as_tensor(part) for part in policy)
+            bc_loss = -(gate * log_prob_per_axis(mean, std, guidance.actions)).sum(dim=1).mean()
+            self.model.note_guidance(guidance, mean, gate, bc_loss)
         return losses
 
     def _load(self, batch: Batch, guidance: Any) -> Inputs:
@@ -165,6 +150,7 @@ class FastUpdate:
         if guidance is not None:
             self._place_advice(guidance, inputs, shared)
             inputs.pull[...] = guidance.weight / advised
+            inputs.hold[...] = guidance.hold
         return inputs
 
     def _unscaled(self, observations: Any) -> Any:
@@ -184,10 +170,10 @@ class FastUpdate:
     def _place(self, batch: Batch, inputs: Inputs) -> None:
         """Copy the batch of the replay to where the update reads it, in one pass."""
         array, observations = self._array, self._unscaled(batch.observations)
-        inputs.going_on[...] = self._discounts(batch)
-        self._kernels.place(
+        inputs.step_discounts[...] = self._discounts(batch)
+        self._elementwise.place(
             self._unscaled(batch.next_observations), observations, self._shift, self._scale, array(batch.actions),
-            array(batch.rewards), array(batch.dones), inputs.going_on,
+            array(batch.rewards), array(batch.dones), inputs.step_discounts,
             inputs.policy, inputs.data, inputs.rewards, inputs.discounts,
         )  # fmt: skip
 
@@ -195,7 +181,7 @@ class FastUpdate:
         """The same for advice, and its states where these are not the batch's own."""
         states = inputs.policy[:0] if shared else self._unscaled(guidance.observations)
         into = inputs.policy[inputs.advised]
-        self._kernels.place_advice(states, self._shift, self._scale, guidance.actions.numpy(), into, inputs.advice)
+        self._elementwise.place_advice(states, self._shift, self._scale, guidance.actions.numpy(), into, inputs.advice)
 
     def _noises(self, count: int, rows: int) -> list[np.ndarray]:
         """The noise of ``count`` updates: one after the other, while the generator is in the cache."""
@@ -215,16 +201,13 @@ class FastUpdate:
         return networks
 
     def _prepare(self) -> None:
-        """Compile the kernels, or load them as compiled before, so that no update has to wait for that."""
+        """Compile, or load what was compiled before, so that no update has to wait for that."""
         if self._actor.value.device.type != "cpu":
             raise VarlError("the fast update runs on the CPU; give device='cpu', or use update='autograd'")
-        try:
-            from varl_agent.fast import kernels
-            from varl_agent.fast.workspace import Workspace
-        except ImportError:
-            remedy = "pip install numba scipy, or use update='autograd'"
-            raise VarlError(f"the fast update needs numba and scipy; {remedy}") from None
-        self._kernels, self._workspace = kernels, Workspace
+        from varl_agent.fast import elementwise  # here, as they need numba: a GPU's update does without
+        from varl_agent.fast.workspace import Workspace
+
+        self._elementwise, self._workspace = elementwise, Workspace
         if self._temperature is not None:
             self._log_alpha = self._temperature.value.numpy()
         work = Workspace(self, Inputs(2, 1, True, self._obs_dim, self._act_dim))
@@ -246,45 +229,29 @@ class FastUpdate:
         if self._temperature is not None and log_alpha is not None:
             surplus = log_pi + self.model.target_entropy
             alpha_loss = -log_alpha * surplus
-            work.temperature_step(-surplus if guidance is None else max(-surplus, 0.0))
+            with held(self._temperature.value[:1], surplus, guidance) as steps:
+                if steps:
+                    work.temperature_step(-surplus)
         advised: tuple[np.ndarray, ...] = ()
         gate, threshold = -1, 0.0
         if guidance is not None:
-            advised = work.mean[inputs.advised], work.std[inputs.advised], work.opened
+            advised = work.mean[inputs.advised], work.std[inputs.advised], work.gate_weights
             gate, threshold = self._gate(*advised, inputs, guidance)
         q = work.actor_step(alpha, gate, threshold)
         return (np.array([alpha * log_pi - q, critic_loss, alpha, alpha_loss, -log_pi]), *advised)
 
     def _gate(
-        self, mean: np.ndarray, std: np.ndarray, opened: np.ndarray, inputs: Inputs, guidance: Any
+        self, mean: np.ndarray, std: np.ndarray, gate_weights: np.ndarray, inputs: Inputs, guidance: Any
     ) -> tuple[int, float]:
         """The compiled gate to be used on the policy's mean and deviation, (m, act_dim), in the advised states, and its
-        threshold; -1 where there is none, and its weights are in ``opened``."""
-        gate, known = self.model.gate, self._kernels.GATES
+        threshold; -1 where there is none, and its weights are in ``gate_weights``."""
+        gate, known = self.model._gate, self._elementwise.GATES
         if gate.name in known:
             return known.index(gate.name), gate.threshold
         policy = th.from_numpy(mean), th.from_numpy(std)
         weights = gate(*policy, th.from_numpy(inputs.advice), lambda: self.model.advantage(guidance, policy[0]))
-        opened[:] = weights.numpy()
+        gate_weights[:] = weights.numpy()
         return -1, 0.0
-
-
-def _layers(network: Any) -> list[list[Block]]:
-    """The parameters of each layer of a network.
-
-    Raises:
-        VarlError: the network is anything but hidden layers, each Linear, LayerNorm or none, ReLU, and an output layer.
-    """
-    found: list[list[Block]] = []
-    layer: list[Any] = []
-    for module in network:
-        layer.append(module)
-        if [type(m) for m in layer] in _HIDDEN:
-            found.append([Affine(layer[0]), *(Block(p) for m in layer[1:] for p in m.parameters())])
-            layer = []
-    if not found or [type(m) for m in layer] not in ([], [nn.Linear]):
-        raise VarlError("the fast update knows networks of Linear, LayerNorm and ReLU only; use update='autograd'")
-    return found + [[Affine(linear)] for linear in layer]
 
 
 def _like(views: list[th.Tensor], networks: Networks) -> list[Layers]:
@@ -295,25 +262,3 @@ def _like(views: list[th.Tensor], networks: Networks) -> list[Layers]:
 
 def _flat(groups: list[list[Any]]) -> list[Any]:
     return [item for items in groups for item in items]
-
-
-def _check(model: SAC) -> None:
-    """Refuse what the update does not cover, beside the networks' layers (:func:`_layers` sees to these)."""
-    optimizers = [model.actor.optimizer, model.critic.optimizer, model.ent_coef_optimizer]
-    adams = [optimizer for optimizer in optimizers if optimizer is not None]
-    extractors = (model.actor.features_extractor, model.critic.features_extractor)
-    trained = [p for extractor in extractors for p in extractor.parameters()]
-    reasons = {
-        "state-dependent exploration (use_sde)": model.use_sde,
-        f"{len(model.critic.q_networks)} critics instead of 2": len(model.critic.q_networks) != 2,
-        "a features extractor with parameters": bool(trained),
-        "an optimizer other than torch.optim.Adam": any(type(o) is not th.optim.Adam for o in adams),
-        "Adam with amsgrad, maximize or decoupled_weight_decay": any(
-            o.defaults.get(name) for o in adams for name in ("amsgrad", "maximize", "decoupled_weight_decay")
-        ),
-        "parameter groups": any(len(o.param_groups) != 1 for o in adams),
-        "parameters that are not float32": any(p.dtype != th.float32 for p in model.policy.parameters()),
-    }
-    for reason, holds in reasons.items():
-        if holds:
-            raise VarlError(f"the fast update does not cover {reason}; use update='autograd'")

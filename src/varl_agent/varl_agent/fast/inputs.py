@@ -19,7 +19,7 @@ class Inputs:
 
     ``policy`` has the rows (s', a') (B), (s, a drawn now) (B) and the advised states (m, unless these are s itself:
     ``shared``). The actor reads the states in it, ``actor``; the critics' inputs are ``next`` and ``pi``, parts of it,
-    and ``data``, (s, a of the replay).
+    and ``data``, (s, a of the replay). ``pull`` is the guidance's weight / m, ``hold`` its hold on the temperature.
     """
 
     def __init__(
@@ -29,6 +29,6 @@ class Inputs:
         self.policy, self.data = (new(n, obs_dim + act_dim) for n in (self.advised.stop, rows))
         self.actor, self.next, self.pi = self.policy[:, :obs_dim], self.policy[:rows], self.policy[rows : 2 * rows]
         self.rewards, self.discounts, self.noise = new(rows), new(rows), new(2 * rows, act_dim)
-        self.going_on = new(rows, 1)  # discounts of transitions that do
-        self.advice, self.pull = new(advised, act_dim), new(1)
+        self.step_discounts = new(rows, 1)  # discounts of transitions that do
+        self.advice, self.pull, self.hold = new(advised, act_dim), new(1), new(1)
         self.work: Any = None  # what the update works in

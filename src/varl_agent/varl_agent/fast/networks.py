@@ -1,11 +1,11 @@
-"""A network's passes on a CPU, forward and backward, compiled: products by BLAS, the rest by :mod:`.kernels`.
+"""A network's passes on a CPU, forward and backward, compiled: products by BLAS, the rest by :mod:`.elementwise`.
 
 A network is h_l = relu(norm_l(h_{l-1} W_l + b_l)), h_0 being its input x, and a head that is linear in the last h. To
 compiled code it is a tuple of tuples, with an array for each hidden layer (of no elements where there is nothing):
 
     AFFINE, SCALE, SHIFT        weights and bias (in + 1, out); of the LayerNorm (out,)
     D_AFFINE, D_SCALE, D_SHIFT  their gradients, none where the network is not trained
-    H, Z, MOMENTS               (rows, out), and before the LayerNorm; (rows, 2) as ``norm_relu`` has it
+    H, Z, STATISTICS               (rows, out), and before the LayerNorm; (rows, 2) as ``norm_relu`` has it
     DOWN, UNUSED                room for dJ/dh (rows, out); for gradients that nobody asks for, (3, out)
     HEAD                        its weights and bias (width + 1, outputs), and their gradient
 """
@@ -19,8 +19,7 @@ import torch as th
 
 from varl_agent.compiling import compiled
 from varl_agent.fast.blas import product, product_of_transposed, product_with_transposed
-from varl_agent.fast.inputs import zeros
-from varl_agent.fast.kernels import (
+from varl_agent.fast.elementwise import (
     F32,
     head_gradient,
     head_relu_gradient,
@@ -31,8 +30,9 @@ from varl_agent.fast.kernels import (
     relu_values,
     values,
 )
+from varl_agent.fast.inputs import zeros
 
-AFFINE, SCALE, SHIFT, D_AFFINE, D_SCALE, D_SHIFT, H, Z, MOMENTS, DOWN, UNUSED, HEAD = range(12)
+AFFINE, SCALE, SHIFT, D_AFFINE, D_SCALE, D_SHIFT, H, Z, STATISTICS, DOWN, UNUSED, HEAD = range(12)
 
 Layers = list[list[th.Tensor]]  # of a network: each hidden layer's weights and bias, scale and shift if any; the head's
 Network = tuple[tuple[np.ndarray, ...], ...]
@@ -56,15 +56,15 @@ def network(layers: Layers, gradients: Layers, rows: int, beside: Network | None
     ]
     h, down = (tuple(zeros(rows, width) for width in widths) for _ in range(2))
     z = tuple(zeros(rows, width) if norm else zeros(0, 0) for width, norm in zip(widths, normed, strict=True))
-    moments = tuple(zeros(rows, 2) if norm else zeros(0, 0) for norm in normed)
+    statistics = tuple(zeros(rows, 2) if norm else zeros(0, 0) for norm in normed)
     if beside is not None and [len(beside[H][0]) >= rows, *(part.shape[1] for part in beside[H])] == [True, *widths]:
         if gradients:
             down = tuple(array[:rows] for array in beside[DOWN])
         else:
             h = tuple(array[:rows] for array in beside[H])
             if all(len(array) >= rows for array in beside[Z]):
-                z, moments = (tuple(array[:rows] for array in beside[i]) for i in (Z, MOMENTS))
-    return (*parameters, h, z, moments, down, tuple(zeros(3, width) for width in widths), (head, d_head))
+                z, statistics = (tuple(array[:rows] for array in beside[i]) for i in (Z, STATISTICS))
+    return (*parameters, h, z, statistics, down, tuple(zeros(3, width) for width in widths), (head, d_head))
 
 
 @compiled
@@ -80,7 +80,7 @@ def _layer(sgemm: int, net: Any, i: int, x: Any) -> None:
     rows, bias, scale = len(x), net[AFFINE][i][-1], net[SCALE][i]
     _affine(sgemm, net, i, x)
     if len(scale) > 0:
-        norm_relu(net[Z][i][:rows], bias, scale, net[SHIFT][i], net[H][i], net[MOMENTS][i])
+        norm_relu(net[Z][i][:rows], bias, scale, net[SHIFT][i], net[H][i], net[STATISTICS][i])
     else:
         relu(net[H][i][:rows], bias)
 
@@ -115,7 +115,7 @@ def _activation(net: Any, i: int, d: Any, rows: Any, d_bias: Any, d_scale: Any, 
     """From dJ/dh of layer i in these rows to dJ/d(h W + b), in place; fills in the gradients of bias and norm."""
     scale = net[SCALE][i]
     if len(scale) > 0:
-        norm_relu_gradient(d, net[H][i], rows, net[Z][i], net[MOMENTS][i], scale, d_bias, d_scale, d_shift)
+        norm_relu_gradient(d, net[H][i], rows, net[Z][i], net[STATISTICS][i], scale, d_bias, d_scale, d_shift)
     else:
         relu_gradient(d, net[H][i], rows, d_bias)
 

@@ -11,18 +11,18 @@ from varl_agent.compiling import compiled
 
 
 @structref.register
-class _KeptType(types.StructRef):
-    """What compiled code sees of :class:`Kept`."""
+class _PackedType(types.StructRef):
+    """What compiled code sees of :class:`Packed`."""
 
 
-class Kept(structref.StructRefProxy):
+class Packed(structref.StructRefProxy):
     """A tuple of arrays, or of tuples of such; ``all`` in compiled code."""
 
 
-structref.define_proxy(Kept, _KeptType, ["all"])
+structref.define_proxy(Packed, _PackedType, ["all"])
 
 
 @compiled
-def kept(everything: Any) -> Any:
+def pack(everything: Any) -> Any:
     """``everything``, a tuple, to be given to compiled functions again and again."""
-    return Kept(everything)
+    return Packed(everything)

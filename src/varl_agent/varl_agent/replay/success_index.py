@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples, ReplayBufferSamples
 
 RECENT_EPISODES = 20  # over which the success rate is taken: it moves in steps of 5 %
@@ -130,8 +130,8 @@ class SuccessIndex:
         }
         return {name: th.from_numpy(value.copy()) for name, value in arrays.items()}
 
-    def load_state_dict(self, state: dict[str, th.Tensor], strict: bool = True) -> None:
-        """Inverse of :meth:`state_dict` (``strict`` is for torch's signature)."""
+    def load_state_dict(self, state: dict[str, th.Tensor]) -> None:
+        """Inverse of :meth:`state_dict`."""
         self.capacity, self.time, self.ended, self.episodes = (int(value) for value in state["counts"])
         self._start, self._succeeded, self._spans = (
             state[name].cpu().numpy().copy() for name in ("start", "succeeded", "spans")
@@ -146,7 +146,8 @@ def _begin(infos: list[dict[str, Any]]) -> np.ndarray:
 def gather(
     replay: ReplayBuffer, rows: np.ndarray, envs: np.ndarray, normalize: Any = None
 ) -> ReplayBufferSamples | DictReplayBufferSamples:
-    """The named rows of an SB3 replay buffer as a batch; ``normalize`` is the VecNormalize in use, or None."""
+    """The named rows of an SB3 replay buffer as a batch of single steps, of an n-step buffer too; ``normalize`` is the
+    VecNormalize in use, or None."""
 
     def observations(of: Any, shift: int = 0) -> Any:
         at = (rows + shift) % replay.buffer_size
@@ -159,10 +160,14 @@ def gather(
     compact = replay.optimize_memory_usage
     batch = DictReplayBufferSamples if isinstance(replay.observations, dict) else ReplayBufferSamples
     ended = replay.dones[rows, envs] * (1 - replay.timeouts[rows, envs])
+    more: dict[str, Any] = {}
+    if isinstance(replay, NStepReplayBuffer):
+        more["discounts"] = replay.to_torch(np.full((len(rows), 1), replay.gamma, np.float32))
     return batch(
         observations=observations(replay.observations),
         actions=replay.to_torch(replay.actions[rows, envs]),
         next_observations=observations(replay.observations if compact else replay.next_observations, int(compact)),
         dones=replay.to_torch(ended.reshape(-1, 1)),
         rewards=replay.to_torch(replay._normalize_reward(replay.rewards[rows, envs].reshape(-1, 1), normalize)),
+        **more,
     )

@@ -1,19 +1,29 @@
-"""Batches of a replay: several drawn at once, and put together from parts."""
+"""Batches of a replay: several drawn at once, taken apart and put together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+import numpy as np
 import torch as th
+from gymnasium import spaces
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples, ReplayBufferSamples
 
 Batch = ReplayBufferSamples | DictReplayBufferSamples
 Item = TypeVar("Item")
-AT_ONCE = 20  # batches: a draw of as many rows costs little more than one of a single batch
+MAX_AT_ONCE = 20  # batches: a draw of as many rows costs little more than one of a single batch
+MAX_BYTES = 32 << 20  # of observations drawn at once: more than that, as images have, would crowd the memory
 
 
-def in_turn(draw: Callable[[int], list[Item]], count: int, at_once: int = AT_ONCE) -> Iterator[Item]:
+def batches_at_once(space: spaces.Space[Any], batch_size: int) -> int:
+    """How many batches of ``batch_size`` observations of ``space`` are drawn at a time."""
+    parts = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
+    row = 4 * sum(int(np.prod(part.shape or ())) for part in parts)  # bytes, as float32
+    return int(np.clip(MAX_BYTES // max(2 * row * batch_size, 1), 1, MAX_AT_ONCE))
+
+
+def in_turn(draw: Callable[[int], list[Item]], count: int, at_once: int = MAX_AT_ONCE) -> Iterator[Item]:
     """``count`` batches one after another; ``draw(n)`` gives the next n of them."""
     for first in range(0, count, at_once):
         yield from draw(min(at_once, count - first))
@@ -23,17 +33,17 @@ def split(batch: Batch, n: int) -> list[Batch]:
     """The rows of a batch, in their order, as n batches of the same size."""
     if n == 1:
         return [batch]
-    fields = [[None] * n if field is None else parted(field, n) for field in batch]
+    fields = [[None] * n if field is None else split_rows(field, n) for field in batch]
     return [type(batch)(*values) for values in zip(*fields, strict=True)]
 
 
-def parted(rows: Any, n: int) -> list[Any]:
+def split_rows(rows: Any, n: int) -> list[Any]:
     """A tensor, or each of a dict's, in n parts of as many rows."""
     if n == 1:
         return [rows]
     if not isinstance(rows, dict):
         return list(rows.split(len(rows) // n))
-    values = [parted(value, n) for value in rows.values()]
+    values = [split_rows(value, n) for value in rows.values()]
     return [dict(zip(rows, some, strict=True)) for some in zip(*values, strict=True)]
 
 

@@ -1,24 +1,24 @@
-"""Cutoffs: how long guidance shapes the actor. Each gives a factor in 0..1 for the guidance weight."""
+"""Cutoffs: how long advice shapes the actor."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from varl_common.config import did_you_mean
 from varl_common.errors import VarlError, expect
 
 CUTOFF_NAMES = ("hard", "linear", "adaptive")
+NOT_RELEASED = -1
 
 
-@dataclass
+@dataclass(frozen=True)
 class Cutoff:
-    """When guidance ends.
+    """When advice ends, and how.
 
-    hard: 1 until ``step``, then 0 (the paper's N_s).
-    linear: 1 until ``step``, then down to 0 over ``decay`` steps.
-    adaptive: 1 until ``successes`` episodes have succeeded and at least ``rate`` of the recent ones do, or until
-        ``step`` at the latest; then down to 0 over ``decay`` steps. Guidance is not let go before the critic has seen
+    hard: in force until ``step`` (the paper's N_s), then gone.
+    linear: in force until ``step``, then fading over ``decay`` steps.
+    adaptive: in force until ``successes`` episodes have succeeded and at least ``rate`` of the recent ones do, or until
+        ``step`` at the latest; then fading over ``decay`` steps. Advice is not released before the critic has seen
         what success is worth.
     """
 
@@ -27,7 +27,6 @@ class Cutoff:
     decay: int = 0
     successes: int = 100
     rate: float = 0.7
-    released_at: int = -1
 
     def __post_init__(self) -> None:
         if self.name not in CUTOFF_NAMES:
@@ -35,31 +34,16 @@ class Cutoff:
         for name in ("step", "decay", "successes"):
             expect((value := getattr(self, name)) >= 0, f"cutoff_{name}", value, "0 or more")
         expect(0 <= self.rate <= 1, "cutoff_rate", self.rate, "a share from 0 to 1")
-        if self.name == "hard":
-            self.decay = 0
 
-    def restart(self) -> None:
-        """Environment steps are counted from 0 again: guidance has all its time before it."""
-        self.released_at = -1
-
-    def update(self, step: int, successes: int, success_rate: float) -> None:
-        """Tell how far training is: environment step, episodes that succeeded so far, share of the recent ones."""
-        if self.released_at >= 0:
-            return
+    def releases(self, step: int, successes: int, success_rate: float) -> bool:
+        """Whether advice is released at ``step``, after so many successes and at this rate among recent episodes."""
         earned = self.name == "adaptive" and successes >= self.successes and success_rate >= self.rate
-        if earned or step >= self.step:
-            self.released_at = step
+        return earned or step >= self.step
 
-    def factor(self, step: int) -> float:
-        """Factor of the guidance weight at ``step``."""
-        if self.released_at < 0:
+    def factor(self, step: int, released_at: int) -> float:
+        """Factor 0..1 of the guidance weight at ``step``; ``released_at`` may be NOT_RELEASED."""
+        if released_at == NOT_RELEASED:
             return 1.0
-        return max(0.0, 1.0 - (step - self.released_at) / self.decay) if self.decay else 0.0
-
-    def state_dict(self) -> dict[str, Any]:
-        """Whether guidance has been let go, and when."""
-        return {"released_at": self.released_at}
-
-    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
-        """Inverse of :meth:`state_dict` (``strict`` is for torch's signature)."""
-        self.released_at = int(state["released_at"])
+        if self.name == "hard" or self.decay == 0:
+            return 0.0
+        return max(0.0, 1.0 - (step - released_at) / self.decay)

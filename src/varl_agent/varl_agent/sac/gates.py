@@ -1,8 +1,8 @@
 """Gates: where advice still pulls the policy. Each is a function that gives a weight per state and axis.
 
 A gate looks at the policy's Gaussian before the tanh (mean and standard deviation, each (n, act_dim)), at the advised
-actions a (n, act_dim) inside (-1, 1) and, for the Q-filter, at the critic; it returns (n, act_dim) of 0 (closed) or 1.
-No gradient flows through a gate.
+actions a (n, act_dim) inside (-1, 1) and, for the Q-filter, at the critic; it returns (n, act_dim) of 0 (closed) or 1
+(open). No gradient flows through a gate.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import torch as th
 from varl_common.config import did_you_mean
 from varl_common.errors import VarlError
 
-EPS = 1e-6  # as in SB3's squashed Gaussian
+from varl_agent.sac.tanh_gaussian import log_prob_per_axis
 
 
-@dataclass
+@dataclass(frozen=True)
 class GateInput:
     """What a gate may look at. ``advantage()`` gives min_i Q_i(s, a) - min_i Q_i(s, tanh(mean)), (n, 1)."""
 
@@ -28,31 +28,31 @@ class GateInput:
     advantage: Callable[[], th.Tensor]
 
 
-def log_prob_per_axis(mean: th.Tensor, std: th.Tensor, action: th.Tensor) -> th.Tensor:
-    """(n, act_dim) log pi(a_i | s) of a tanh-Gaussian (Haarnoja et al. 2018, appendix C), ``action`` inside (-1, 1)."""
-    latent = th.atanh(action)
-    gaussian = -0.5 * ((latent - mean) / std) ** 2 - th.log(std) - 0.9189385332046727  # log sqrt(2 pi)
-    return gaussian - th.log(1.0 - action**2 + EPS)
-
-
 def _none(x: GateInput) -> th.Tensor:
+    """Always open."""
     return th.ones_like(x.advice)
 
 
-def _whole(x: GateInput) -> th.Tensor:
-    """Open while any axis of the greedy action is farther than the threshold from the advice."""
-    apart = (x.advice - th.tanh(x.mean)).abs().amax(dim=-1, keepdim=True) > x.threshold
-    return apart.to(x.advice.dtype).expand_as(x.advice)
-
-
-def _axis(x: GateInput) -> th.Tensor:
+def _distance(x: GateInput) -> th.Tensor:
     """Open, axis by axis, while the greedy action is farther than the threshold from the advice."""
     return ((x.advice - th.tanh(x.mean)).abs() > x.threshold).to(x.advice.dtype)
 
 
+def _distance_joint(x: GateInput) -> th.Tensor:
+    """Open on all axes while any axis of the greedy action is farther than the threshold from the advice."""
+    farthest = (x.advice - th.tanh(x.mean)).abs().amax(dim=-1, keepdim=True)
+    return (farthest > x.threshold).to(x.advice.dtype).expand_as(x.advice)
+
+
 def _log_prob(x: GateInput) -> th.Tensor:
-    """Open, axis by axis, while the policy's density at the advice is below exp(threshold)."""
+    """Open, axis by axis, while log pi_j(a_j|s) is below the threshold."""
     return (log_prob_per_axis(x.mean, x.std, x.advice) < x.threshold).to(x.advice.dtype)
+
+
+def _log_prob_joint(x: GateInput) -> th.Tensor:
+    """Open on all axes while log pi(a|s), summed over the axes, is below the threshold times the number of axes."""
+    mean_log_prob = log_prob_per_axis(x.mean, x.std, x.advice).mean(dim=-1, keepdim=True)
+    return (mean_log_prob < x.threshold).to(x.advice.dtype).expand_as(x.advice)
 
 
 def _q_filter(x: GateInput) -> th.Tensor:
@@ -60,13 +60,24 @@ def _q_filter(x: GateInput) -> th.Tensor:
     return (x.advantage() > x.threshold).to(x.advice.dtype).expand_as(x.advice)
 
 
+# name: function, and its default threshold.
+_GATES: dict[str, tuple[Callable[[GateInput], th.Tensor], float]] = {
+    "none": (_none, 0.0),
+    "distance": (_distance, 0.5),  # of an action in [-1, 1]: a quarter of its range
+    "distance-joint": (_distance_joint, 0.5),
+    "log-prob": (_log_prob, 1.0),  # nats an axis: what SAC's target entropy of -1 nat an axis asks for on average
+    "log-prob-joint": (_log_prob_joint, 1.0),
+    "q-filter": (_q_filter, 0.0),  # of a soft Q value
+}
+GATE_NAMES = tuple(_GATES)
+
+
 @dataclass(frozen=True)
 class Gate:
-    """A gate by name, its threshold, and whether it needs the critic."""
+    """A gate by name, at a threshold."""
 
     name: str
     threshold: float
-    needs_critic: bool
 
     def __call__(
         self, mean: th.Tensor, std: th.Tensor, advice: th.Tensor, advantage: Callable[[], th.Tensor]
@@ -74,17 +85,6 @@ class Gate:
         """Weights (n, act_dim) of 0 or 1, without a gradient."""
         with th.no_grad():
             return _GATES[self.name][0](GateInput(mean, std, advice, self.threshold, advantage))
-
-
-# name: function, default threshold and its unit.
-_GATES: dict[str, tuple[Callable[[GateInput], th.Tensor], float]] = {
-    "none": (_none, 0.0),
-    "whole": (_whole, 0.5),  # of an action in [-1, 1]
-    "axis": (_axis, 0.5),  # of an action in [-1, 1]
-    "log-prob": (_log_prob, 1.0),  # log density; 1 is what SAC's target entropy of -1 nat an axis asks for on average
-    "q-filter": (_q_filter, 0.0),  # of a soft Q value
-}
-GATE_NAMES = tuple(_GATES)
 
 
 def make_gate(name: str, threshold: float | None = None) -> Gate:
@@ -95,4 +95,4 @@ def make_gate(name: str, threshold: float | None = None) -> Gate:
     """
     if name not in _GATES:
         raise VarlError(f"unknown gate {name!r}; {did_you_mean(name, list(GATE_NAMES))}")
-    return Gate(name, _GATES[name][1] if threshold is None else float(threshold), name == "q-filter")
+    return Gate(name, _GATES[name][1] if threshold is None else float(threshold))

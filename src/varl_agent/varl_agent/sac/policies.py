@@ -8,8 +8,14 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.policies import ContinuousCritic
-from stable_baselines3.common.preprocessing import get_action_dim
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, NatureCNN, create_mlp
+from stable_baselines3.common.preprocessing import get_action_dim, get_flattened_obs_dim, is_image_space
+from stable_baselines3.common.torch_layers import (
+    BaseFeaturesExtractor,
+    CombinedExtractor,
+    FlattenExtractor,
+    NatureCNN,
+    create_mlp,
+)
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.sac.policies import SACPolicy
 from torch import nn
@@ -17,28 +23,41 @@ from torch import nn
 
 class ScaledExtractor(BaseFeaturesExtractor):
     """Flattens an observation and maps each element that is bounded on both sides to [-1, 1]: metres, radians and
-    openings of very different size reach the network alike. Elements without bounds pass as they are.
+    openings of very different size reach the network alike. Elements without bounds, and what Stable-Baselines3 encodes
+    or scales itself before it (one-hot numbers, bits, uint8 images in [0, 1]), pass as they are.
+
+    Args:
+        normalized_image: images are not to be scaled by 255 (the policy's ``normalize_images`` is False).
 
     Attributes:
-        shift, scale: (obs_dim,); features = (observation - shift) * scale.
+        shift, scale: (features_dim,); features = (observation - shift) * scale.
     """
 
     shift: th.Tensor
     scale: th.Tensor
 
-    def __init__(self, observation_space: spaces.Box) -> None:
-        super().__init__(observation_space, int(np.prod(observation_space.shape)))
-        low = observation_space.low.astype(np.float64).ravel()
-        high = observation_space.high.astype(np.float64).ravel()
-        bounded = np.isfinite(low) & np.isfinite(high) & (high > low)
-        middle = np.where(bounded, (np.where(bounded, high, 0) + np.where(bounded, low, 0)) / 2, 0.0)
-        half = np.where(bounded, np.where(bounded, high, 1) - middle, 1.0)
+    def __init__(self, observation_space: spaces.Space[Any], normalized_image: bool = False) -> None:
+        size = get_flattened_obs_dim(observation_space)
+        super().__init__(observation_space, size)
+        middle, half = np.zeros(size), np.ones(size)
+        if isinstance(observation_space, spaces.Box):
+            scaled_before = is_image_space(observation_space) and not normalized_image
+            if not scaled_before:
+                middle, half = _bounds(observation_space)
         self.register_buffer("shift", th.tensor(middle, dtype=th.float32))
         self.register_buffer("scale", th.tensor(1.0 / half, dtype=th.float32))
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
-        """(n, ...) observations to (n, obs_dim) features."""
+        """(n, ...) observations to (n, features_dim) features."""
         return (observations.flatten(1) - self.shift) * self.scale
+
+
+def _bounds(space: spaces.Box) -> tuple[np.ndarray, np.ndarray]:
+    """Middle and half width of each element's range; 0 and 1 where it has no bounds."""
+    low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
+    bounded = np.isfinite(low) & np.isfinite(high) & (high > low)
+    middle = np.where(bounded, (np.where(bounded, high, 0) + np.where(bounded, low, 0)) / 2, 0.0)
+    return middle, np.where(bounded, np.where(bounded, high, 1) - middle, 1.0)
 
 
 class LayerNormCritic(ContinuousCritic):
@@ -57,7 +76,12 @@ class LayerNormCritic(ContinuousCritic):
 
 
 class VARLPolicy(SACPolicy):
-    """SAC's policy; ``layer_norm`` puts LayerNorm into the critics (default)."""
+    """SAC's policy.
+
+    Args:
+        layer_norm: LayerNorm in the critics (:class:`LayerNormCritic`).
+        scaled_inputs: vectors are scaled by their bounds (:class:`ScaledExtractor`).
+    """
 
     default_extractor: type[BaseFeaturesExtractor] = ScaledExtractor
 
@@ -67,14 +91,24 @@ class VARLPolicy(SACPolicy):
         action_space: spaces.Box,
         lr_schedule: Schedule,
         layer_norm: bool = True,
+        scaled_inputs: bool = True,
         **kwargs: Any,
     ) -> None:
-        self.layer_norm = layer_norm
-        kwargs.setdefault("features_extractor_class", self.default_extractor)
+        self.layer_norm, self.scaled_inputs = layer_norm, scaled_inputs
+        default = self.default_extractor
+        if default is ScaledExtractor and not scaled_inputs:
+            default = FlattenExtractor
+        kwargs.setdefault("features_extractor_class", default)
+        if kwargs["features_extractor_class"] is ScaledExtractor and not kwargs.get("normalize_images", True):
+            kwargs["features_extractor_kwargs"] = {
+                "normalized_image": True,
+                **(kwargs.get("features_extractor_kwargs") or {}),
+            }
         super().__init__(observation_space, action_space, lr_schedule, **kwargs)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        return {**super()._get_constructor_parameters(), "layer_norm": self.layer_norm}
+        own = {"layer_norm": self.layer_norm, "scaled_inputs": self.scaled_inputs}
+        return {**super()._get_constructor_parameters(), **own}
 
     def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> ContinuousCritic:
         """The pair of critics."""

@@ -1,77 +1,79 @@
 """VARL: Soft Actor-Critic that a vision-language model advises (Wu, Zhao, Zhang, Hu, arXiv 2509.21126).
 
-A few times in a run the agent shows an advisor some of its recent moments and asks what it would have done. The answers
-form a guidance buffer G. While guidance lasts, the actor minimises, over replay D and G,
+A few times in a run the agent shows an advisor some of its recent transitions and asks what it would have done. The
+answers form a guidance buffer G. While advice guides, the actor minimises, over replay D and G,
 
     E_D[ alpha log pi(a|s) - min_i Q_i(s, a) ] + lambda E_G[ sum_j gate_j(s, a_adv) * -log pi_j(a_adv|s) ],
 
-j running over the action's axes; afterwards the first term alone. Critics, temperature and targets are SAC's own, and
-the reward is never touched. Where an answer is a plan, G is the replay batch itself, each state labelled by the plan.
+j running over the action's axes. Where an answer is a plan, G is the replay batch itself, each state labelled by the
+plan. Once advice is released, the agent's own successful episodes take its place, with a weight of their own. Critics
+and targets are SAC's own, and the reward is never touched.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch as th
 import torch.nn.functional as F
-from gymnasium import spaces
+from stable_baselines3 import SAC
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv
-from stable_baselines3.common.utils import obs_as_tensor, polyak_update
+from stable_baselines3.common.utils import polyak_update
 from torch.distributions import Normal
-from varl_common.config import did_you_mean
-from varl_common.errors import VarlError, expect
 
-from varl_agent.sac.advised import AdvisedSAC
-from varl_agent.sac.batches import AT_ONCE, Batch, in_turn, parted
-from varl_agent.sac.gates import log_prob_per_axis, make_gate
+from varl_agent.advice.consultation import Consultation
+from varl_agent.advice.guidance_buffer import GuidanceBuffer
+from varl_agent.advice.messages import Advisor
+from varl_agent.advice.triggers import Trigger
+from varl_agent.finite import zero_where_not_finite
+from varl_agent.replay.finite_rows import FiniteRows
+from varl_agent.replay.success_index import SuccessIndex
+from varl_agent.sac.cutoff import NOT_RELEASED, Cutoff
+from varl_agent.sac.gates import make_gate
+from varl_agent.sac.guidance import GuidanceBatch, GuidanceMetrics, Tensors
 from varl_agent.sac.policies import VARLCnnPolicy, VARLMultiInputPolicy, VARLPolicy
-
-Tensors = th.Tensor | dict[str, th.Tensor]
-UPDATES = ("auto", "autograd", "fast")
-METRICS_EVERY = 100  # updates between two looks at what guidance does: they cost extra passes through the networks
-
-
-@dataclass
-class GuidanceBatch:
-    """What the actor is guided by in one gradient step.
-
-    Attributes:
-        observations: (m, ...) as the policy takes them; of a plan, the replay batch's own observations (the same
-            object), so that their forward pass can be shared.
-        actions: (m, act_dim) advised, inside (-1, 1).
-        weight: lambda times the cutoff's factor.
-    """
-
-    observations: Tensors
-    actions: th.Tensor
-    weight: float
+from varl_agent.sac.sampler import Sampler
+from varl_agent.sac.settings import check_settings
+from varl_agent.sac.tanh_gaussian import log_prob_per_axis
+from varl_agent.sac.temperature import held
+from varl_agent.sac.update import Update, choose_update
 
 
-class VARL(AdvisedSAC):
-    """SAC with an action advisor. Takes SAC's arguments, those of :class:`AdvisedSAC` and these:
+class VARL(SAC):
+    """SAC with an action advisor. Takes SAC's arguments, some with other defaults, and these:
 
     Args:
-        gate, gate_threshold: where advice still pulls (:mod:`varl_agent.sac.gates`).
+        advisor: who is asked; None: nobody.
+        trigger: environment steps at which to ask; or a period; or a function of the model.
+        states_per_query, selection, window: how many transitions a question shows, and which of the last ``window``:
+            "recent", "spread" in time, or those the critics are "uncertain" about. Spread, because 64 in a row are of
+            one or two episodes, and so of one or two goals.
+        gate, gate_threshold: where advice still pulls (:mod:`.gates`); None: the gate's own threshold.
         guidance_weight: lambda.
         guidance_batch_size: states of G in a gradient step; a plan labels the whole replay batch.
-        max_grad_norm: to which each optimizer's gradient (actor, critics, temperature) is scaled down before its step
-            where its 2-norm over all parameters is larger (``torch.nn.utils.clip_grad_norm_``); None: never.
-        update: "autograd" (this file), "fast" (:mod:`varl_agent.fast`),
-            "auto": fast where it can be.
+        cutoff, cutoff_step, cutoff_decay, cutoff_successes, cutoff_rate: when advice ends (:class:`.cutoff.Cutoff`).
+        success_fraction: share of each batch that is drawn from successful episodes, once there are any.
+        imitation_weight: weight of the pull towards the actions of one's own successful episodes, through the same
+            gate, once advice is released (from the start where there is no advisor); 0: none.
+        advice_delay: steps after a question at which its answer is waited for (reproducible); None: it is taken in
+            whenever it is there (real time).
+        advice_deadline: seconds that an answer may take.
+        max_grad_norm: 2-norm to which each optimizer's gradient is scaled down before its step; None: never.
+        update: how gradient steps are computed: "autograd" (below), "fast" (:mod:`varl_agent.fast`), or "auto": fast
+            on a CPU where it covers the model.
         bf16: the fast update on a GPU computes its matrix products in bfloat16.
 
-    The fast update is ``FastUpdate(model)`` or ``CudaUpdate(model)``, which raise VarlError where the setting is not
-    theirs, with ``train(gradient_steps, batch_size)`` in place of the loop below. Each of its steps takes one of
-    ``batches``, then calls ``gate`` on its own forward pass of the guidance batch (None: plain SAC), and
-    ``note_guidance`` where ``metrics_due``; it ends with ``record_training``.
+    An environment may give ``info["executed_action"]`` (stored in place of the action asked for),
+    ``info["is_success"]`` (true in any step of an episode that succeeds), ``info["frames"]`` and, for plans, an
+    attribute ``description`` (:class:`varl_common.plan.Scene`). Where the advisor has ``wants_frames``, the
+    environment's attribute ``capture`` is True while a transition may be shown.
     """
 
+    sampler_class: ClassVar[type[Sampler]] = Sampler
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
         "MlpPolicy": VARLPolicy,
         "CnnPolicy": VARLCnnPolicy,
@@ -82,54 +84,89 @@ class VARL(AdvisedSAC):
         self,
         policy: str | type[VARLPolicy],
         env: GymEnv | str | None,
+        learning_rate: Any = 3e-4,
+        buffer_size: int = 1_000_000,
+        learning_starts: int = 500,
+        batch_size: int = 256,
+        tau: float = 0.005,
+        gamma: float = 0.99,
         *args: Any,
-        gate: str = "axis",
+        ent_coef: str | float = "auto_0.02",
+        advisor: Advisor | None = None,
+        trigger: Trigger = (1_000, 3_000, 6_000),
+        states_per_query: int = 64,
+        selection: str = "spread",
+        window: int = 1_000,
+        gate: str = "log-prob",
         gate_threshold: float | None = None,
         guidance_weight: float = 10.0,
         guidance_batch_size: int = 64,
+        cutoff: str = "adaptive",
+        cutoff_step: int = 60_000,
+        cutoff_decay: int = 10_000,
+        cutoff_successes: int = 100,
+        cutoff_rate: float = 0.7,
+        success_fraction: float = 0.5,
+        imitation_weight: float = 1.0,
+        advice_delay: int | None = 0,
+        advice_deadline: float = 60.0,
         max_grad_norm: float | None = None,
         update: str = "auto",
         bf16: bool = False,
         **kwargs: Any,
     ) -> None:
-        if update not in UPDATES:
-            raise VarlError(f"unknown update {update!r}; {did_you_mean(update, list(UPDATES))}")
-        limit = "a positive number, or None for no clipping"
-        expect(max_grad_norm is None or max_grad_norm > 0, "max_grad_norm", max_grad_norm, limit)
-        expect(guidance_weight >= 0, "guidance_weight", guidance_weight, "0 or more")
-        expect(guidance_batch_size >= 1, "guidance_batch_size", guidance_batch_size, "1 or more")
-        self.gate = make_gate(gate, gate_threshold)
+        self.advisor = advisor
+        self.trigger = trigger
+        self.states_per_query = states_per_query
+        self.selection = selection
+        self.window = window
+        self.gate = gate
+        self.gate_threshold = gate_threshold
         self.guidance_weight = guidance_weight
         self.guidance_batch_size = guidance_batch_size
+        self.cutoff = cutoff
+        self.cutoff_step = cutoff_step
+        self.cutoff_decay = cutoff_decay
+        self.cutoff_successes = cutoff_successes
+        self.cutoff_rate = cutoff_rate
+        self.success_fraction = success_fraction
+        self.imitation_weight = imitation_weight
+        self.advice_delay = advice_delay
+        self.advice_deadline = advice_deadline
         self.max_grad_norm = max_grad_norm
         self.update = update
         self.bf16 = bf16
-        super().__init__(policy, env, *args, **kwargs)
+        self.released_at = NOT_RELEASED  # environment step at which advice was released
+        # Made by _setup_model, unless a saved model brings its own.
+        self.guidance: GuidanceBuffer = None  # type: ignore[assignment]
+        self.successes: SuccessIndex = None  # type: ignore[assignment]
+        self.consultation: Consultation = None  # type: ignore[assignment]
+        first = (learning_rate, buffer_size, learning_starts, batch_size, tau, gamma)
+        super().__init__(policy, env, *first, *args, ent_coef=ent_coef, **kwargs)  # type: ignore[arg-type,misc]
 
     def _setup_model(self) -> None:
+        check_settings(self)
         super()._setup_model()
-        if self.bf16 and (self.device.type != "cuda" or self.update == "autograd"):
-            raise VarlError("bf16 is for the fast update on a GPU; give device='cuda' and update='auto', or bf16=False")
-        self.guidance_metrics: dict[str, float] = {}
-        self._looked_at = 0  # the update of these
-        self._fast_update: Any = None
-
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_fast_update"]
-
-    def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
-        # The fast update moves the weights in memory, on which the last bit of a matrix product depends: before the
-        # first action, so that a run that is resumed acts exactly as one that was not stopped.
-        fast = self._fast()
-        if fast is not None:
-            fast.adopt()
-        return super()._setup_learn(*args, **kwargs)
+        replay = self.replay_buffer
+        assert replay is not None
+        self._gate = make_gate(self.gate, self.gate_threshold)
+        self._cutoff = Cutoff(self.cutoff, self.cutoff_step, self.cutoff_decay, self.cutoff_successes, self.cutoff_rate)
+        act_dim = int(np.prod(self.action_space.shape))  # type: ignore[arg-type]
+        if self.guidance is None:
+            self.guidance = GuidanceBuffer(act_dim, self.seed)
+        if self.successes is None:
+            self.successes = SuccessIndex(replay.buffer_size, self.n_envs)
+        self.consultation = Consultation(self, self.consultation)
+        self.sampler = self.sampler_class(self)
+        self.guidance_metrics = GuidanceMetrics()
+        self._update: Update | None = None
+        self._update_chosen = False
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """``gradient_steps`` updates of critic, temperature and actor, each on a batch of ``batch_size``."""
-        fast = self._fast()
-        if fast is not None:
-            fast.train(gradient_steps, batch_size)
+        update = self._chosen_update()
+        if update is not None:
+            update.train(gradient_steps, batch_size)
             return
         self.policy.set_training_mode(True)
         optimizers = [self.actor.optimizer, self.critic.optimizer]
@@ -138,21 +175,21 @@ class VARL(AdvisedSAC):
         self._update_learning_rate(optimizers)
         losses: dict[str, list[float]] = defaultdict(list)
 
-        for gradient_step, (batch, guidance) in enumerate(self.batches(gradient_steps, batch_size)):
+        for gradient_step, (batch, guidance) in enumerate(self.sampler.batches(gradient_steps, batch_size)):
             discount = self.gamma if batch.discounts is None else batch.discounts
             if self.use_sde:
                 self.actor.reset_noise()
             actions_pi, log_prob = self.actor.action_log_prob(batch.observations)
             log_prob = log_prob.reshape(-1, 1)
 
-            # Temperature. Where advice narrows the policy it does not rise: the bonus for entropy could not widen that
-            # before guidance ends, and would then be worth more than success.
+            # Temperature.
             if self.ent_coef_optimizer is not None and self.log_ent_coef is not None:
                 alpha = th.exp(self.log_ent_coef.detach())
                 surplus = (log_prob + float(self.target_entropy)).detach().mean()
-                losses["ent_coef_loss"].append(-(alpha.log() * surplus).item())
-                wanted = surplus if guidance is None else surplus.clamp(max=0.0)
-                self._step(self.ent_coef_optimizer, -(self.log_ent_coef * wanted).mean())
+                losses["ent_coef_loss"].append(-(self.log_ent_coef.detach() * surplus).item())
+                with held(self.log_ent_coef, surplus.item(), guidance) as steps:
+                    if steps:
+                        self._step(self.ent_coef_optimizer, -(self.log_ent_coef * surplus).mean())
             else:
                 alpha = self.ent_coef_tensor
             losses["ent_coef"].append(alpha.item())
@@ -169,7 +206,7 @@ class VARL(AdvisedSAC):
             self._step(self.critic.optimizer, critic_loss)
             losses["critic_loss"].append(critic_loss.item())
 
-            # Actor: SAC's objective, and the pull of the advice.
+            # Actor: SAC's objective, and the pull of what guides it.
             q_pi = th.cat(self.critic(batch.observations, actions_pi), dim=1).amin(1, keepdim=True)
             actor_loss = (alpha * log_prob - q_pi).mean()
             losses["actor_loss"].append(actor_loss.item())
@@ -193,86 +230,13 @@ class VARL(AdvisedSAC):
         optimizer.step()
 
     def _guidance_loss(self, guidance: GuidanceBatch) -> th.Tensor:
-        """weight * E_G[ sum_j gate_j * -log pi_j(a_adv|s) ]."""
+        """weight * E_G[ sum_j gate_j * -log pi_j(a|s) ]."""
         policy = self._gaussian(guidance.observations)
-        opened = self.gate(policy.mean, policy.stddev, guidance.actions, lambda: self.advantage(guidance, policy.mean))
-        bc_loss = -(opened * log_prob_per_axis(policy.mean, policy.stddev, guidance.actions)).sum(dim=1).mean()
-        if self.metrics_due():
-            self.note_guidance(guidance, policy.mean.detach(), opened, bc_loss.item())
+        mean = policy.mean.detach()
+        gate = self._gate(policy.mean, policy.stddev, guidance.actions, lambda: self.advantage(guidance, mean))
+        bc_loss = -(gate * log_prob_per_axis(policy.mean, policy.stddev, guidance.actions)).sum(dim=1).mean()
+        self.note_guidance(guidance, mean, gate, bc_loss.detach())
         return guidance.weight * bc_loss
-
-    def batches(self, count: int, batch_size: int) -> Iterator[tuple[Batch, GuidanceBatch | None]]:
-        """For ``count`` updates each a batch of the replay and what the actor is guided by beside it. Of images they
-        are drawn one at a time, as many would fill the memory."""
-        at_once = 1 if isinstance(self.observation_space, spaces.Dict) else AT_ONCE
-
-        def draw(n: int) -> list[tuple[Batch, GuidanceBatch | None]]:
-            drawn = self.draw_batches(n, batch_size)
-            return list(zip(drawn, self.guidance_batches(drawn), strict=True))
-
-        return in_turn(draw, count, at_once)
-
-    def guidance_batches(self, batches: list[Batch]) -> list[GuidanceBatch | None]:
-        """What to be guided by beside each of these batches of the replay; None: nothing (any more)."""
-        n, weight = len(batches), self.guidance_weight * self.cutoff.factor(self.num_timesteps)
-        if weight == 0.0 or not (self.guidance.plans or self.guidance.used):
-            self.guidance_metrics = {}  # what was seen last is no longer so
-            return [None] * n
-        if self.guidance.plans:
-            scene = self.scene
-            assert scene is not None  # plans are taken in only where there is one
-            observations = [batch.observations for batch in batches]
-            states = np.concatenate([self._states(part) for part in observations])
-            actions = self.guidance.label(states, scene)
-        else:
-            drawn, actions = self.guidance.sample(n * self.guidance_batch_size)
-            assert self.replay_buffer is not None
-            drawn = self.replay_buffer._normalize_obs(drawn, self._vec_normalize_env)
-            observations = parted(obs_as_tensor(drawn, self.device), n)
-        parts = zip(observations, parted(th.as_tensor(actions, device=self.device), n), strict=True)
-        return [GuidanceBatch(*part, weight) for part in parts]
-
-    def advantage(self, guidance: GuidanceBatch, mean: th.Tensor) -> th.Tensor:
-        """(m, 1): min_i Q_i(s, a_adv) - min_i Q_i(s, tanh(mean)), for the policy's mean before the tanh."""
-        with th.no_grad():
-            advised = th.cat(self.critic(guidance.observations, guidance.actions), dim=1).amin(1, keepdim=True)
-            greedy = th.cat(self.critic(guidance.observations, th.tanh(mean)), dim=1).amin(1, keepdim=True)
-        return advised - greedy
-
-    def metrics_due(self) -> bool:
-        """Whether the present update is one at which guidance is looked at closely: at most one a ``train``."""
-        return self._n_updates >= self._looked_at + METRICS_EVERY or not self.guidance_metrics
-
-    def note_guidance(self, guidance: GuidanceBatch, mean: th.Tensor, opened: th.Tensor, bc_loss: float) -> None:
-        """Keep what guidance does now in ``guidance_metrics``, for the log and the learner's status."""
-        self._looked_at = self._n_updates
-        axes = {f"gate_open_axis_{j}": share for j, share in enumerate(opened.mean(dim=0).tolist())}
-        self.guidance_metrics = {
-            "gate_open": opened.amax(dim=1).mean().item(),
-            **axes,
-            "bc_loss": bc_loss,
-            "weight": guidance.weight,
-            "advantage": self.advantage(guidance, mean).mean().item(),
-            "age": self.guidance.age(self.num_timesteps),
-        }
-
-    def record_training(self, losses: dict[str, float]) -> None:
-        """Log means of the last updates, under SB3's names and "entropy" (nats), and guidance's metrics."""
-        soft_q = -losses["actor_loss"] - losses["ent_coef"] * losses["entropy"]
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        for name, value in {**losses, "soft_q": soft_q}.items():
-            self.logger.record(f"train/{name}", value)
-        for name, value in {**self.guidance_metrics, **self._advice_counts()}.items():
-            self.logger.record(f"guidance/{name}", value)
-
-    def _advice_counts(self) -> dict[str, float]:
-        guidance = self.guidance
-        return {
-            "queries": guidance.queries,
-            "asked": guidance.asked,
-            "used": guidance.used,
-            "plans": len(guidance.plans),
-        }
 
     def _gaussian(self, observations: Tensors) -> Normal:
         """The policy before the tanh."""
@@ -281,25 +245,119 @@ class VARL(AdvisedSAC):
         assert isinstance(gaussian, Normal)
         return gaussian
 
-    def _fast(self) -> Any:
-        """The fast update where it is wanted and fits, else None."""
-        if self.update == "autograd" or self._fast_update is False:
-            return None
-        if self._fast_update is None:
-            try:
-                self._fast_update = self._make_fast()
-            except (ImportError, VarlError):
-                if self.update == "fast" or self.bf16:
-                    raise
-                self._fast_update = False
-                return None
-        return self._fast_update
+    def advantage(self, guidance: GuidanceBatch, mean: th.Tensor) -> th.Tensor:
+        """(m, 1): min_i Q_i(s, a) - min_i Q_i(s, tanh(mean)), for the policy's mean before the tanh."""
+        with th.no_grad():
+            advised = th.cat(self.critic(guidance.observations, guidance.actions), dim=1).amin(1, keepdim=True)
+            greedy = th.cat(self.critic(guidance.observations, th.tanh(mean)), dim=1).amin(1, keepdim=True)
+        return advised - greedy
 
-    def _make_fast(self) -> Any:
-        if self.device.type == "cuda":
-            from varl_agent.fast.cuda_update import CudaUpdate
+    # --- what fast updates share with train ---------------------------------------------------------------------------
 
-            return CudaUpdate(self, bf16=self.bf16)
-        from varl_agent.fast.fast_update import FastUpdate
+    def note_guidance(self, guidance: GuidanceBatch, mean: th.Tensor, gate: th.Tensor, bc_loss: th.Tensor) -> None:
+        """Look at what guidance does, where that is due: the policy's ``mean`` before the tanh, and ``gate`` on it."""
+        metrics = self.guidance_metrics
+        if metrics.due(self._n_updates):
+            age = self.guidance.age(self.num_timesteps)
+            metrics.note(self._n_updates, guidance, gate, bc_loss.item(), age, self.advantage(guidance, mean))
 
-        return FastUpdate(self)
+    def record_training(self, losses: dict[str, float]) -> None:
+        """Log means of the last updates, under SB3's names and "entropy" (nats), and what guidance does."""
+        soft_q = -losses["actor_loss"] - losses["ent_coef"] * losses["entropy"]
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        for name, value in {**losses, "soft_q": soft_q}.items():
+            self.logger.record(f"train/{name}", value)
+        for name, value in {**self.guidance_metrics, **self.guidance.counts()}.items():
+            self.logger.record(f"guidance/{name}", value)
+
+    def _chosen_update(self) -> Update | None:
+        """The accelerator to train with, chosen once; None: autograd."""
+        if not self._update_chosen:
+            self._update, self._update_chosen = choose_update(self), True
+        return self._update
+
+    # --- every environment step ---------------------------------------------------------------------------------------
+
+    @property
+    def advice_factor(self) -> float:
+        """1 while advice guides in full, 0 once it is released, between them while it fades."""
+        return self._cutoff.factor(self.num_timesteps, self.released_at)
+
+    @property
+    def guided(self) -> bool:
+        """Whether advice may still shape the actor."""
+        return self.advisor is not None and self.advice_factor > 0.0
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> Any:
+        # An update that moves the weights in memory, on which the last bit of a product depends, does so before the
+        # first action: a run that is resumed acts exactly as one that was not stopped.
+        update = self._chosen_update()
+        if update is not None:
+            update.adopt()
+        assert self.replay_buffer is not None
+        fresh = reset_num_timesteps or self._last_obs is None
+        self.successes.follow(self.replay_buffer)
+        if reset_num_timesteps and self.num_timesteps:  # the steps that guidance goes by are counted from 0 again
+            self.consultation.question = None
+            self.guidance.restart(self.num_timesteps)
+            self.released_at = NOT_RELEASED
+        result = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+        if fresh:
+            self.restart_episodes()
+        return result
+
+    def restart_episodes(self) -> None:
+        """All environments were reset from outside: what ran there is broken off."""
+        self.successes.restart()
+        self.consultation.begin()
+
+    def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
+        # SB3 counts the last step's success; an episode succeeds by any of its steps.
+        succeeded = self.successes.succeeded(infos)
+        whole = [i | {"is_success": bool(s)} if "is_success" in i else i for i, s in zip(infos, succeeded, strict=True)]
+        super()._update_info_buffer(whole, dones)
+
+    def _store_transition(
+        self,
+        replay_buffer: ReplayBuffer,
+        buffer_action: np.ndarray,
+        new_obs: Any,
+        reward: np.ndarray,
+        dones: np.ndarray,
+        infos: list[dict[str, Any]],
+    ) -> None:
+        executed = buffer_action.copy()
+        for i, info in enumerate(infos):
+            if info.get("executed_action") is not None:
+                executed[i] = self.policy.scale_action(np.asarray(info["executed_action"], np.float32))
+        if self.guided:
+            self.consultation.remember(executed, new_obs, reward, dones, infos)
+        rows: Any = FiniteRows(replay_buffer, self.successes)
+        super()._store_transition(rows, executed, new_obs, reward, dones, infos)
+
+    def _sample_action(self, *args: Any) -> tuple[np.ndarray, np.ndarray]:
+        # A policy has no action for nan. What is stored is the observation as it was, for FiniteRows to see.
+        observed = self._last_obs
+        self._last_obs = zero_where_not_finite(observed)
+        try:
+            return super()._sample_action(*args)
+        finally:
+            self._last_obs = observed
+
+    def _on_step(self) -> None:
+        super()._on_step()
+        step, rate = self.num_timesteps, self.successes.recent_success_rate
+        if self.released_at == NOT_RELEASED and self._cutoff.releases(step, self.successes.episodes, rate):
+            self.released_at = step
+        self.consultation.advance(rate)
+
+    def _excluded_save_params(self) -> list[str]:
+        made_anew = ["_gate", "_cutoff", "sampler", "guidance_metrics", "_update", "_update_chosen"]
+        return [*super()._excluded_save_params(), "advisor", *made_anew]

@@ -6,19 +6,21 @@ from collections import deque
 from typing import Any
 
 import torch
-from stable_baselines3 import SAC
 
 from varl_agent.finite import not_finite
-from varl_agent.sac.random_state import RandomState
+from varl_agent.sac.varl import VARL
+from varl_agent.training.random_state import RandomState
 
-_COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
+_COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining", "released_at")
+_ADVICE = ("guidance", "successes", "consultation")  # what advice and experience have brought so far
 
 
-def model_state(model: SAC) -> dict[str, Any]:
+def model_state(model: VARL) -> dict[str, Any]:
     """What Stable-Baselines3 saves of ``model``, its counters, statistics and random numbers, between two updates."""
     return {
         "parameters": {name: dict(parameters) for name, parameters in model.get_parameters().items()},
         "variables": {name: getattr(model, name) for name in model._get_torch_save_params()[1]},
+        "advice": {name: getattr(model, name).state_dict() for name in _ADVICE},
         "counters": {name: getattr(model, name) for name in _COUNTERS},
         "episode_infos": list(model.ep_info_buffer or ()),
         "episode_successes": [bool(success) for success in model.ep_success_buffer or ()],
@@ -39,12 +41,14 @@ def _arrays(tree: Any) -> Any:
     return tree.detach().cpu().numpy() if isinstance(tree, torch.Tensor) else tree
 
 
-def restore_model(model: SAC, state: dict[str, Any]) -> None:
+def restore_model(model: VARL, state: dict[str, Any]) -> None:
     """Put ``model``, built with the same settings, where ``state`` was taken."""
     model.set_parameters(state["parameters"], exact_match=True, device=model.device)
     with torch.no_grad():
         for name, value in state["variables"].items():
             getattr(model, name).copy_(value)
+    for name in _ADVICE:
+        getattr(model, name).load_state_dict(state["advice"][name])
     for name, value in state["counters"].items():
         setattr(model, name, value)
     model.ep_info_buffer = deque(state["episode_infos"], maxlen=model._stats_window_size)

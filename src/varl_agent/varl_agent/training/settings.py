@@ -11,6 +11,7 @@ from varl_common.config import Config
 
 from varl_agent.advice.messages import Advisor
 from varl_agent.replay.buffer import PersistentReplayBuffer
+from varl_agent.sac.presets import preset
 from varl_agent.sac.varl import VARL
 from varl_agent.training.learning import ConcurrentLearning, Learning
 from varl_agent.vec_env.parallel_env import ParallelEnv
@@ -51,11 +52,14 @@ class AdviceSettings(Config):
     selection: Literal["recent", "spread", "uncertain"] = Field(description="which moments")
     gate: str = Field(description="where advice still pulls")
     guidance_weight: NonNegativeFloat = Field(description="lambda: weight of the advice in the actor's loss")
-    guidance_batch_size: PositiveInt = Field(description="advised states per update")
+    guidance_batch_size: PositiveInt = Field(description="advised or imitated states per update")
     cutoff: Literal["hard", "linear", "adaptive"] = Field(description="how guidance ends")
     cutoff_step: PositiveInt = Field(description="N_s: step at which it ends (adaptive: at the latest)")
     cutoff_decay: NonNegativeInt = Field(description="steps over which it fades")
     success_fraction: float = Field(description="share of each batch from successful episodes", ge=0, lt=1)
+    imitation_weight: NonNegativeFloat = Field(
+        description="weight of one's own successful episodes in the actor's loss, once advice is released; 0: none"
+    )
     delay: NonNegativeInt = Field(description="lock-step: steps after a question at which its answer is taken in")
     deadline: PositiveFloat = Field(description="seconds an answer may take")
 
@@ -69,6 +73,9 @@ class LearnerSettings(Config):
     resume: bool = Field(False, description="go on from run_dir's newest checkpoint")
     demonstrations: str = Field("", description="folder of a Minari dataset to start the replay with; empty: none")
     advisor: str = Field("none", description="who is asked, as launched; none: nobody")
+    recipe: Literal["varl", "paper", "sac"] = Field(
+        "varl", description="varl: as below; paper, sac: what varl_agent.sac.presets says in its place"
+    )
     envs: list[str] = Field(["env"], description="names of the env nodes, with their namespaces", min_length=1)
     evaluate_every: NonNegativeInt = Field(description="steps between two evaluations; 0: none before the end")
     evaluation_episodes: PositiveInt = Field(description="episodes of an evaluation")
@@ -86,35 +93,39 @@ def make_model(
 ) -> VARL:
     """The agent, fresh; its transitions in the folder ``replay``, or in memory where None."""
     sac, advice = settings.sac, settings.advice
+    arguments: dict[str, Any] = {
+        "learning_rate": sac.learning_rate,
+        "gamma": sac.gamma,
+        "tau": sac.tau,
+        "batch_size": sac.batch_size,
+        "learning_starts": sac.learning_starts,
+        "ent_coef": sac.ent_coef if "auto" in sac.ent_coef else float(sac.ent_coef),
+        "policy_kwargs": {"net_arch": list(sac.net_arch), "layer_norm": sac.layer_norm},
+        "max_grad_norm": sac.max_grad_norm or None,
+        "trigger": advice.trigger,
+        "states_per_query": advice.states_per_query,
+        "selection": advice.selection,
+        "gate": advice.gate,
+        "guidance_weight": advice.guidance_weight,
+        "guidance_batch_size": advice.guidance_batch_size,
+        "cutoff": advice.cutoff,
+        "cutoff_step": advice.cutoff_step,
+        "cutoff_decay": advice.cutoff_decay,
+        "success_fraction": advice.success_fraction,
+        "imitation_weight": advice.imitation_weight,
+    }
     return VARL(
         "MlpPolicy",
         env,
-        learning_rate=sac.learning_rate,
-        gamma=sac.gamma,
-        tau=sac.tau,
-        batch_size=sac.batch_size,
+        **(arguments | preset(settings.recipe)),
         buffer_size=sac.buffer_size,
         replay_buffer_class=PersistentReplayBuffer if replay else None,
         replay_buffer_kwargs={"folder": replay} if replay else None,
-        learning_starts=sac.learning_starts,
-        ent_coef=sac.ent_coef if "auto" in sac.ent_coef else float(sac.ent_coef),
-        policy_kwargs={"net_arch": list(sac.net_arch), "layer_norm": sac.layer_norm},
-        max_grad_norm=sac.max_grad_norm or None,
         update=sac.update,
         bf16=sac.bf16,
         device=sac.device,
         seed=settings.seed,
         advisor=advisor,
-        trigger=advice.trigger,
-        states_per_query=advice.states_per_query,
-        selection=advice.selection,
-        gate=advice.gate,
-        guidance_weight=advice.guidance_weight,
-        guidance_batch_size=advice.guidance_batch_size,
-        cutoff=advice.cutoff,
-        cutoff_step=advice.cutoff_step,
-        cutoff_decay=advice.cutoff_decay,
-        success_fraction=advice.success_fraction,
         advice_delay=advice.delay if lock_step else None,
         advice_deadline=advice.deadline,
     )

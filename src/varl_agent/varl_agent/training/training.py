@@ -234,7 +234,7 @@ class Training:
             self._logged = len(self.record.episodes)
             with self.learning.between_updates:  # the learning thread logs as well
                 self.model.dump_logs()
-        if step - self._saved_at >= self.schedule.checkpoint_every and not self.model.consulting:
+        if step - self._saved_at >= self.schedule.checkpoint_every and self.model.consultation.question is None:
             self.save()
         self.learning.wait_for_backlog(self.observe)
 

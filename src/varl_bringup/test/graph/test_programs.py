@@ -49,7 +49,7 @@ def test_without_an_advisor_it_is_plain_sac() -> None:
     assert names(graph) == ["simulator", "env", "learner"]
     assert parameters(graph, "learner")["advisor"] == "none"
     assert parameters(graph, "learner")["steps"] == 20000
-    assert graph.run_dir.name.startswith("push-sac-s7-")
+    assert graph.run_dir.name.startswith("push-varl-unadvised-s7-")
 
 
 def test_a_simulator_under_train_real_runs_by_the_clock() -> None:
@@ -252,6 +252,7 @@ def test_resuming_takes_the_arguments_that_the_run_was_started_with(tmp_path: Pa
         "run_dir": str(run_dir),
         "seed": 3,
         "resume": True,
+            "recipe": "varl",
         "advisor": "none",
         "steps": 99,
     }

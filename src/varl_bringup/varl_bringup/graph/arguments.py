@@ -7,6 +7,7 @@ from varl_common.arguments import Argument, namespace, positive_number, whole_nu
 BACKENDS = ("mujoco", "gazebo", "real")
 # Those that a package of the user's brings are as good as our own.
 ADVISORS = tuple(sorted(point.name for point in entry_points(group="varl_vlm_advisor.backends")))
+RECIPES = ("varl", "paper", "sac")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 JOYSTICKS = ("gamepad", "spacemouse", "none")
 BOOLEANS = ("true", "false")
@@ -40,9 +41,15 @@ def training_arguments(backend: str) -> tuple[Argument, ...]:
         _backend(backend),
         Argument(
             "advisor",
-            "Who is asked for advice; scripted is a stand-in for a vision-language model, none is plain SAC.",
+            "Who is asked for advice; scripted is a stand-in for a vision-language model, none: nobody.",
             "scripted",
             ADVISORS,
+        ),
+        Argument(
+            "recipe",
+            "How it learns: varl as config/agent.yaml says, paper as published, sac as plain SAC, which asks nobody.",
+            "varl",
+            RECIPES,
         ),
         _joystick("none"),
         Argument("demonstrations", "Dataset to start the replay with, as teleop leaves it."),
@@ -53,7 +60,7 @@ def training_arguments(backend: str) -> tuple[Argument, ...]:
         _LOG_LEVEL,
         Argument("seed", "Seed of the networks, the exploration and the scenes.", "0", check=whole_number(0)),
         Argument("steps", "Environment steps to train for; empty: as config/agent.yaml says.", check=whole_number(1)),
-        Argument("run_dir", "Folder of the run; empty: runs/<task>-<varl or sac>-s<seed>-<time>."),
+        Argument("run_dir", "Folder of the run; empty: runs/<task>-<recipe>-s<seed>-<time>."),
         Argument("resume", "Continue the run in run_dir from its newest checkpoint.", "false", BOOLEANS),
     )
 

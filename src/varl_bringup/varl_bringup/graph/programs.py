@@ -64,6 +64,8 @@ def _training(program: str, values: dict[str, str]) -> Graph:
         if not values["run_dir"]:
             raise VarlError("resume:=true needs the run's folder; add run_dir:=runs/latest")
         values = _resumed(program, values)
+    if values["recipe"] == "sac":
+        values["advisor"] = "none"
     run_dir = Path(values["run_dir"] or _new_run_dir(values)).expanduser().absolute()
     values["run_dir"] = str(run_dir)
     files = ParameterFiles(values["params_file"])
@@ -72,6 +74,7 @@ def _training(program: str, values: dict[str, str]) -> Graph:
         "seed": int(values["seed"]),
         "resume": values["resume"] == "true",
         "advisor": values["advisor"],
+        "recipe": values["recipe"],
     }
     if values["steps"]:
         learner["steps"] = int(values["steps"])
@@ -80,6 +83,8 @@ def _training(program: str, values: dict[str, str]) -> Graph:
     nodes = _robot(program, values, files)
     if values["advisor"] != "none":
         advisor: dict[str, ParameterValue] = {"backend": values["advisor"], "run_dir": str(run_dir)}
+        if values["recipe"] == "paper":
+            advisor["strategy"] = "direction"  # published are single actions
         nodes.append(Node("varl_vlm_advisor", "advisor", files.of("advisor"), advisor))
     nodes += _watchers(values, run_dir, files)
     return _graph(program, values, Node("varl_agent", "learner", files.of("learner", "agent"), learner), nodes, run_dir)
@@ -207,9 +212,9 @@ def _resumed(program: str, values: dict[str, str]) -> dict[str, str]:
 
 
 def _new_run_dir(values: Mapping[str, str]) -> str:
-    algorithm = "sac" if values["advisor"] == "none" else "varl"
+    unadvised = "-unadvised" if values["advisor"] == "none" and values["recipe"] != "sac" else ""
     task = Path(values["task"]).stem
-    return f"runs/{task}-{algorithm}-s{values['seed']}-{time.strftime(_TIME)}"
+    return f"runs/{task}-{values['recipe']}{unadvised}-s{values['seed']}-{time.strftime(_TIME)}"
 
 
 def _existing(what: str, path: Path) -> Path:

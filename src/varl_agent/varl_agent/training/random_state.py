@@ -10,7 +10,7 @@ import torch as th
 
 
 class RandomState:
-    """Python's, numpy's and torch's generators, with the state-dict methods of a torch module."""
+    """Python's, numpy's and torch's generators."""
 
     def state_dict(self) -> dict[str, Any]:
         """Their present states, as plain values and tensors."""
@@ -23,8 +23,8 @@ class RandomState:
             "cuda": cuda,
         }
 
-    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
-        """Go on from there (``strict`` is for torch's signature)."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
         random.setstate(state["python"])
         name, keys, *rest = state["numpy"]
         np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), *rest))  # noqa: NPY002

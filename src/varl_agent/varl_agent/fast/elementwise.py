@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from varl_agent.compiling import compiled, exact, exact_for
+from varl_agent.sac import tanh_gaussian
 
 F32 = np.float32
-LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
-EPS = F32(1e-6)  # SB3's guard of the logarithm
+LOG_SQRT_2PI = tanh_gaussian.LOG_SQRT_2PI
+EPS = F32(tanh_gaussian.EPS)
 NORM_EPS = 1e-5  # torch's LayerNorm
 LOG_STD_MIN, LOG_STD_MAX = F32(-20), F32(2)
 
@@ -62,8 +63,8 @@ def relu(h: Any, bias: Any) -> None:
 
 
 @compiled
-def norm_relu(z: Any, bias: Any, scale: Any, shift: Any, h: Any, moments: Any) -> None:
-    """z <- z + bias, in place, and h = max(LayerNorm(z), 0); ``moments`` (n, 2): z's mean and reciprocal deviation."""
+def norm_relu(z: Any, bias: Any, scale: Any, shift: Any, h: Any, statistics: Any) -> None:
+    """z <- z + bias, in place, and h = max(LayerNorm(z), 0); ``statistics`` (n, 2): mean and reciprocal deviation."""
     width = z.shape[1]
     for n in range(len(z)):
         mean, square = F32(0), F32(0)
@@ -74,7 +75,7 @@ def norm_relu(z: Any, bias: Any, scale: Any, shift: Any, h: Any, moments: Any) -
         for k in range(width):
             square += (z[n, k] - mean) ** 2
         rstd = F32(1 / math.sqrt(square / F32(width) + NORM_EPS))
-        moments[n, 0], moments[n, 1] = mean, rstd
+        statistics[n, 0], statistics[n, 1] = mean, rstd
         for k in range(width):
             h[n, k] = max((z[n, k] - mean) * rstd * scale[k] + shift[k], F32(0))
 
@@ -104,7 +105,7 @@ def head_relu_gradient(dq: Any, head: Any, h: Any, rows: Any, d: Any, g_bias: An
 
 @compiled
 def norm_relu_gradient(
-    d: Any, h: Any, rows: Any, z: Any, moments: Any, scale: Any, g_bias: Any, g_scale: Any, g_shift: Any
+    d: Any, h: Any, rows: Any, z: Any, statistics: Any, scale: Any, g_bias: Any, g_scale: Any, g_shift: Any
 ) -> None:
     """As :func:`relu_gradient`, through the LayerNorm too, with the gradients of its scale and shift."""
     width = d.shape[1]
@@ -113,7 +114,7 @@ def norm_relu_gradient(
     g_shift[:] = F32(0)
     for n in range(len(d)):
         row = rows[n]
-        mean, rstd = moments[row, 0], moments[row, 1]
+        mean, rstd = statistics[row, 0], statistics[row, 1]
         a, b = F32(0), F32(0)
         for k in range(width):
             normal = (z[row, k] - mean) * rstd
@@ -251,32 +252,37 @@ def policy_gradient(first: int, alpha: Any, std: Any, free: Any, noise: Any, act
             d[n, axes + j] = (d_mean * stretched - alpha / F32(rows)) * free[first + n, j]
 
 
-GATES = ("none", "whole", "axis", "log-prob")
+GATES = ("none", "distance", "distance-joint", "log-prob", "log-prob-joint")
 
 
 @exact
-def gates(kind: int, threshold: float, mean: Any, std: Any, advice: Any, opened: Any) -> None:
-    """Gate ``GATES[kind]`` (:mod:`varl_agent.sac.gates`) into ``opened`` (m, act_dim)."""
-    for m in range(len(opened)):
-        farthest = F32(0)
-        for j in range(opened.shape[1]):
-            if kind == 3:
+def gates(kind: int, threshold: float, mean: Any, std: Any, advice: Any, gate_weights: Any) -> None:
+    """Gate ``GATES[kind]`` (:mod:`varl_agent.sac.gates`) into ``gate_weights`` (m, act_dim)."""
+    axes = gate_weights.shape[1]
+    for m in range(len(gate_weights)):
+        farthest = total = F32(0)
+        for j in range(axes):
+            if kind >= 3:
                 z = (F32(math.atanh(advice[m, j])) - mean[m, j]) / std[m, j]
                 squashed = math.log(std[m, j]) + math.log(F32(1) - advice[m, j] * advice[m, j] + EPS)
-                opened[m, j] = F32(F32(-0.5) * z * z - squashed - F32(LOG_SQRT_2PI) < threshold)
+                log_prob = F32(F32(-0.5) * z * z - squashed - F32(LOG_SQRT_2PI))
+                total += log_prob
+                gate_weights[m, j] = F32(log_prob < threshold)
             elif kind > 0:
                 apart = abs(advice[m, j] - F32(math.tanh(mean[m, j])))
                 farthest = max(farthest, apart)
-                opened[m, j] = F32(apart > threshold)
+                gate_weights[m, j] = F32(apart > threshold)
             else:
-                opened[m, j] = F32(1)
-        if kind == 1:
-            opened[m] = F32(farthest > threshold)
+                gate_weights[m, j] = F32(1)
+        if kind == 2:
+            gate_weights[m] = F32(farthest > threshold)
+        if kind == 4:
+            gate_weights[m] = F32(total / F32(axes) < threshold)
 
 
 @compiled
 def guidance_gradient(
-    mean: Any, std: Any, free: Any, advice: Any, opened: Any, pull: Any, first: int, d: Any, end: int, rows: Any
+    mean: Any, std: Any, free: Any, advice: Any, gate_weights: Any, pull: Any, first: int, d: Any, end: int, rows: Any
 ) -> int:
     """Adds dJ/d(mu, l) of the advice to d (n, 2 act_dim), and returns where d ends then; ``pull`` is lambda / m.
 
@@ -284,20 +290,20 @@ def guidance_gradient(
     and the rows of d are theirs. Else those with an open gate follow from ``end`` on; their numbers go into ``rows``.
     """
     axes, apart, kept = mean.shape[1], end > 0, 0
-    for m in range(len(opened)):
+    for m in range(len(gate_weights)):
         into, n = m, first + m
         if apart:
-            if not opened[m].any():
+            if not gate_weights[m].any():
                 continue
             into, rows[kept] = end + kept, n
             kept += 1
             d[into] = F32(0)
         for j in range(axes):
-            weight, sigma = opened[m, j] * pull, std[n, j]
+            weight, sigma = gate_weights[m, j] * pull, std[n, j]
             z = (F32(math.atanh(advice[m, j])) - mean[n, j]) / sigma
             d[into, j] -= weight * z / sigma
             d[into, axes + j] += weight * (F32(1) - z * z) * free[n, j]
-    return end + kept if apart else len(opened)
+    return end + kept if apart else len(gate_weights)
 
 
 @compiled

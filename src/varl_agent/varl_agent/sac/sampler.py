@@ -1,0 +1,101 @@
+"""What a gradient step learns from: a batch of the replay, and what the actor is guided by beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.utils import obs_as_tensor
+
+from varl_agent.advice.observations import flat_states
+from varl_agent.replay.success_index import gather
+from varl_agent.sac.batches import Batch, batches_at_once, in_turn, joined, split, split_rows
+from varl_agent.sac.guidance import GuidanceBatch
+
+# One's own actions are cloned inside +-0.98: the likelihood of a tanh-Gaussian diverges at 1, and atanh(0.98) = 2.3 is
+# where a policy that acts at full speed has its mean.
+IMITATION_LIMIT = 0.98
+
+
+class Sampler:
+    """Draws for ``model``, a VARL."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def batches(self, count: int, batch_size: int) -> Iterator[tuple[Batch, GuidanceBatch | None]]:
+        """For ``count`` updates each a batch of the replay, and what the actor is guided by beside it."""
+
+        def draw(n: int) -> list[tuple[Batch, GuidanceBatch | None]]:
+            drawn = self.draw(n, batch_size)
+            return list(zip(drawn, self.guidance(drawn), strict=True))
+
+        return in_turn(draw, count, batches_at_once(self.model.observation_space, batch_size))
+
+    def draw(self, n: int, batch_size: int) -> list[Batch]:
+        """n batches of the replay, ``success_fraction`` of each from successful episodes once there are any."""
+        model = self.model
+        successes = min(round(model.success_fraction * batch_size), batch_size - 1) if len(model.successes) else 0
+        drawn = model.replay_buffer.sample(n * (batch_size - successes), env=model._vec_normalize_env)
+        if successes == 0:
+            return split(drawn, n)
+        both = zip(split(drawn, n), split(self._successes(n * successes), n), strict=True)
+        return [joined(*pair) for pair in both]
+
+    def guidance(self, batches: list[Batch]) -> list[GuidanceBatch | None]:
+        """What to be guided by beside each of these batches of the replay; None: nothing."""
+        model = self.model
+        factor = model.advice_factor
+        if factor > 0.0 and model.guidance_weight > 0.0 and (model.guidance.plans or model.guidance.used):
+            pairs = self._advised(batches)
+            return [GuidanceBatch(*pair, model.guidance_weight * factor, factor) for pair in pairs]
+        alone = factor == 0.0 or model.advisor is None
+        if alone and model.imitation_weight > 0.0 and len(model.successes):
+            return [GuidanceBatch(*pair, model.imitation_weight, 0.0) for pair in self._imitated(len(batches))]
+        model.guidance_metrics.clear()  # what was seen last is no longer so
+        return [None] * len(batches)
+
+    def _advised(self, batches: list[Batch]) -> list[tuple[Any, th.Tensor]]:
+        """For each batch observations and advised actions: by plans those of the batch itself, else of G."""
+        model, n = self.model, len(batches)
+        if model.guidance.plans:
+            scene = model.consultation.scene
+            assert scene is not None  # plans are taken in only where there is one
+            observations = [batch.observations for batch in batches]
+            states = np.concatenate([self.states(part) for part in observations])
+            actions = model.guidance.label(states, scene)
+        else:
+            drawn, actions = model.guidance.sample(n * model.guidance_batch_size)
+            drawn = model.replay_buffer._normalize_obs(drawn, model._vec_normalize_env)
+            observations = split_rows(obs_as_tensor(drawn, model.device), n)
+        return list(zip(observations, split_rows(th.as_tensor(actions, device=model.device), n), strict=True))
+
+    def _imitated(self, n: int) -> list[tuple[Any, th.Tensor]]:
+        """n times observations and actions of one's own successful episodes."""
+        rows = self._successes(n * self.model.guidance_batch_size)
+        actions = rows.actions.clamp(-IMITATION_LIMIT, IMITATION_LIMIT)
+        return list(zip(split_rows(rows.observations, n), split_rows(actions, n), strict=True))
+
+    def succeeded(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """n states (n, obs_dim) in the environment's units and actions (n, act_dim) of successful episodes."""
+        rows = self._successes(n)
+        return self.states(rows.observations), rows.actions.cpu().numpy()
+
+    def states(self, observations: Any) -> np.ndarray:
+        """(n, obs_dim) of a batch of observations as the policy takes them, in the environment's own units."""
+        model = self.model
+        arrays = (
+            {key: value.cpu().numpy() for key, value in observations.items()}
+            if isinstance(observations, dict)
+            else observations.cpu().numpy()
+        )
+        if model._vec_normalize_env is not None:
+            arrays = model._vec_normalize_env.unnormalize_obs(arrays)
+        return flat_states(model.observation_space, arrays)
+
+    def _successes(self, n: int) -> Batch:
+        model = self.model
+        rows, envs = model.successes.sample(n)
+        return gather(model.replay_buffer, rows, envs, model._vec_normalize_env)
