@@ -53,7 +53,7 @@ def append_run(out: Path, products: str, seed: int, steps: int) -> None:
     setting = Setting("reach", "varl", seed, steps, 0.1, net=256, update_every=1, altered=ALTERED)
     model = make_model(setting)
     model.bf16 = products == "bfloat16"
-    model._update, model._update_chosen = CudaUpdate(model), True
+    model._update = CudaUpdate(model)
     rows: list[list[object]] = []
     while model.num_timesteps < steps:
         model.learn(steps // POINTS, reset_num_timesteps=False, log_interval=None)  # type: ignore[arg-type]

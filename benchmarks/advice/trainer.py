@@ -98,6 +98,8 @@ class Acting:
         *self._hidden, self._mean, self._log_std = layers
         extractor = actor.features_extractor
         scaled = isinstance(extractor, ScaledExtractor)
+        self._shift: Any
+        self._scale: Any
         self._shift, self._scale = (extractor.shift.numpy(), extractor.scale.numpy()) if scaled else (0.0, 1.0)
         self._rng = np.random.default_rng((model.seed or 0, 23))
 

@@ -73,7 +73,7 @@ def test_bfloat16_learns_as_float32_does(make_training: Any, point_reach: Any, t
         object.__setattr__(training.schedule, "evaluate_every", 0)
         training.model.lr_schedule = lambda _: 2e-3
         training.model.bf16 = bf16
-        training.model._update, training.model._update_chosen = CudaUpdate(training.model), True
+        training.model._update = CudaUpdate(training.model)
         training.run()
         episodes = training.record.episodes
         curves.append([np.mean([e.success for e in episodes if 0 < end - e.step <= 500]) for end in (500, 1000, 1500)])

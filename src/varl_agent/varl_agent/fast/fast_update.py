@@ -53,6 +53,7 @@ from varl_agent.sac.guidance import GuidanceBatch
 from varl_agent.sac.policies import ScaledExtractor
 from varl_agent.sac.tanh_gaussian import log_prob_per_axis
 from varl_agent.sac.temperature import held
+from varl_agent.sac.training_log import record_training
 from varl_agent.sac.varl import VARL
 
 Layers = list[list[th.Tensor]]  # as networks has it
@@ -125,7 +126,7 @@ class FastUpdate:
         losses = dict(zip(LOSSES, (total / updates).tolist(), strict=True))
         if self._temperature is None:
             del losses["ent_coef_loss"]
-        self.model.record_training(losses)
+        record_training(self.model, losses)
 
     def _one(self, batch: Batch, guidance: GuidanceBatch | None, follow: bool) -> Any:
         """One update, in which the targets follow the critics or not; its losses, in the order of ``LOSSES``."""

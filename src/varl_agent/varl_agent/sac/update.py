@@ -17,8 +17,8 @@ class Update(Protocol):
     """An accelerator of one model: the same losses, parameters and logs as ``VARL.train``, sooner.
 
     It is made with the model as its argument, and raises VarlError where the model is not one that it covers. From the
-    model it uses ``batches``, ``make_gate``'s gate, ``advantage``, ``metrics_due``, ``note_guidance`` and
-    ``record_training``.
+    model it uses the sampler's ``batches``, the gate, ``advantage``, ``guidance_metrics`` and ``note_guidance``, and it
+    logs by :func:`.training_log.record_training`.
     """
 
     def adopt(self) -> None:

@@ -40,6 +40,7 @@ from varl_agent.sac.sampler import Sampler
 from varl_agent.sac.settings import check_settings
 from varl_agent.sac.tanh_gaussian import log_prob_per_axis
 from varl_agent.sac.temperature import held
+from varl_agent.sac.training_log import record_training
 from varl_agent.sac.update import Update, choose_update
 
 
@@ -136,31 +137,28 @@ class VARL(SAC):
         self.max_grad_norm = max_grad_norm
         self.update = update
         self.bf16 = bf16
-        self.released_at = NOT_RELEASED  # environment step at which advice was released
+        self.released_at = NOT_RELEASED  # environment step
         # Made by _setup_model, unless a saved model brings its own.
         self.guidance: GuidanceBuffer = None  # type: ignore[assignment]
         self.successes: SuccessIndex = None  # type: ignore[assignment]
         self.consultation: Consultation = None  # type: ignore[assignment]
-        first = (learning_rate, buffer_size, learning_starts, batch_size, tau, gamma)
-        super().__init__(policy, env, *first, *args, ent_coef=ent_coef, **kwargs)  # type: ignore[arg-type,misc]
+        usual = (learning_rate, buffer_size, learning_starts, batch_size, tau, gamma, *args)
+        super().__init__(policy, env, *usual, ent_coef=ent_coef, **kwargs)  # type: ignore[arg-type,misc]
 
     def _setup_model(self) -> None:
         check_settings(self)
         super()._setup_model()
-        replay = self.replay_buffer
-        assert replay is not None
+        assert self.replay_buffer is not None
         self._gate = make_gate(self.gate, self.gate_threshold)
         self._cutoff = Cutoff(self.cutoff, self.cutoff_step, self.cutoff_decay, self.cutoff_successes, self.cutoff_rate)
-        act_dim = int(np.prod(self.action_space.shape))  # type: ignore[arg-type]
         if self.guidance is None:
-            self.guidance = GuidanceBuffer(act_dim, self.seed)
+            self.guidance = GuidanceBuffer(int(np.prod(self.action_space.shape)), self.seed)
         if self.successes is None:
-            self.successes = SuccessIndex(replay.buffer_size, self.n_envs)
+            self.successes = SuccessIndex(self.replay_buffer.buffer_size, self.n_envs)
         self.consultation = Consultation(self, self.consultation)
         self.sampler = self.sampler_class(self)
         self.guidance_metrics = GuidanceMetrics()
-        self._update: Update | None = None
-        self._update_chosen = False
+        self._update: Update | None | bool = False  # not chosen yet
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """``gradient_steps`` updates of critic, temperature and actor, each on a batch of ``batch_size``."""
@@ -202,9 +200,8 @@ class VARL(SAC):
                 soft_value = next_q - alpha * next_log_prob.reshape(-1, 1)
                 target_q = batch.rewards + (1 - batch.dones) * discount * soft_value
             critic_loss = 0.5 * sum(F.mse_loss(q, target_q) for q in self.critic(batch.observations, batch.actions))
-            assert isinstance(critic_loss, th.Tensor)
-            self._step(self.critic.optimizer, critic_loss)
-            losses["critic_loss"].append(critic_loss.item())
+            self._step(self.critic.optimizer, critic_loss)  # type: ignore[arg-type]
+            losses["critic_loss"].append(float(critic_loss))
 
             # Actor: SAC's objective, and the pull of what guides it.
             q_pi = th.cat(self.critic(batch.observations, actions_pi), dim=1).amin(1, keepdim=True)
@@ -220,7 +217,7 @@ class VARL(SAC):
                 polyak_update(self.batch_norm_stats, self.batch_norm_stats_target, 1.0)
 
         self._n_updates += gradient_steps
-        self.record_training({name: float(np.mean(values)) for name, values in losses.items()})
+        record_training(self, {name: float(np.mean(values)) for name, values in losses.items()})
 
     def _step(self, optimizer: th.optim.Optimizer, loss: th.Tensor) -> None:
         optimizer.zero_grad()
@@ -261,19 +258,10 @@ class VARL(SAC):
             age = self.guidance.age(self.num_timesteps)
             metrics.note(self._n_updates, guidance, gate, bc_loss.item(), age, self.advantage(guidance, mean))
 
-    def record_training(self, losses: dict[str, float]) -> None:
-        """Log means of the last updates, under SB3's names and "entropy" (nats), and what guidance does."""
-        soft_q = -losses["actor_loss"] - losses["ent_coef"] * losses["entropy"]
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        for name, value in {**losses, "soft_q": soft_q}.items():
-            self.logger.record(f"train/{name}", value)
-        for name, value in {**self.guidance_metrics, **self.guidance.counts()}.items():
-            self.logger.record(f"guidance/{name}", value)
-
     def _chosen_update(self) -> Update | None:
         """The accelerator to train with, chosen once; None: autograd."""
-        if not self._update_chosen:
-            self._update, self._update_chosen = choose_update(self), True
+        if isinstance(self._update, bool):
+            self._update = choose_update(self)
         return self._update
 
     # --- every environment step ---------------------------------------------------------------------------------------
@@ -359,5 +347,5 @@ class VARL(SAC):
         self.consultation.advance(rate)
 
     def _excluded_save_params(self) -> list[str]:
-        made_anew = ["_gate", "_cutoff", "sampler", "guidance_metrics", "_update", "_update_chosen"]
-        return [*super()._excluded_save_params(), "advisor", *made_anew]
+        made_anew = ["advisor", "_gate", "_cutoff", "sampler", "guidance_metrics", "_update"]
+        return [*super()._excluded_save_params(), *made_anew]

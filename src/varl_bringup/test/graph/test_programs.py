@@ -252,7 +252,7 @@ def test_resuming_takes_the_arguments_that_the_run_was_started_with(tmp_path: Pa
         "run_dir": str(run_dir),
         "seed": 3,
         "resume": True,
-            "recipe": "varl",
+        "recipe": "varl",
         "advisor": "none",
         "steps": 99,
     }
