@@ -142,8 +142,8 @@ class VARL(SAC):
         self.guidance: GuidanceBuffer = None  # type: ignore[assignment]
         self.successes: SuccessIndex = None  # type: ignore[assignment]
         self.consultation: Consultation = None  # type: ignore[assignment]
-        usual = (learning_rate, buffer_size, learning_starts, batch_size, tau, gamma, *args)
-        super().__init__(policy, env, *usual, ent_coef=ent_coef, **kwargs)  # type: ignore[arg-type,misc]
+        own = (learning_rate, buffer_size, learning_starts, batch_size, tau, gamma)
+        super().__init__(policy, env, *own, *args, ent_coef=ent_coef, **kwargs)  # type: ignore[arg-type,misc]
 
     def _setup_model(self) -> None:
         check_settings(self)
@@ -158,7 +158,7 @@ class VARL(SAC):
         self.consultation = Consultation(self, self.consultation)
         self.sampler = self.sampler_class(self)
         self.guidance_metrics = GuidanceMetrics()
-        self._update: Update | None | bool = False  # not chosen yet
+        self._update: Update | bool | None = False  # not chosen yet
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """``gradient_steps`` updates of critic, temperature and actor, each on a batch of ``batch_size``."""
@@ -167,10 +167,8 @@ class VARL(SAC):
             update.train(gradient_steps, batch_size)
             return
         self.policy.set_training_mode(True)
-        optimizers = [self.actor.optimizer, self.critic.optimizer]
-        if self.ent_coef_optimizer is not None:
-            optimizers.append(self.ent_coef_optimizer)
-        self._update_learning_rate(optimizers)
+        optimizers = [self.actor.optimizer, self.critic.optimizer, self.ent_coef_optimizer]
+        self._update_learning_rate([optimizer for optimizer in optimizers if optimizer is not None])
         losses: dict[str, list[float]] = defaultdict(list)
 
         for gradient_step, (batch, guidance) in enumerate(self.sampler.batches(gradient_steps, batch_size)):
