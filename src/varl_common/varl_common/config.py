@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic_core import ErrorDetails
 
 from varl_common.errors import VarlError, did_you_mean
 from varl_common.yaml_file import load_yaml
@@ -15,6 +17,15 @@ class Config(BaseModel):
     """Base of every configuration: immutable, and a field it does not know is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _a_truth_is_no_number(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        """pydantic takes true for 1: a ``yes`` in YAML would become a number without a word."""
+        valid = validate(value)
+        if isinstance(value, bool) and isinstance(valid, int | float) and not isinstance(valid, bool):
+            raise ValueError("expected a number")
+        return valid
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], source: str) -> Self:
@@ -49,9 +60,18 @@ def _sentences(error: ValidationError, model: type[BaseModel]) -> str:
             parts.append(f"parameter {field!r} is missing; add it")
         else:
             message = item["msg"].removeprefix("Value error, ")
-            got = "" if item["type"] == "value_error" and not field else f" (got {item['input']!r})"
+            got = "" if item["type"] == "value_error" and not field else f" (got {item['input']!r}{_unquoted(item)})"
             parts.append(f"parameter {field!r}: {message}{got}" if field else f"{message}{got}")
     return "; ".join(parts)
+
+
+def _unquoted(item: ErrorDetails) -> str:
+    """A clause for a text that YAML, or ROS in reading it, takes for something else: ``0815``, ``1e5``, ``yes``."""
+    if item["type"] not in ("string_type", "path_type", "literal_error", "enum"):
+        return ""
+    kinds = {bool: "truth value", int: "number", float: "number", date: "date", datetime: "date", type(None): "void"}
+    kind = kinds.get(type(item["input"]))
+    return f", a {kind} to YAML; a text that looks like one goes in quotes" if kind else ""
 
 
 def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

@@ -33,5 +33,5 @@ def ros_arguments(graph: Graph, node: Node) -> list[str]:
     for file in node.parameter_files:
         words += ["--params-file", str(file)]
     for name, value in node.parameters.items():
-        words += ["--param", f"{name}:={json.dumps(value)}"]
+        words += ["--param", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
     return words
