@@ -35,16 +35,20 @@ class Processes:
 
     def node(self, package: str, executable: str, files: tuple[str, ...] = (), **parameters: Any) -> "Process":
         """Start a node with parameter files of config/ and parameters."""
-        from ament_index_python.packages import get_package_prefix
-
-        path = Path(get_package_prefix(package)) / "lib" / package / executable
-        words = [str(path), "--ros-args"]
+        words = ["--ros-args"]
         for file in files:
             words += ["--params-file", str(CONFIG / file)]
         for name, value in parameters.items():
             words += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
+        return self.command(package, executable, *words)
+
+    def command(self, package: str, executable: str, *words: str) -> "Process":
+        """Start what ``ros2 run <package> <executable> <words>`` would."""
+        from ament_index_python.packages import get_package_prefix
+
+        path = Path(get_package_prefix(package)) / "lib" / package / executable
         log = (self.folder / f"{executable}.log").open("ab")
-        process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen([str(path), *words], stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         self._running.append((process, log))
         return Process(process, Path(log.name))
 

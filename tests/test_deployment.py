@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from varl_common.host import latency
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = sorted((ROOT / "docker").glob("compose.*.yaml"))
@@ -19,8 +20,8 @@ PROFILES = sorted((ROOT / "config" / "dds").glob("*.xml"))
 
 # Keys of the compose specification that these files use; one that is misspelt is ignored without a word by no one.
 SERVICE_KEYS = {
-    "build", "command", "deploy", "device_cgroup_rules", "devices", "environment", "healthcheck", "image", "ipc",
-    "network_mode", "ports", "profiles", "restart", "volumes",
+    "build", "cap_add", "command", "deploy", "device_cgroup_rules", "devices", "environment", "healthcheck", "image", "ipc",
+    "network_mode", "ports", "profiles", "restart", "ulimits", "volumes",
 }  # fmt: skip
 
 
@@ -59,6 +60,49 @@ def test_nothing_that_moves_an_arm_restarts_by_itself() -> None:
     assert all(service["restart"] == "no" for service in services(ROOT / "docker" / "compose.robot.yaml").values())
 
 
+def test_the_env_node_may_be_served_first_and_keep_processors_awake() -> None:
+    env = services(ROOT / "docker" / "compose.robot.yaml")["env"]
+    assert env["cap_add"] == ["SYS_NICE"]
+    assert env["ulimits"]["rtprio"] >= latency._PRIORITY
+    assert latency._QUALITY_OF_SERVICE in env["devices"]
+
+
+def test_the_image_has_the_messages_of_the_arms_or_says_where_they_come_from() -> None:
+    dockerfile = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
+    installed = {name.replace("-", "_") for name in re.findall(r'"ros-\$\{ROS_DISTRO\}-([a-z0-9-]+)"', dockerfile)}
+    keys = yaml.safe_load((ROOT / "requirements" / "rosdep.yaml").read_text(encoding="utf-8"))
+    assert installed <= set(keys["ros"]), "looked up in rosdistro"
+    ros_base = {"std_msgs", "geometry_msgs", "sensor_msgs"}
+    compose = (ROOT / "docker" / "compose.robot.yaml").read_text(encoding="utf-8")
+    robots = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "config" / "robots").glob("*.yaml"))
+    packages = set(re.findall(r"\btype: (\w+)/msg/", robots))
+    assert "ur_dashboard_msgs" in packages
+    for package in packages - installed - ros_base:
+        assert package in compose, f"{package} is neither in the image nor said to be in an overlay"
+
+
+def test_the_dockerfile_is_made_of_instructions_and_leaves_no_package_lists() -> None:
+    text = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
+    lines = re.sub(r"\\\n", " ", re.sub(r"^\s*#.*\n", "", text, flags=re.M)).splitlines()
+    known = {"ARG", "FROM", "SHELL", "RUN", "WORKDIR", "COPY", "ENV", "ENTRYPOINT", "CMD"}
+    for line in filter(None, lines):
+        assert line.split()[0] in known, line
+        if "apt-get install" in line:
+            assert (
+                line.index("apt-get update") < line.index("apt-get install") < line.index("rm -rf /var/lib/apt/lists/*")
+            )
+            assert "--no-install-recommends" in line
+    stages = {"base"}
+    for line in lines:
+        if found := re.match(r"FROM (\S+) AS (\w+)$", line):
+            assert ":" in found[1] or found[1] in stages, "an image has a tag, or is a stage above"
+            stages.add(found[2])
+
+
+def test_scripts_are_valid_bash() -> None:
+    subprocess.run(["bash", "-n", ROOT / "docker" / "entrypoint.sh"], check=True)
+
+
 def test_the_devcontainer_builds_the_same_image() -> None:
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
     assert (ROOT / ".devcontainer" / container["build"]["dockerfile"]).resolve() == ROOT / "docker" / "Dockerfile"
@@ -71,10 +115,13 @@ def test_the_image_gets_what_the_dockerfile_copies() -> None:
     assert os.access(ROOT / "docker" / "entrypoint.sh", os.X_OK)
 
 
-def test_udev_rules_are_key_value_lists() -> None:
-    for line in (ROOT / "docker" / "99-varl.rules").read_text(encoding="utf-8").splitlines():
+def test_udev_rules_are_key_value_lists_that_are_read_before_seats_are_made() -> None:
+    (path,) = (ROOT / "docker").glob("*.rules")
+    for line in path.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             assert all(re.fullmatch(r'[A-Z]+(\{\w+\})?(==|=|\+=)"[^"]*"', part) for part in line.split(", ")), line
+    assert "uaccess" in path.read_text(encoding="utf-8")
+    assert path.name < "73-seat-late.rules", "which gives access to what is tagged uaccess by then"
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.name)
