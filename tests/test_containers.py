@@ -1,4 +1,4 @@
-"""What the compose files start, started here without a container: an arm's stand-in trains, advised by a served model."""
+"""What the compose files start, started without a container: a stand-in for an arm trains, a served model advises."""
 
 import json
 import os

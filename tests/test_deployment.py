@@ -20,8 +20,8 @@ PROFILES = sorted((ROOT / "config" / "dds").glob("*.xml"))
 
 # Keys of the compose specification that these files use; one that is misspelt is ignored without a word by no one.
 SERVICE_KEYS = {
-    "build", "cap_add", "command", "deploy", "device_cgroup_rules", "devices", "environment", "healthcheck", "image", "ipc",
-    "network_mode", "ports", "profiles", "restart", "ulimits", "volumes",
+    "build", "cap_add", "command", "deploy", "device_cgroup_rules", "devices", "environment", "healthcheck", "image",
+    "ipc", "network_mode", "ports", "profiles", "restart", "ulimits", "volumes",
 }  # fmt: skip
 
 

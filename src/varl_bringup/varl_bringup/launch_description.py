@@ -25,6 +25,9 @@ from varl_bringup.graph.node import Node
 from varl_bringup.graph.programs import PROGRAMS, Program
 from varl_bringup.runner.orphan_guard import OrphanGuard
 
+# Seconds that a node gets to save what it has, on a busy machine too, before launch goes from SIGINT to SIGTERM.
+_SAVING = "15"
+
 
 def describe(name: str) -> LaunchDescription:
     """The launch description of a program of the graph: ``train_sim``, ``teleop``, ..."""
@@ -77,7 +80,12 @@ def _actions(graph: Graph, node: Node, guard: OrphanGuard) -> list[LaunchDescrip
 
 
 def _process(graph: Graph, node: Node) -> ExecuteProcess:
-    shared: dict[str, Any] = {"additional_env": dict(node.environment), "output": "screen", "emulate_tty": False}
+    shared: dict[str, Any] = {
+        "additional_env": dict(node.environment),
+        "output": "screen",
+        "emulate_tty": False,
+        "sigterm_timeout": _SAVING,
+    }
     if not node.package:
         return ExecuteProcess(cmd=command(graph, node), name=node.name, **shared)
     return LaunchNode(

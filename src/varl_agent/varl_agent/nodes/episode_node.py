@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable
-from typing import TypeVar
-
 from pydantic import Field, NonNegativeInt
 from rclpy.node import Node
 from varl_common.config import Config
-from varl_common.ros.node import run_node
 from varl_robot_env.ros.ros_env import RosEnv
-
-NodeT = TypeVar("NodeT", bound=Node)
 
 
 class EpisodeSettings(Config):
@@ -30,19 +22,5 @@ def first_robot(node: Node, settings: EpisodeSettings) -> RosEnv:
 
     Raises:
         VarlError: it did not come within ``settings.patience`` seconds.
-        SystemExit: 0 after Ctrl-C.
     """
-    try:
-        return RosEnv(node, env_name=settings.envs[0], timeout=settings.patience)
-    except KeyboardInterrupt:
-        raise SystemExit(0) from None
-
-
-def run_and_leave(make: Callable[[], NodeT], work: Callable[[NodeT], None]) -> None:
-    """``run_node``, and after an end that ``work`` asked for no more than a flush: all is saved then, and Python's own
-    end takes seconds beside busy processes, while Ctrl-C is to be heard within five."""
-    try:
-        run_node(make, work)
-    except SystemExit as end:
-        sys.stdout.flush()
-        os._exit(end.code if isinstance(end.code, int) else 0)
+    return RosEnv(node, env_name=settings.envs[0], timeout=settings.patience)

@@ -12,11 +12,10 @@ from std_srvs.srv import Trigger
 from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
 from varl_common.ros.messages import to_description_msg
-from varl_common.ros.node import declare_parameters
+from varl_common.ros.node import declare_parameters, run_node
 from varl_robot_env.ros.ros_env import EnvUnavailable, RosEnv
 
 from varl_agent.nodes.background_executor import executor_in_background
-from varl_agent.nodes.episode_node import run_and_leave
 from varl_agent.nodes.ros_advisor import RosAdvisor
 from varl_agent.nodes.status import StatusTopic
 from varl_agent.nodes.wait_for import wait_for
@@ -234,4 +233,4 @@ def _versions() -> dict[str, str]:
 
 def main() -> None:
     """Run the node."""
-    run_and_leave(LearnerNode, train)
+    run_node(LearnerNode, train)

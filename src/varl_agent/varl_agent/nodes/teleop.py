@@ -6,11 +6,11 @@ from pydantic import Field, PositiveInt
 from rclpy.node import Node
 from varl_common.errors import VarlError
 from varl_common.ros.diagnostics import Diagnostics, Health
-from varl_common.ros.node import declare_parameters
+from varl_common.ros.node import declare_parameters, run_node
 from varl_robot_env.ros.ros_env import EnvUnavailable
 
 from varl_agent.nodes.background_executor import executor_in_background
-from varl_agent.nodes.episode_node import EpisodeSettings, first_robot, run_and_leave
+from varl_agent.nodes.episode_node import EpisodeSettings, first_robot
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.replay.demonstrations import record
 from varl_agent.replay.minari import export_minari
@@ -71,4 +71,4 @@ def teleoperate(node: TeleopNode) -> None:
 
 def main() -> None:
     """Run the node."""
-    run_and_leave(TeleopNode, teleoperate)
+    run_node(TeleopNode, teleoperate)

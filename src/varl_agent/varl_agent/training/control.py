@@ -8,6 +8,7 @@ from types import FrameType
 
 # A stop that goes to every node may have ended the env node before this one hears of it, so long, s.
 _ON_ITS_WAY = 1.0
+_INSISTS_EVERY = 0.5  # s
 
 
 class TrainingControl:
@@ -17,6 +18,7 @@ class TrainingControl:
         self.stopping = threading.Event()
         self.paused = threading.Event()
         self.save_requested = threading.Event()
+        self.leaving = False  # only saving is left, which is not to be interrupted
 
     def stop(self) -> None:
         """End the training after the present step, with a checkpoint."""
@@ -57,7 +59,9 @@ class InterruptHandler:
         if not self._asked_already:
             self._asked_already = True
             self._control.stop()
-            signal.setitimer(signal.ITIMER_REAL, self._patience)
+            # Again and again: raised in a callback from compiled code, it is lost.
+            signal.setitimer(signal.ITIMER_REAL, self._patience, _INSISTS_EVERY)
 
     def _insist(self, number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        if not self._control.leaving:
+            raise KeyboardInterrupt

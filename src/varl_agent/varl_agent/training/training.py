@@ -120,6 +120,7 @@ class Training:
             )
             self.learning.finish(self.observe)
         except BaseException:
+            self.control.leaving = True
             self.record.phase = Phase.FAILED
             with contextlib.suppress(Exception):
                 self.learning.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import sys
 import types
@@ -60,9 +61,10 @@ def declare_parameters(node: Node, model: type[ConfigT]) -> ConfigT:
 
 
 def run_node(make: Callable[[], NodeT], spin: Callable[[NodeT], None] = rclpy.spin) -> None:
-    """Body of a node's ``main``: initialise, make the node, spin it until Ctrl-C or shutdown, tear down.
+    """Body of a node's ``main``: initialise, make the node, spin it until Ctrl-C or shutdown, tear down, exit.
 
-    Exits with status 0 after an orderly end, 2 with one line on stderr after a :class:`VarlError`.
+    With status 0 after an orderly end, 2 with one line on stderr after a :class:`VarlError`. Nothing but a flush comes
+    after the node is torn down: Python's own end takes seconds beside busy processes, and a signal kills it there.
     """
     stop = _Stop()
     try:
@@ -85,7 +87,9 @@ def run_node(make: Callable[[], NodeT], spin: Callable[[NodeT], None] = rclpy.sp
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
-    sys.exit(status)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 class _Stop:

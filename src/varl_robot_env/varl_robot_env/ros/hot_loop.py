@@ -158,7 +158,7 @@ def _spin_quietly(executor: RestExecutor) -> None:
         executor.spin()
     except (ExternalShutdownException, ShutdownException):
         pass
-    except rclpy_implementation.RCLError:  # shut down between two steps of rclpy's
+    except (rclpy_implementation.RCLError, AttributeError):  # shut down between two steps of rclpy's
         if executor.context.ok():
             raise
 
