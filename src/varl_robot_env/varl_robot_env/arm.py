@@ -8,6 +8,7 @@ from typing import Protocol
 
 from varl_common.frame import Frame
 
+from varl_robot_env.motion import GripperMotion, Moment, Trajectory
 from varl_robot_env.types import Array, Pose
 
 
@@ -39,7 +40,7 @@ class ArmState:
 
 
 class Arm(Protocol):
-    """An arm that is told joint positions, one control period at a time."""
+    """An arm that is told motions, one control period at a time."""
 
     lock_step: bool
     cameras: list[str]
@@ -48,8 +49,12 @@ class Arm(Protocol):
         """Bring the arm to rest at ``joints``, and the ``entities`` to their poses where that is possible."""
         ...
 
-    def move(self, joints: Array, gripper: float | None, capture: bool) -> ArmState:
-        """Command ``joints`` and ``gripper`` (None: leave it), let one control period pass, and read the state."""
+    def now(self) -> Moment:
+        """What the arm is doing as the next motion begins, with the joints as measured now."""
+        ...
+
+    def move(self, motion: Trajectory, gripper: GripperMotion | None, capture: bool) -> ArmState:
+        """Begin ``motion`` and move the ``gripper`` (None: leave it), let a control period pass, and read the state."""
         ...
 
     def frames(self) -> list[Frame]:

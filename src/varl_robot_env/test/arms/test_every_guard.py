@@ -122,6 +122,9 @@ def every_guard(robot: RobotConfig) -> tuple[RobotConfig, list[Guard]]:
 
         topic, after = driver.wrench.topic, driver.wrench.stale_after
         guards.append(Guard("force", topic, WrenchStamped, wrench, lambda: wrench(np.nan), stale_after=after))
+    if scaling := driver.speed_scaling:
+        full, unknown = partial(Float64, data=scaling.full), partial(Float64, data=np.nan)
+        guards.append(Guard("speed scaling", scaling.topic, Float64, full, unknown, stale_after=scaling.stale_after))
     for fault in faults:
         value = fault.above + 1.0 if fault.above is not None else float(fault.good[0])
         guards.append(

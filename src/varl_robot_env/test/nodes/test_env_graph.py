@@ -5,11 +5,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
+import yaml
 from gymnasium.utils.env_checker import check_env
 
 rclpy = pytest.importorskip("rclpy")
@@ -19,6 +21,7 @@ from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from varl_common.task_plans import PLANS  # noqa: E402
+from varl_common.yaml_file import load_yaml  # noqa: E402
 from varl_robot_env.config.paths import config_file, config_folder  # noqa: E402
 from varl_robot_env.env.arm_env import ArmEnv  # noqa: E402
 from varl_robot_env.ros.ros_env import EnvUnavailable, RosEnv  # noqa: E402
@@ -40,9 +43,10 @@ def start(node: str, *parameters: str, **popen: Any) -> subprocess.Popen[str]:
 class Graph:
     """A simulator and an env node."""
 
-    def __init__(self, task: str, lock_step: bool, *parameters: str) -> None:
-        self.simulator = start("simulator", f"robot_file:={ROBOT}", f"lock_step:={str(lock_step).lower()}")
-        self.env = start("env", f"robot_file:={ROBOT}", f"task_file:={config_file('tasks', task)}", *parameters)
+    def __init__(self, task: str, lock_step: bool, *parameters: str, robot: Path = ROBOT) -> None:
+        given = (f"robot_file:={robot}", f"lock_step:={str(lock_step).lower()}")
+        self.simulator = start("simulator", *given)
+        self.env = start("env", *given, f"task_file:={config_file('tasks', task)}", *parameters)
 
     def stop(self) -> list[int]:
         """Ctrl-C, and the statuses that both end with."""
@@ -61,8 +65,8 @@ class Graph:
 def make_graph(ros: int) -> Iterator[Callable[..., Graph]]:
     graphs: list[Graph] = []
 
-    def make(task: str = "reach", lock_step: bool = True, *parameters: str) -> Graph:
-        graphs.append(Graph(task, lock_step, *parameters))
+    def make(task: str = "reach", lock_step: bool = True, *parameters: str, robot: Path = ROBOT) -> Graph:
+        graphs.append(Graph(task, lock_step, *parameters, robot=robot))
         return graphs[-1]
 
     yield make
@@ -194,22 +198,33 @@ def test_frames_are_of_the_instant_of_the_observation(make_graph: Callable[..., 
     here.close()
 
 
-def test_real_time_keeps_its_period_and_the_task_is_solved(make_graph: Callable[..., Graph], node: Node) -> None:
-    make_graph("reach", False)
+def test_by_the_clock_a_simulated_arm_is_driven_and_watched_as_a_real_one(
+    make_graph: Callable[..., Graph], node: Node, tmp_path: Path
+) -> None:
+    robot_file = tmp_path / "varl_arm.yaml"
+    values = load_yaml(ROBOT) | {"urdf": f"{ROBOT.parents[2]}/src/varl_robot_env/urdf/varl_arm.urdf"}
+    values["safety"]["stale_after"] = 2.0  # patient with a test machine that is busy
+    robot_file.write_text(yaml.safe_dump(values))
+    graph = make_graph("reach", False, robot=robot_file)
     env = RosEnv(node)
     assert not env.description.lock_step
     plan = PLANS[env.description.task]
-    for seed in range(3):
+    for seed in range(2):
         state, _ = env.reset(seed=seed)
-        begin, steps, terminated = time.monotonic(), 0, False
+        steps, terminated, info = 0, False, {}
         while not terminated and steps < 50:
-            state, _, terminated, _, _ = env.step(plan.actions(state[None], env.description)[0])
+            state, _, terminated, _, info = env.step(plan.actions(state[None], env.description)[0])
             steps += 1
-        assert terminated
-        # Deadlines are absolute: single periods may jitter on a busy machine, their sum may not drift.
-        assert (time.monotonic() - begin) == pytest.approx(0.05 * steps, abs=0.05)
+        assert terminated, info
     env.capture = True
     assert len(env.reset(seed=0)[1]["frames"]) <= 1
+    env.capture = False
+    graph.simulator.kill()
+    for _ in range(200):
+        info = env.step(np.zeros(3, np.float32))[4]
+        if "stopped" in info:
+            break
+    assert "no joint state" in info["stopped"], "its silence stops it as a driver's would"
     env.close()
 
 

@@ -14,6 +14,7 @@ from varl_common.errors import VarlError
 from varl_common.poses import matrix_to_pose
 from varl_robot_env.config.paths import config_file, config_folder
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.motion import Trajectory
 from varl_robot_env.simulation.gazebo import Gazebo, World
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
@@ -47,7 +48,8 @@ class Played:
 
     def command(self, controller: str, positions: Mapping[str, float], seconds: float) -> None:
         if not self.stuck:
-            self.simulation.command(controller, positions, round(seconds * 1e9))
+            goal = Trajectory(np.array([seconds]), np.array([list(positions.values())]))
+            self.simulation.command(controller, list(positions), goal)
 
     def place(self, entity: str, pose: Pose) -> None:
         self.simulation._place(entity, pose)
@@ -162,11 +164,10 @@ class Server:
             self._image.publish(to_image(np.full((24, 32, 3), 99, np.uint8), "rgb8", message.header))
 
     def _obey(self, controller: str, message: Any) -> None:
-        from varl_common.ros.messages import to_ns
+        from varl_robot_env.ros.trajectory_messages import from_trajectory_msg
 
-        point = message.points[0]
-        positions = dict(zip(message.joint_names, point.positions, strict=True))
-        self.played.command(controller, positions, to_ns(point.time_from_start) * 1e-9)
+        if not self.played.stuck:
+            self.played.simulation.command(controller, message.joint_names, from_trajectory_msg(message))
 
     def _control(self, request: Any, response: Any) -> Any:
         self.running, self.left = not request.world_control.pause, request.world_control.multi_step

@@ -1,18 +1,14 @@
 """Whatever is asked of the safety filter, on every robot: what it commands stays inside every bound."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from varl_robot_env.config.paths import config_folder
-from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.kinematics.kinematics import Kinematics
+from varl_robot_env.motion import Moment, Trajectory
 from varl_robot_env.safety.safety_filter import RefusedAction, SafetyFilter
 
-HERE = Path(__file__).parent
-ROBOTS = sorted(path.stem for path in (config_folder() / "robots").glob("*.yaml"))
+from .robots import ROBOTS, kinematics, robot
+
 # Where the tool is at home, m: what each robot's file says beside its joints.
 HOME = {
     "fr3": (0.45, 0.0, 0.22),
@@ -25,40 +21,6 @@ HOME = {
 REACHED = 1e-3  # m: how far inverse kinematics may miss
 EPISODE = 500  # actions until the filter begins anew
 NUMBERS = (0.0, -1.0, 1.0, 1e-9, -1e-300, 1.0 + 1e-7, 1e6, -1e30, 1e308, np.nan, np.inf, -np.inf)
-
-
-def robot(name: str) -> RobotConfig:
-    """The robot with the description that its driver publishes, or that which stands in for it."""
-    config = RobotConfig.from_yaml(config_folder() / "robots" / f"{name}.yaml")
-    if not config.urdf.startswith("topic:"):
-        return config
-    standin = HERE.parents[1] / "urdf" / f"standin_{name}.urdf"
-    return config.model_copy(update={"urdf": standin.read_text() if standin.exists() else chain(config)})
-
-
-def chain(config: RobotConfig) -> str:
-    """A URDF of bare frames from chains.yaml."""
-    end = config.tool_parent or config.tool_frame
-    links, joints, parent = f'<link name="{config.base_frame}"/>', "", config.base_frame
-    for name, values in yaml.safe_load((HERE / "chains.yaml").read_text())[config.name].items():
-        child = end if name == "tool" else f"after_{name}"
-        x, y, z, roll, pitch, yaw, *limits = values
-        kind, limit = "fixed", ""
-        if limits:
-            kind = "revolute" if np.isfinite(limits[0]) else "continuous"
-            bounds = f'lower="{limits[0]}" upper="{limits[1]}"' if kind == "revolute" else ""
-            limit = f'<axis xyz="0 0 1"/><limit {bounds} velocity="{limits[2]}" effort="1"/>'
-        links += f'<link name="{child}"/>'
-        joints += (
-            f'<joint name="{name}" type="{kind}"><parent link="{parent}"/><child link="{child}"/>'
-            f'<origin xyz="{x} {y} {z}" rpy="{roll} {pitch} {yaw}"/>{limit}</joint>'
-        )
-        parent = child
-    return f'<robot name="{config.name}">{links}{joints}</robot>'
-
-
-def kinematics(config: RobotConfig) -> Kinematics:
-    return Kinematics(config.urdf_text(), config.joints, config.base_frame, config.tool_frame)
 
 
 def actions(rng: np.random.Generator, number: int, size: int) -> Iterator[np.ndarray]:
@@ -101,44 +63,50 @@ def test_no_bound_is_left_whatever_is_asked(name: str, number: int) -> None:
     filter_ = SafetyFilter(config, arm, with_gripper=config.gripper is not None)
     low, high = np.array(safety.workspace_low), np.array(safety.workspace_high)
     joint_low, joint_high = arm.limits[:, 0] + safety.joint_margin, arm.limits[:, 1] - safety.joint_margin
-    speed = np.minimum(safety.joint_speed, arm.speeds)
-    acceleration = np.array(safety.joint_acceleration or [np.inf] * len(config.joints))
+    speed, acceleration = np.minimum(safety.joint_speed, arm.speeds), np.array(safety.joint_acceleration)
     worst = {"position": 0.0, "speed": 0.0, "acceleration": 0.0, "workspace": 0.0}
     accepted = refused = 0
-    commanded = measured = np.array(config.home)
-    before, follow, shake = np.zeros(len(commanded)), 1.0, 0.0
+    measured = np.array(config.home)
+    motion, follow, shake = Trajectory.at_rest(measured), 1.0, 0.0
     for index, action in enumerate(actions(rng, number, filter_.size)):
         if index % EPISODE == 0:  # from where it stands now, as after a stop; sometimes from home
-            commanded = measured = np.array(config.home) if rng.random() < 0.3 else commanded
-            before, follow, shake = np.zeros(len(commanded)), rng.choice([1.0, 0.5, 0.05, 0.0]), rng.choice([0.0, 3e-3])
-            filter_.begin(commanded, config.gripper.open if config.gripper else None)
-        seen = measured + shake * rng.standard_normal(len(measured))
+            measured = np.array(config.home) if rng.random() < 0.3 else motion.positions[-1]
+            motion, follow = Trajectory.at_rest(measured), rng.choice([1.0, 0.5, 0.05, 0.0])
+            shake = rng.choice([0.0, 3e-3])
+            filter_.begin(config.gripper.open if config.gripper else None)
+        now = Moment(measured + shake * rng.standard_normal(len(measured)), motion, period)
         if action.shape != (filter_.size,) or not np.isfinite(action).all():
             with pytest.raises(RefusedAction):
-                filter_.filter(action, seen)
+                filter_.filter(action, now)
             refused += 1
             continue
-        command = filter_.filter(action, seen)
+        command = filter_.filter(action, now)
         accepted += 1
-        step = command.joints - commanded
-        tool = arm.forward(command.joints)[0]
-        beyond = np.maximum(joint_low - command.joints, command.joints - joint_high)
-        worst["position"] = max(worst["position"], float(beyond.max()))
-        worst["speed"] = max(worst["speed"], float((np.abs(step) / period / speed).max()))
-        worst["acceleration"] = max(
-            worst["acceleration"], float((np.abs(step - before) / period**2 / acceleration).max())
-        )
-        worst["workspace"] = max(worst["workspace"], float(np.maximum(low - tool, tool - high).max()))
+        motion = command.motion
+        assert not motion.velocities[-1].any(), "if no other follows it ends at rest"
+        for part in range(len(motion.times) - 1):  # between its points the acceleration is constant
+            length = motion.times[part + 1] - motion.times[part]
+            change = np.abs(np.diff(motion.velocities[part : part + 2], axis=0)[0]) / length
+            worst["acceleration"] = max(worst["acceleration"], float((change / acceleration).max()))
+            way = motion.velocities[part : part + 2].mean(axis=0) * length
+            np.testing.assert_allclose(np.diff(motion.positions[part : part + 2], axis=0)[0], way, atol=1e-9)
+        worst["speed"] = max(worst["speed"], float((np.abs(motion.velocities) / speed).max()))
+        for time in np.linspace(0.0, motion.duration, 5):
+            joints = motion.at(time)[0]
+            tool = arm.forward(joints)[0]
+            beyond = np.maximum(joint_low - joints, joints - joint_high)
+            worst["position"] = max(worst["position"], float(beyond.max()))
+            worst["workspace"] = max(worst["workspace"], float(np.maximum(low - tool, tool - high).max()))
         assert (np.abs(command.executed) <= 1.0).all()
         if config.gripper and command.gripper is not None:
-            assert min(config.gripper.open, config.gripper.closed) <= command.gripper
-            assert command.gripper <= max(config.gripper.open, config.gripper.closed)
-        commanded, before = command.joints, step
-        measured = measured + follow * (commanded - measured)
+            assert min(config.gripper.open, config.gripper.closed) <= command.gripper.position
+            assert command.gripper.position <= max(config.gripper.open, config.gripper.closed)
+            assert abs(command.gripper.position - command.gripper.start) <= config.gripper.speed * period * (1 + 1e-9)
+        measured = measured + follow * (motion.at(period)[0] - measured)
     print(f"{name}: {accepted} accepted, {refused} refused; at the most {worst}")
     assert accepted > number / 2
     assert refused > number / 20
     assert worst["position"] <= 1e-6, "rad beyond the limits less their margin"
     assert worst["speed"] <= 1.0 + 1e-5, "of the bound"
     assert worst["acceleration"] <= 1.0 + 1e-5, "of the bound"
-    assert worst["workspace"] <= REACHED + 1e-6, "m outside of the box"
+    assert worst["workspace"] <= REACHED + 2e-4, "m outside of the box; places between those that are looked at bend"

@@ -12,6 +12,7 @@ from varl_common.errors import VarlError
 from varl_common.image_codec import decode_depth, decode_image, encode_depth, encode_jpeg
 from varl_robot_env.config.paths import config_file, config_folder, resolve
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.motion import Trajectory
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
 
@@ -36,9 +37,15 @@ def test_the_arm_holds_its_place(simulation: Simulation) -> None:
         assert joint(simulation, name) == pytest.approx(position, abs=1e-3)
 
 
+def command(simulation: Simulation, controller: str, goal: dict[str, float], nanoseconds: int) -> None:
+    """One point, positions only."""
+    trajectory = Trajectory(np.array([nanoseconds * 1e-9]), np.array([list(goal.values())]))
+    simulation.command(controller, list(goal), trajectory)
+
+
 def test_a_command_is_interpolated_reached_and_held(simulation: Simulation) -> None:
     goal = HOME | {"joint1": 0.1}
-    simulation.command("arm_controller", goal, 4 * PERIOD)
+    command(simulation, "arm_controller", goal, 4 * PERIOD)
     simulation.advance(2 * PERIOD)
     assert 0.01 < joint(simulation, "joint1") < 0.06, "half of the time, at most half of the way"
     simulation.advance(8 * PERIOD)
@@ -47,8 +54,21 @@ def test_a_command_is_interpolated_reached_and_held(simulation: Simulation) -> N
     assert joint(simulation, "joint1") == pytest.approx(0.1, abs=1e-3)
 
 
+def test_things_are_placed_beside_a_robot_that_goes_on_as_it_was(simulation: Simulation) -> None:
+    command(simulation, "arm_controller", HOME | {"joint1": 0.1}, 4 * PERIOD)
+    simulation.advance(2 * PERIOD)
+    before, time = simulation.joints()[0], simulation.time_ns
+    pose = np.array([0.45, 0.1, 0.02, 0, 0, 0, 1.0])
+    simulation.place({"block": pose})
+    np.testing.assert_allclose(simulation.entities()["block"], pose)
+    np.testing.assert_array_equal(simulation.joints()[0], before)
+    assert simulation.time_ns > time
+    simulation.advance(10 * PERIOD)
+    assert joint(simulation, "joint1") == pytest.approx(0.1, abs=2e-3)
+
+
 def test_the_right_finger_mimics_the_left(simulation: Simulation) -> None:
-    simulation.command("gripper_controller", {"left_finger_joint": 0.01}, PERIOD)
+    command(simulation, "gripper_controller", {"left_finger_joint": 0.01}, PERIOD)
     for _ in range(10):
         simulation.advance(PERIOD)
         assert joint(simulation, "right_finger_joint") == pytest.approx(
@@ -62,7 +82,7 @@ def test_a_scene_is_the_same_whatever_came_before(simulation: Simulation) -> Non
 
     def run() -> np.ndarray:
         simulation.set_scene(HOME, block)
-        simulation.command("arm_controller", HOME | {"joint2": 0.6}, PERIOD)
+        command(simulation, "arm_controller", HOME | {"joint2": 0.6}, PERIOD)
         simulation.advance(5 * PERIOD)
         return np.concatenate([*simulation.joints(), simulation.entities()["block"]])
 
@@ -93,9 +113,9 @@ def test_the_block_rests_and_what_is_not_named_stays(simulation: Simulation) -> 
 
 def test_wrong_names_and_times_are_told(simulation: Simulation) -> None:
     with pytest.raises(VarlError, match="did you mean 'arm_controller'"):
-        simulation.command("arm_controler", {}, PERIOD)
+        command(simulation, "arm_controler", HOME, PERIOD)
     with pytest.raises(VarlError, match="expected"):
-        simulation.command("arm_controller", {"joint1": 0.0}, PERIOD)
+        command(simulation, "arm_controller", {"joint1": 0.0}, PERIOD)
     with pytest.raises(VarlError, match="no entity 'blok'"):
         simulation.set_scene({}, {"blok": np.zeros(7)})
     with pytest.raises(VarlError, match="multiple"):

@@ -20,6 +20,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from varl_common.ros.qos import COMMAND, LATCHED
 from varl_robot_env.config.paths import config_file
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.motion import Trajectory
 from varl_robot_env.standin.camera_node import StandinCamera
 from varl_robot_env.standin.driver_node import StandinDriver
 from varl_robot_env.standin.faults import CameraFault, DriverFault
@@ -36,31 +37,36 @@ def run(plant: Plant, seconds: float) -> Array:
     return plant.positions
 
 
+def to(joints: list[float], seconds: float) -> Trajectory:
+    """One point, positions only."""
+    return Trajectory(np.array([seconds]), np.array([joints]))
+
+
 @pytest.fixture
 def plant() -> Plant:
     return Plant(np.zeros(2), gripper=0.04, gripper_open=0.04, gripper_speed=0.1)
 
 
 def test_an_arm_that_is_not_fed_stops_at_the_last_point(plant: Plant) -> None:
-    plant.command([0.1], np.array([[0.1, -0.2]]))
+    plant.command(to([0.1, -0.2], 0.1))
     assert run(plant, 0.05)[0] < 0.06
     np.testing.assert_allclose(run(plant, 0.3), [0.1, -0.2], atol=1e-4)
     np.testing.assert_allclose(plant.velocities, 0.0, atol=1e-3)
 
 
 def test_a_new_trajectory_replaces_the_old_from_where_the_arm_is(plant: Plant) -> None:
-    plant.command([1.0], np.array([[1.0, 0.0]]))
+    plant.command(to([1.0, 0.0], 1.0))
     run(plant, 0.5)
-    plant.command([0.1], np.array([[0.4, 0.0]]))
-    before = plant.desired[0]
+    plant.command(to([0.4, 0.0], 0.1))
+    measured = plant.positions[0]
     plant.step(0.002)
-    assert abs(plant.desired[0] - before) < 0.01, "no jump"
+    assert abs(plant.desired[0] - measured) < 0.01, "from the measured state, as the real controller's default is"
     np.testing.assert_allclose(run(plant, 0.4), [0.4, 0.0], atol=1e-4)
 
 
 def test_speed_scaling_slows_time(plant: Plant) -> None:
     plant.speed_scaling = 0.5
-    plant.command([0.2], np.array([[0.2, 0.0]]))
+    plant.command(to([0.2, 0.0], 0.2))
     assert 0.05 < run(plant, 0.2)[0] < 0.11
     plant.speed_scaling = 0.0
     held = run(plant, 0.2)[0]
@@ -68,18 +74,18 @@ def test_speed_scaling_slows_time(plant: Plant) -> None:
 
 
 def test_a_disabled_arm_stands_still_at_once_and_forgets(plant: Plant) -> None:
-    plant.command([0.2], np.array([[1.0, 0.0]]))
+    plant.command(to([1.0, 0.0], 0.2))
     run(plant, 0.1)
     plant.disable()
     held = plant.positions.copy()
-    plant.command([0.1], np.array([[2.0, 0.0]]))
+    plant.command(to([2.0, 0.0], 0.1))
     np.testing.assert_allclose(run(plant, 0.3), held, atol=1e-9)
     plant.enable()
     np.testing.assert_allclose(run(plant, 0.3), held, atol=1e-9)
 
 
 def test_a_late_trajectory_waits(plant: Plant) -> None:
-    plant.command([0.05], np.array([[0.1, 0.0]]), delay=0.5)
+    plant.command(to([0.1, 0.0], 0.05), delay=0.5)
     assert run(plant, 0.45)[0] == 0.0
     assert run(plant, 0.3)[0] == pytest.approx(0.1, abs=1e-3)
 

@@ -1,135 +1,148 @@
-"""How an arm's controller takes commands: by joint trajectory, joint positions, twist or tool pose."""
+"""How an arm's controller takes commands: by joint trajectory, or streamed as joint positions, twists or tool poses."""
 
 from __future__ import annotations
 
+import threading
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.duration import Duration
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from trajectory_msgs.msg import JointTrajectory
 from varl_common.poses import matrix_to_pose
-from varl_common.ros.messages import to_doubles, to_duration
+from varl_common.ros.messages import to_doubles
 from varl_common.ros.qos import COMMAND
 
+from varl_robot_env.arms.trajectory_messages import TrajectoryMessage
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
+from varl_robot_env.motion import Trajectory
 from varl_robot_env.types import Array
 
-# Slack given to a trajectory that stops the arm where it is, s: as long as the servos need.
-_HALT_NS = 50_000_000
+_HOLD = 0.05  # s: of a motion that stands still
+_STREAM = 0.01  # s between two messages of a stream: 100 Hz
 
 
 class ArmCommand(Protocol):
-    """Brings the arm from where it is commanded to be to the next joint positions in a control period."""
+    """Has a controller carry out motions, each of which ends at rest if no other follows."""
 
-    def start(self, joints: Array, goal: Array) -> None:
-        """A period begins in which the command goes from ``joints`` (n,) to ``goal`` (n,) rad."""
+    def begin(self, motion: Trajectory) -> None:
+        """Carry out ``motion`` from now on, in place of what was being carried out."""
 
-    def tick(self, fraction: float) -> None:
-        """``fraction`` (0..1) of the period has passed; called every few milliseconds."""
-
-    def halt(self, joints: Array) -> None:
-        """Stand still at ``joints`` (n,) rad, at once."""
+    def finish(self, seconds: float) -> None:
+        """See to it that the last motion, which takes less than ``seconds``, was said to its end."""
 
     def not_ready_reason(self) -> str | None:
         """Why nobody would move the arm, in a sentence; None where a controller listens."""
 
 
 class TrajectoryCommand:
-    """joint_trajectory_controller: one point, which the controller interpolates to; it stops there when not fed."""
+    """joint_trajectory_controller, which interpolates by itself.
+
+    The first point is now: by default a controller begins a trajectory at the measured state, and the set-point would
+    be pulled back by what the servos lag.
+    """
 
     def __init__(self, node: Node, robot: RobotConfig, kinematics: Kinematics) -> None:
-        self._robot = robot
         self._publisher = node.create_publisher(JointTrajectory, robot.arm_command, COMMAND)
+        self._message = TrajectoryMessage(robot.joints)
 
-    def start(self, joints: Array, goal: Array) -> None:
-        self._send(goal, self._robot.command_ns)
+    def begin(self, motion: Trajectory) -> None:
+        if not motion.duration:  # a controller wants to be told a time ahead
+            joints = motion.positions[-1]
+            motion = Trajectory(np.array([0.0, _HOLD]), np.vstack([joints, joints]), np.zeros((2, len(joints))))
+        self._publisher.publish(self._message.fill(motion))
 
-    def tick(self, fraction: float) -> None:
-        pass
-
-    def halt(self, joints: Array) -> None:
-        self._send(joints, _HALT_NS)
+    def finish(self, seconds: float) -> None:
+        self._publisher.wait_for_all_acked(Duration(seconds=seconds))
 
     def not_ready_reason(self) -> str | None:
         return _nobody_listens(self._publisher)
 
-    def _send(self, goal: Array, nanoseconds: int) -> None:
-        point = JointTrajectoryPoint(positions=to_doubles(goal), time_from_start=to_duration(nanoseconds))
-        self._publisher.publish(JointTrajectory(joint_names=list(self._robot.joints), points=[point]))
 
+class _Streamed(ABC):
+    """For controllers that jump to what they are told: the motion is streamed to them, and its end is said."""
 
-class _Streamed:
-    """For controllers that jump to what they are told: the way is streamed to them in small steps."""
-
-    def __init__(self, node: Node, robot: RobotConfig, kinematics: Kinematics) -> None:
+    def __init__(self, node: Node, robot: RobotConfig, kinematics: Kinematics, kind: Any) -> None:
         self._node, self._robot, self._kinematics = node, robot, kinematics
-        self._from = self._to = np.array(robot.home)
+        self._publisher = node.create_publisher(kind, robot.arm_command, COMMAND)
+        self._motion, self._begun = Trajectory.at_rest(np.array(robot.home)), 0.0
+        self._moves = threading.Event()
+        threading.Thread(target=self._stream, daemon=True).start()
 
-    def start(self, joints: Array, goal: Array) -> None:
-        self._from, self._to = joints, goal
+    def begin(self, motion: Trajectory) -> None:
+        self._motion, self._begun = motion, time.monotonic()
+        self._moves.set()
 
-    def _between(self, fraction: float) -> Array:
-        return self._from + (self._to - self._from) * min(fraction, 1.0)
+    def not_ready_reason(self) -> str | None:
+        return _nobody_listens(self._publisher)
+
+    def finish(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while self._moves.is_set() and time.monotonic() < end:
+            time.sleep(_STREAM)
+        self._publisher.wait_for_all_acked(Duration(seconds=seconds))
+
+    @abstractmethod
+    def message(self, joints: Array, velocities: Array) -> Any:
+        """What tells the controller to be at ``joints`` (n,) rad with ``velocities`` (n,) rad/s."""
+
+    def _stream(self) -> None:
+        """A thread of its own: an agent that is late, or a callback that takes long, must not stop the arm abruptly."""
+        while True:
+            self._moves.wait()
+            motion, elapsed = self._motion, time.monotonic() - self._begun
+            last = elapsed >= motion.duration
+            try:
+                self._publisher.publish(self.message(*motion.at(elapsed)))
+                if last and motion is self._motion:
+                    self._moves.clear()
+            except rclpy_implementation.RCLError:
+                if self._node.context.ok():
+                    raise
+                return
+            time.sleep(_STREAM)
 
 
 class PositionCommand(_Streamed):
     """forward_command_controller on positions."""
 
     def __init__(self, node: Node, robot: RobotConfig, kinematics: Kinematics) -> None:
-        super().__init__(node, robot, kinematics)
-        self._publisher = node.create_publisher(Float64MultiArray, robot.arm_command, COMMAND)
+        super().__init__(node, robot, kinematics, Float64MultiArray)
 
-    def tick(self, fraction: float) -> None:
-        self._publisher.publish(Float64MultiArray(data=to_doubles(self._between(fraction))))
-
-    def halt(self, joints: Array) -> None:
-        self._publisher.publish(Float64MultiArray(data=to_doubles(joints)))
-
-    def not_ready_reason(self) -> str | None:
-        return _nobody_listens(self._publisher)
+    def message(self, joints: Array, velocities: Array) -> Float64MultiArray:
+        return Float64MultiArray(data=to_doubles(joints))
 
 
 class TwistCommand(_Streamed):
     """MoveIt Servo: the tool's velocity in the base frame. Zero must be said: some servers keep the last twist."""
 
     def __init__(self, node: Node, robot: RobotConfig, kinematics: Kinematics) -> None:
-        super().__init__(node, robot, kinematics)
-        self._publisher = node.create_publisher(TwistStamped, robot.arm_command, COMMAND)
+        super().__init__(node, robot, _own(robot), TwistStamped)
 
-    def tick(self, fraction: float) -> None:
-        speed = (self._to - self._from) / self._robot.control_period if fraction < 1.0 else np.zeros(len(self._to))
-        self._send(self._kinematics.jacobian(self._between(fraction)) @ speed)
-
-    def halt(self, joints: Array) -> None:
-        self._send(np.zeros(6))
-
-    def not_ready_reason(self) -> str | None:
-        return _nobody_listens(self._publisher)
-
-    def _send(self, twist: Array) -> None:
+    def message(self, joints: Array, velocities: Array) -> TwistStamped:
         message = TwistStamped()
         message.header.stamp = self._node.get_clock().now().to_msg()
         message.header.frame_id = self._robot.base_frame
         linear, angular = message.twist.linear, message.twist.angular
+        twist = self._kinematics.jacobian(joints) @ velocities
         linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = twist.tolist()
-        self._publisher.publish(message)
+        return message
 
 
 class PoseCommand(_Streamed):
     """Cartesian impedance controllers: the tool's pose in the base frame."""
 
     def __init__(self, node: Node, robot: RobotConfig, kinematics: Kinematics) -> None:
-        super().__init__(node, robot, kinematics)
-        self._publisher = node.create_publisher(PoseStamped, robot.arm_command, COMMAND)
+        super().__init__(node, robot, _own(robot), PoseStamped)
 
-    def tick(self, fraction: float) -> None:
-        self.halt(self._between(fraction))
-
-    def halt(self, joints: Array) -> None:
+    def message(self, joints: Array, velocities: Array) -> PoseStamped:
         message = PoseStamped()
         message.header.stamp = self._node.get_clock().now().to_msg()
         message.header.frame_id = self._robot.base_frame
@@ -137,10 +150,12 @@ class PoseCommand(_Streamed):
         tool[:3, 3], tool[:3, :3] = self._kinematics.forward(joints)
         place, turn = message.pose.position, message.pose.orientation
         place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w = matrix_to_pose(tool).tolist()
-        self._publisher.publish(message)
+        return message
 
-    def not_ready_reason(self) -> str | None:
-        return _nobody_listens(self._publisher)
+
+def _own(robot: RobotConfig) -> Kinematics:
+    """Kinematics for the stream's thread alone: they keep what they compute with."""
+    return Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
 
 
 def _nobody_listens(publisher: Any) -> str | None:

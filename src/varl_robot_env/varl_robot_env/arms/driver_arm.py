@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,20 +10,27 @@ from typing import Any
 import numpy as np
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
+from varl_common.errors import VarlError
 from varl_common.frame import Frame
 from varl_common.poses import matrix_to_pose
 
 from varl_robot_env.arm import ArmError, ArmState
 from varl_robot_env.arms.arm_command import make_arm_command
+from varl_robot_env.arms.controller_state import ControllerState
 from varl_robot_env.arms.driver_inputs import DriverInputs
-from varl_robot_env.arms.gripper_command import make_gripper_command
+from varl_robot_env.arms.gripper_command import GripperCommand, make_gripper_command
+from varl_robot_env.arms.simulated_scene import SimulatedScene
 from varl_robot_env.arms.watched_topics import WatchedTopics
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
+from varl_robot_env.motion import GripperMotion, Moment, Trajectory
 from varl_robot_env.perception.calibration import Calibration
 from varl_robot_env.ros.hot_loop import HotLoop
 from varl_robot_env.ros.ros_cameras import RosCameras
-from varl_robot_env.safety.homing import way_home
+from varl_robot_env.safety.following import WINDOW, Following
+from varl_robot_env.safety.governor import Governor
+from varl_robot_env.safety.homing import WayHome
+from varl_robot_env.safety.motion_clock import MotionClock
 from varl_robot_env.safety.safety_filter import Stopped
 from varl_robot_env.tasks.task import Task
 from varl_robot_env.types import Array, Pose
@@ -32,6 +40,8 @@ _QUEUE = 5  # messages that a sensor's subscription holds
 _ARRIVED = 0.02  # rad: a servo's error at rest
 _AT_REST = 0.02  # rad/s
 _ARRIVAL_TIMEOUT = 3.0  # s
+_SAME_GRIP = 0.1  # share of the gripper's way within which it is where it should be
+_LAST_WORDS = 0.1  # s for a stop to leave this host
 
 
 class DriverArm:
@@ -53,6 +63,7 @@ class DriverArm:
         watched: WatchedTopics,
         trip: Callable[[str], None],
         task: Task[Any],
+        scene: SimulatedScene | None = None,
     ) -> None:
         """Subscribe to what the robot's file names.
 
@@ -63,18 +74,22 @@ class DriverArm:
             watched: by which to hear all that must be heard; it is of ``group``, too.
             trip: latches the stop for a reason.
             task: says which things must be seen, and whether the gripper is moved.
+            scene: of a simulator, to place the things in; None: they are a person's to place.
 
         Raises:
             VarlError: a message type that the robot's file names is not installed, or a calibration is not there.
         """
-        self._node, self._robot, self._trip = node, robot, trip
+        self._robot, self._trip = robot, trip
         self._loop = HotLoop(node, group)
         self.groups = (group,)
         self._kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
+        self._governor = Governor(robot, self._kinematics)
         self._command = make_arm_command(node, robot, self._kinematics)
-        # A task that does not grasp waits for no gripper.
-        gripper = robot.gripper if task.grasps else None
-        self._gripper = make_gripper_command(node, robot, gripper) if gripper else None
+        manager = robot.driver.controller_manager
+        self._controller = ControllerState(node, manager, robot.arm_controller, group) if manager else None
+        self._scene = scene
+        self._gripper = self._make_gripper(node, task.grasps)
+        self._grasps, self._opens = task.grasps, task.config.opens_gripper or scene is not None
         self._images = RosCameras(node, robot.cameras, group, self._loop)
         self.cameras = [camera.name for camera in robot.cameras]
         self._calibrations = {
@@ -83,49 +98,65 @@ class DriverArm:
             if camera.calibration
         }
         things = [name for name in task.entities if name not in ("tool", "target")]
-        self._heard = DriverInputs(node, robot, watched, things, gripper.joint if gripper else None)
+        gripper = robot.gripper.joint if robot.gripper and task.grasps else None
+        self._heard = DriverInputs(node, robot, watched, things, gripper, self._on_scale)
         self._inputs = watched.inputs
-        self._interrupted: str | None = None
-        self._commanded: Array | None = None  # None: nothing is being carried out
-        streamed = robot.driver.arm_interface != "joint_trajectory"
-        self._ahead = 0.0 if streamed else robot.driver.observation_lead
+        self._clock = MotionClock(np.array(robot.home), time.monotonic())
+        self._following = Following()
+        self._interrupted: str | None = "no episode has begun"  # what ended the motion, until the next reset
+        self._begun = False  # a motion was begun since the arm was last known to stand by itself
+        self.void_steps = 0
         self._deadline: float | None = None  # of the period that is under way: when the next one begins
 
     def not_ready_reason(self) -> str | None:
         """What keeps the arm from moving yet, beside its inputs, in a sentence; None when it is ready."""
-        return self._command.not_ready_reason() or (self._gripper.not_ready_reason() if self._gripper else None)
+        return (
+            self._command.not_ready_reason()
+            or (self._controller.not_ready_reason() if self._controller else None)
+            # A task that does not grasp waits for no gripper.
+            or (self._gripper.not_ready_reason() if self._gripper and self._grasps else None)
+            or (self._scene.not_ready_reason() if self._scene else None)
+        )
 
     def reset(self, joints: Array, gripper: float | None, entities: Mapping[str, Pose], capture: bool) -> ArmState:
-        """Bring the arm home along checked places, and verify that it is there. Things are a person's to place."""
-        self._interrupted, self._deadline = None, None
+        """Bring the arm home along checked places, and verify that it is there."""
+        self._interrupted, self._deadline, self.void_steps = None, None, 0
+        self._following.begin()
         if self._gripper:
             self._gripper.reset()
         self._check()
-        self._commanded = self._heard.positions()
-        if self._gripper is not None and gripper is not None:
-            self._gripper.send(gripper)
-        for goal in way_home(self._robot, self._kinematics, self._commanded):
-            self._period(goal)
+        if not self._begun:
+            self._clock = MotionClock(self._heard.positions(), time.monotonic())
+            self._begun = True
+        home = WayHome(self._robot, self._kinematics)
+        while (motion := home.next(self.now())) is not None:
+            self._period(motion)
         due = time.monotonic() + _ARRIVAL_TIMEOUT
-        while (
-            np.abs(self._heard.positions() - joints).max() > _ARRIVED
-            or np.abs(self._heard.velocities()).max() > _AT_REST
-        ):
+        while not self._rests_at(joints):
             if time.monotonic() > due:
                 off = np.round(self._heard.positions() - joints, 3).tolist()
                 raise ArmError(f"the arm did not arrive at home (off by {off} rad); look what holds it, then reset")
-            self._period(np.array(joints))
+            self._wait(time.monotonic() + _SLICE)
+        if self._gripper and gripper is not None:
+            self._set_gripper(self._gripper, gripper)
+        if self._scene:
+            self._scene.place(entities)
+            self._wait(time.monotonic() + self._robot.control_period)  # until it was seen
         self._images.want(capture)
         return self._state()
 
-    def move(self, joints: Array, gripper: float | None, capture: bool) -> ArmState:
+    def now(self) -> Moment:
+        for _ in range(_QUEUE):  # what came while the agent thought
+            self._loop.spin_once(0.0)
+        begin = max(self._deadline or 0.0, time.monotonic())
+        return Moment(self._heard.positions(), self._clock.motion, self._clock.elapsed(begin))
+
+    def move(self, motion: Trajectory, gripper: GripperMotion | None, capture: bool) -> ArmState:
         self._check()
-        if self._commanded is None:
-            self._commanded = self._heard.positions()
         if self._gripper is not None and gripper is not None:
             self._gripper.send(gripper)
         self._images.want(capture)
-        self._period(joints)
+        self._period(motion)
         return self._state()
 
     def frames(self) -> list[Frame]:
@@ -138,41 +169,47 @@ class DriverArm:
         return self._images.frames(None, poses)
 
     def halt(self, reason: str) -> None:
-        """Stand still where the arm is. What is being carried out ends; only a new reset moves the arm again."""
-        self._commanded, self._interrupted = None, reason
-        if self._heard.known():
-            self._command.halt(self._heard.positions())
+        """Brake at the greatest deceleration. What is being carried out ends; only a new reset moves the arm again."""
+        self._interrupted, now = reason, time.monotonic()
+        if not self._begun or not self._heard.known():
+            return  # nothing was ever commanded
+        start, measured = self._clock.commanded(now), self._heard.positions()
+        blocked = (np.abs(self._heard.velocities()) <= _AT_REST).all() and np.abs(start[0] - measured).max() > _ARRIVED
+        # What holds the arm is pressed no longer.
+        motion = Trajectory.at_rest(measured) if blocked else self._governor.brake(start)
+        self._clock.begin(motion, now)
+        self._command.begin(motion)
+
+    def close(self) -> None:
+        """Stop, and see to it that the stop was said: the node ends."""
+        self.halt("the env node ends")
+        self._command.finish(self._clock.motion.duration + _LAST_WORDS)
 
     def _rests_at(self, joints: Array) -> bool:
         at_rest = bool((np.abs(self._heard.velocities()) <= _AT_REST).all())
         return at_rest and bool((np.abs(self._heard.positions() - joints) <= _ARRIVED).all())
 
-    def _period(self, goal: Array) -> None:
-        """Command ``goal`` (n,) rad and let one control period pass.
+    def _period(self, motion: Trajectory) -> None:
+        """Begin ``motion`` and let one control period pass.
 
         Raises:
             Stopped: something tripped the stop meanwhile.
         """
-        assert self._commanded is not None
         # Of an agent that is late the beat begins anew: two commands closer than a period would ask for too much speed.
         begin = max(self._deadline or 0.0, time.monotonic())
         self._wait(begin)
-        period = self._robot.control_period
-        self._deadline = begin + period
-        self._command.start(self._commanded, goal)
-        self._wait(self._deadline - self._ahead, lambda now: self._command.tick((now - begin) / period))
-        if not self._ahead:
-            self._command.tick(1.0)
-        self._commanded = np.array(goal)
+        self._deadline = begin + self._robot.control_period
+        self._clock.begin(motion, begin)
+        self._command.begin(motion)
+        self._wait(self._deadline - self._robot.driver.observation_lead)
 
-    def _wait(self, until: float, tick: Callable[[float], None] = lambda now: None) -> None:
-        """Let the time pass, calling ``tick`` with it on the way.
+    def _wait(self, until: float) -> None:
+        """Let the time pass, watching.
 
         Raises:
             Stopped: something tripped the stop meanwhile.
         """
-        while (left := until - (now := time.monotonic())) > 0:
-            tick(now)
+        while (left := until - time.monotonic()) > 0:
             self._loop.spin_until(lambda: False, min(left, _SLICE))
             self._check()
 
@@ -181,10 +218,69 @@ class DriverArm:
             if not self._inputs.silent():
                 break
             self._loop.spin_once(0.0)
-        if reason := self._inputs.reason() or (self._gripper.problem() if self._gripper else None):
+        gripper = self._gripper.problem() if self._gripper and self._grasps else None
+        reason = self._inputs.reason() or gripper or self._not_following()
+        if reason:
             self._trip(reason)
         if self._interrupted:
             raise Stopped(f"the safety stop is latched ({self._interrupted}); clear its cause, then rearm")
+
+    def _not_following(self) -> str | None:
+        """Why the arm does not go where it is told to, in a sentence."""
+        reason = self._controller.problem() if self._controller else None
+        now, measured = time.monotonic(), self._heard.positions()
+        row = self._following.joint_that_does_not(now, self._clock.commanded(now)[0], measured)
+        if row is not None and reason is None:
+            reason = (
+                f"{self._robot.joints[row]} does not follow {self._robot.arm_controller}; see whether that controller "
+                "is active and what holds the arm"
+            )
+        if reason:
+            self.void_steps = math.ceil(WINDOW / self._robot.control_period) + 1
+        return reason
+
+    def _on_scale(self, scale: float) -> None:
+        self._clock.set_scale(scale, time.monotonic())
+
+    def open_gripper(self) -> None:
+        """A person says that whatever the gripper holds may fall."""
+        if self._gripper and self._robot.gripper:
+            opened = self._robot.gripper.open
+            self._gripper.send(GripperMotion(opened, opened, opened))
+
+    def _set_gripper(self, command: GripperCommand, goal: float) -> None:
+        """Bring the gripper to where an episode begins.
+
+        Raises:
+            ArmError: it may hold something, and nobody said that it may drop it; or it does not get there.
+        """
+        gripper = self._robot.gripper
+        assert gripper is not None
+        motion, same = GripperMotion(goal, goal, goal), _SAME_GRIP * abs(gripper.open - gripper.closed)
+        if not self._grasps:
+            return command.send(motion)
+        due = time.monotonic() + _ARRIVAL_TIMEOUT
+        while abs((self._heard.position(gripper.joint) or 0.0) - goal) > same:
+            if not self._opens:
+                raise ArmError(
+                    "the gripper is not open and may hold something; take it and call open_gripper, or write "
+                    "opens_gripper: true into the task's file"
+                )
+            if time.monotonic() > due:
+                raise ArmError("the gripper does not open; look at it and at its driver, then reset")
+            command.send(motion)
+            self._wait(time.monotonic() + self._robot.control_period)
+
+    def _make_gripper(self, node: Node, grasps: bool) -> GripperCommand | None:
+        if self._robot.gripper is None:
+            return None
+        try:
+            return make_gripper_command(node, self._robot, self._robot.gripper)
+        except VarlError as error:
+            if grasps:
+                raise
+            node.get_logger().warning(f"{error}; this task does not grasp, so the gripper is left alone")
+            return None
 
     def _state(self) -> ArmState:
         gripper = self._robot.gripper

@@ -6,7 +6,7 @@ import importlib
 import math
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,14 +15,14 @@ from geometry_msgs.msg import WrenchStamped
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, JointState
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, Float64
 from varl_common.errors import VarlError
 from varl_common.ros.messages import from_pose_msg, to_ns
 from varl_common.ros.qos import LATCHED, STATE
 
 from varl_interfaces.msg import Entities
 from varl_robot_env.arms.watched_topics import Take, WatchedTopics
-from varl_robot_env.config.driver import FaultConfig
+from varl_robot_env.config.driver import FaultConfig, SpeedScalingConfig
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.safety.inputs import InputRule, Values
 from varl_robot_env.types import Array, Pose
@@ -48,6 +48,7 @@ class DriverInputs:
         watched: WatchedTopics,
         things: Iterable[str],
         gripper_joint: str | None,
+        on_scale: Callable[[float], None] = lambda scale: None,
     ) -> None:
         """Subscribe.
 
@@ -57,6 +58,7 @@ class DriverInputs:
             watched: by which to subscribe.
             things: entities that must be seen before the arm moves, and while it does.
             gripper_joint: the gripper's joint, where the task needs its position.
+            on_scale: told how fast time passes in the controller, 1 at full speed.
 
         Raises:
             VarlError: a message type that the robot's file names is not installed or lacks a field.
@@ -91,6 +93,8 @@ class DriverInputs:
                 self._judge_wrench,
             )
             self._watched.watch(rule, WrenchStamped, driver.wrench.topic, qos_profile_sensor_data, _wrench_values)
+        if driver.speed_scaling:
+            self._watch_speed_scaling(driver.speed_scaling, on_scale)
         for fault in driver.faults:
             self._watch_fault(fault)
 
@@ -179,6 +183,15 @@ class DriverInputs:
         for camera in self._robot.cameras if after is not None else []:
             rule = InputRule(f"camera {camera.name}", (), f"check {camera.info_topic}", after)
             self._watched.watch(rule, CameraInfo, camera.info_topic, qos_profile_sensor_data, lambda message: [])
+
+    def _watch_speed_scaling(self, scaling: SpeedScalingConfig, on_scale: Callable[[float], None]) -> None:
+        rule = InputRule("speed scaling", ("data",), f"start what publishes {scaling.topic}", scaling.stale_after)
+
+        def on_message(takes: Sequence[Take], message: Float64) -> None:
+            if takes[0]([message.data]):
+                on_scale(float(np.clip(message.data / scaling.full, 0.0, 1.0)))
+
+        self._watched.watch_all([rule], Float64, scaling.topic, [STATE], on_message)
 
     def _judge_wrench(self, values: Sequence[float]) -> str | None:
         limit = self._robot.driver.wrench

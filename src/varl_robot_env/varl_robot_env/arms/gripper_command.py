@@ -11,20 +11,21 @@ from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from trajectory_msgs.msg import JointTrajectory
 from varl_common.errors import VarlError
-from varl_common.ros.messages import to_duration
 from varl_common.ros.qos import COMMAND
 
 from varl_robot_env.arms.gripper_goals import GripperGoals
+from varl_robot_env.arms.trajectory_messages import TrajectoryMessage
 from varl_robot_env.config.robot import GripperConfig, RobotConfig
+from varl_robot_env.motion import GripperMotion
 
 
 class GripperCommand(Protocol):
     """Moves the gripper's joint."""
 
-    def send(self, position: float) -> None:
-        """Go to ``position`` (m, or rad for a revolute joint)."""
+    def send(self, motion: GripperMotion) -> None:
+        """Carry out ``motion``; called in every period."""
 
     def reset(self) -> None:
         """A person looked after it: try from the start."""
@@ -59,11 +60,10 @@ class TrajectoryGripper(_TopicGripper):
 
     def __init__(self, node: Node, robot: RobotConfig, gripper: GripperConfig) -> None:
         super().__init__(node, JointTrajectory, gripper)
-        self._joint, self._nanoseconds = gripper.joint, robot.command_ns
+        self._period, self._message = robot.control_period, TrajectoryMessage([gripper.joint])
 
-    def send(self, position: float) -> None:
-        point = JointTrajectoryPoint(positions=[position], time_from_start=to_duration(self._nanoseconds))
-        self._publisher.publish(JointTrajectory(joint_names=[self._joint], points=[point]))
+    def send(self, motion: GripperMotion) -> None:
+        self._publisher.publish(self._message.fill(motion.way(self._period)))
 
 
 class ArrayGripper(_TopicGripper):
@@ -72,8 +72,8 @@ class ArrayGripper(_TopicGripper):
     def __init__(self, node: Node, robot: RobotConfig, gripper: GripperConfig) -> None:
         super().__init__(node, Float64MultiArray, gripper)
 
-    def send(self, position: float) -> None:
-        self._publisher.publish(Float64MultiArray(data=[position]))
+    def send(self, motion: GripperMotion) -> None:
+        self._publisher.publish(Float64MultiArray(data=[motion.position]))
 
 
 class ActionGripper:
@@ -93,7 +93,8 @@ class ActionGripper:
         self._goals, self._lock = GripperGoals(gripper.open - gripper.closed), threading.Lock()
         self._client = ActionClient(node, self._type, gripper.command_name)
 
-    def send(self, position: float) -> None:
+    def send(self, motion: GripperMotion) -> None:
+        position = motion.goal  # the server moves at a speed of its own
         with self._lock:
             if not self._goals.due(position, self._client.server_is_ready()):
                 return

@@ -1,8 +1,7 @@
-"""The arm behind ROS topics: a simulator node's or, by the same contract, a driver's."""
+"""The arm of a simulator node that waits for this one: time passes when it is told to."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,17 +10,18 @@ from builtin_interfaces.msg import Time
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from trajectory_msgs.msg import JointTrajectory
 from varl_common.config import did_you_mean
 from varl_common.frame import Frame
-from varl_common.ros.messages import from_pose_msg, to_doubles, to_duration, to_ns, to_pose_msg, to_time
+from varl_common.ros.messages import from_pose_msg, to_duration, to_ns, to_pose_msg, to_time
 from varl_common.ros.qos import COMMAND, SENSOR_OUT
 
 from varl_interfaces.msg import Entities
 from varl_interfaces.srv import Advance, SetScene
 from varl_robot_env.arm import ArmError, ArmState, StaleState
-from varl_robot_env.arms.pacer import Pacer
+from varl_robot_env.arms.trajectory_messages import TrajectoryMessage
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.motion import GripperMotion, Moment, Trajectory
 from varl_robot_env.ros.hot_loop import HotLoop
 from varl_robot_env.ros.ros_cameras import RosCameras
 from varl_robot_env.types import Array, Pose
@@ -30,12 +30,9 @@ from varl_robot_env.types import Array, Pose
 _ANSWER_TIMEOUT = 3.0
 # How long the first frame waits for the camera's pose, s; a simulator that rests repeats itself twice a second.
 _POSE_TIMEOUT = 2.0
-# How long a step waits for a joint state that is late, s. Nothing is commanded meanwhile, and the arm has stopped by
-# itself where its last command ended.
-_STALE_PATIENCE = 1.0
 
 
-class RosArm:
+class LockStepArm:
     """An :class:`~varl_robot_env.arm.Arm` on joint_states, entities, joint_trajectory and camera topics.
 
     Its topics are in ``group``. Whoever calls its methods must be in the thread that spins that group: the methods spin
@@ -44,6 +41,8 @@ class RosArm:
     Attributes:
         groups: all of its callback groups, to be kept from other threads.
     """
+
+    lock_step = True
 
     def __init__(self, node: Node, robot: RobotConfig, group: CallbackGroup, sees: bool) -> None:
         """``sees``: the task looks at entities. Else they are left alone until a frame needs its camera's pose."""
@@ -54,12 +53,9 @@ class RosArm:
         self.groups = (group, replies)
         self._joint_state: JointState | None = None
         self._stamp_due = 0
-        self._joint_state_at = 0.0  # monotonic time of its receipt, s
         self._entities: Entities | None = None
-        self._pacer = Pacer(robot.control_period, self._loop)
         self._images = RosCameras(node, robot.cameras, group, self._loop)
         self.cameras = [camera.name for camera in robot.cameras]
-        self.lock_step = False
 
         node.create_subscription(JointState, "joint_states", self._take_joints, SENSOR_OUT, callback_group=group)
         self._watches = False
@@ -73,12 +69,8 @@ class RosArm:
         self._commands = {
             name: node.create_publisher(JointTrajectory, f"{name}/joint_trajectory", COMMAND) for name in controllers
         }
-        # Made once, filled in at each step: making them takes longer than sending them.
-        point = {"time_from_start": to_duration(robot.command_ns)}
-        self._messages = {
-            name: JointTrajectory(joint_names=joints, points=[JointTrajectoryPoint(**point)])
-            for name, joints in controllers.items()
-        }
+        self._messages = {name: TrajectoryMessage(joints) for name, joints in controllers.items()}
+        self._motion = Trajectory.at_rest(np.array(robot.home))
         self._period = Advance.Request(duration=to_duration(robot.period_ns))
 
     def not_ready_reason(self) -> str | None:
@@ -87,15 +79,14 @@ class RosArm:
             return f"waiting for the service {self._advance.service_name}; start the simulator node"
         for publisher in self._commands.values():
             if not publisher.get_subscription_count():
-                return f"nobody obeys the topic {publisher.topic_name}; start the controller"
+                return f"nobody listens to the topic {publisher.topic_name}; start the controller"
         if self._joint_state is None:
             return "no joint state has come on the topic joint_states yet; start the driver or simulator"
-        # A simulator in real time refuses to be advanced.
-        self.lock_step = self._call(self._advance, Advance.Request()).success
-        return self._images.connect() if self.lock_step else None
+        answer = self._call(self._advance, Advance.Request())
+        return self._images.connect() if answer.success else str(answer.message)
 
     def reset(self, joints: Array, gripper: float | None, entities: Mapping[str, Pose], capture: bool) -> ArmState:
-        request = SetScene.Request(publish_image=capture and self.lock_step)
+        request = SetScene.Request(publish_image=capture)
         request.joint_names = list(self._robot.joints)
         positions = joints.tolist()
         if self._robot.gripper and gripper is not None:
@@ -108,17 +99,19 @@ class RosArm:
         response = self._call(self._set_scene, request)
         if not response.success:
             raise ArmError(f"the simulator refused the scene: {response.message}")
-        self._pacer.restart()
+        self._motion = Trajectory.at_rest(joints)
         return self._state(to_ns(response.stamp), capture)
 
-    def move(self, joints: Array, gripper: float | None, capture: bool) -> ArmState:
-        moved: dict[str, Any] = {self._robot.arm_controller: to_doubles(joints)}
+    def now(self) -> Moment:
+        """Time passes in :meth:`move` alone: what was measured last is what is."""
+        assert self._joint_state is not None
+        return Moment(self._read(self._joint_state).joints, self._motion, self._robot.control_period)
+
+    def move(self, motion: Trajectory, gripper: GripperMotion | None, capture: bool) -> ArmState:
+        self._motion = motion
+        moved = {self._robot.arm_controller: motion}
         if self._robot.gripper and gripper is not None:
-            moved[self._robot.gripper.controller] = [gripper]
-        if not self.lock_step:
-            self._command(moved, to_time(0))
-            self._pacer.wait()
-            return self._state(None, capture)
+            moved[self._robot.gripper.controller] = gripper.way(self._robot.control_period)
         request = self._period
         request.command_stamp, request.controllers = to_time(self._stamp()), list(moved)
         request.publish_image = capture
@@ -134,19 +127,18 @@ class RosArm:
         if not self._watches:
             self._watch()
             self._loop.spin_until(lambda: self._entities is not None, _POSE_TIMEOUT)
-        return self._images.frames(self._stamp() if self.lock_step else None, self._poses())
+        return self._images.frames(self._stamp(), self._poses())
 
     def _watch(self) -> None:
         self._watches = True
         take = self._take_entities
         self._node.create_subscription(Entities, "entities", take, SENSOR_OUT, callback_group=self._group)
 
-    def _command(self, positions: Mapping[str, Any], stamp: Time) -> None:
-        """Publish the positions of each controller's joints."""
-        for controller, values in positions.items():
-            message = self._messages[controller]
+    def _command(self, motions: Mapping[str, Trajectory], stamp: Time) -> None:
+        """Publish the motion of each controller's joints."""
+        for controller, motion in motions.items():
+            message = self._messages[controller].fill(motion)
             message.header.stamp = stamp
-            message.points[0].positions = values
             self._commands[controller].publish(message)
 
     def _call(self, client: Any, request: Any) -> Any:
@@ -158,24 +150,16 @@ class RosArm:
             raise ArmError(f"{client.service_name} gave no answer for {_ANSWER_TIMEOUT:g} s; check the simulator node")
         return future.result()
 
-    def _state(self, stamp_ns: int | None, capture: bool) -> ArmState:
-        """The state with that stamp, which is on its way, or, in real time, the newest."""
-        if stamp_ns is not None:
-            self._stamp_due = stamp_ns
-            came = self._loop.spin_until(self._is_due, _ANSWER_TIMEOUT)
-        else:
-            came = self._loop.spin_until(self._is_fresh, _STALE_PATIENCE)
-        if not came or self._joint_state is None:
-            age = time.monotonic() - self._joint_state_at
-            raise StaleState(f"the newest joint state is {age:.1f} s old; check the driver or simulator")
+    def _state(self, stamp_ns: int, capture: bool) -> ArmState:
+        """The state with that stamp, which is on its way."""
+        self._stamp_due = stamp_ns
+        if not self._loop.spin_until(self._is_due, _ANSWER_TIMEOUT) or self._joint_state is None:
+            raise StaleState(f"no state of the simulator came for {_ANSWER_TIMEOUT:g} s; check the simulator node")
         self._images.want(capture)
         return self._read(self._joint_state)
 
     def _is_due(self) -> bool:
         return self._stamp() >= self._stamp_due and (not self._sees or self._entities_stamp() >= self._stamp_due)
-
-    def _is_fresh(self) -> bool:
-        return time.monotonic() - self._joint_state_at <= self._robot.safety.stale_after
 
     def _read(self, message: JointState) -> ArmState:
         index = {name: row for row, name in enumerate(message.name)}
@@ -207,7 +191,7 @@ class RosArm:
         return to_ns(self._entities.header.stamp) if self._entities else -1
 
     def _take_joints(self, message: JointState) -> None:
-        self._joint_state, self._joint_state_at = message, time.monotonic()
+        self._joint_state = message
 
     def _take_entities(self, message: Entities) -> None:
         self._entities = message

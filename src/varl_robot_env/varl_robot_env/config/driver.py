@@ -20,8 +20,8 @@ ARM_COMMANDS: dict[ArmInterface, str] = {
 GRIPPER_COMMANDS: dict[GripperInterface, str] = {
     "joint_trajectory": "{}/joint_trajectory",
     "position_array": "{}/commands",
-    "gripper_command": "{}/gripper_cmd",  # control_msgs/action/GripperCommand
-    "parallel_gripper_command": "{}/gripper_cmd",  # control_msgs/action/ParallelGripperCommand
+    "gripper_command": "{}/gripper_cmd",  # control_msgs/action/GripperMotion
+    "parallel_gripper_command": "{}/gripper_cmd",  # control_msgs/action/ParallelGripperMotion
 }
 
 
@@ -100,6 +100,16 @@ class EstopConfig(Config):
     """Silence that stops the arm, s, of a device that repeats itself; None: it speaks only when it is pressed."""
 
 
+class SpeedScalingConfig(Config):
+    """A topic that tells how fast time passes in the controller (std_msgs/Float64): the arm's speed slider."""
+
+    topic: str
+    full: PositiveFloat
+    """Its value at full speed."""
+    stale_after: PositiveFloat = 0.2
+    """Silence that stops the arm, s."""
+
+
 class DriverConfig(Config):
     """The driver's interfaces. The defaults are those of ros2_control alone."""
 
@@ -108,11 +118,14 @@ class DriverConfig(Config):
     """Topic of the command; empty: the interface's usual name below ``arm_controller``."""
     observation_lead: NonNegativeFloat = 0.0
     """Seconds before the end of each period at which the agent is shown the state, so that its next command can go out
-    on the beat. With joint_trajectory only: the other interfaces are streamed to until the end of a period."""
+    on the beat."""
     faults: tuple[FaultConfig, ...] = ()
     wrench: WrenchConfig | None = None
     deadman: DeadmanConfig | None = None
     estops: tuple[EstopConfig, ...] = ()
     """Beside the env node's own ``~/estop``; each must have been heard before the arm moves."""
+    speed_scaling: SpeedScalingConfig | None = None
+    controller_manager: str = "controller_manager"
+    """Node that is asked whether the arm's controller is active, where it is there; empty: it is not asked."""
     measures_velocity: bool = True
     """joint_states carries velocities; false: they are taken from the positions."""

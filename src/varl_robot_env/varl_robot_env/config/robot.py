@@ -47,8 +47,8 @@ class SafetyConfig(Config):
     workspace_high: Vector3
     joint_speed: list[PositiveFloat]
     """Greatest speed of each joint, rad/s."""
-    joint_acceleration: list[PositiveFloat] | None = None
-    """Greatest acceleration of each joint, rad/s^2; None: not limited here."""
+    joint_acceleration: list[PositiveFloat]
+    """Greatest acceleration of each joint, rad/s^2."""
     joint_effort: list[PositiveFloat] | None = None
     """Measured effort (N m, from joint_states) of a joint above which the arm stops; None: not watched."""
     joint_margin: Annotated[float, Field(ge=0)]
@@ -112,8 +112,6 @@ class RobotConfig(Config):
     """Seconds that one action lasts."""
     action_scale: PositiveFloat
     """Metres the tool moves along an axis in one period at an action of 1."""
-    trajectory_horizon: Annotated[float, Field(ge=1.0)]
-    """time_from_start of a command, in control periods."""
     safety: SafetyConfig
     cameras: list[CameraConfig]
     appearance: AppearanceConfig = AppearanceConfig()
@@ -152,11 +150,6 @@ class RobotConfig(Config):
     def period_ns(self) -> int:
         """The control period in nanoseconds."""
         return round(self.control_period * 1e9)
-
-    @property
-    def command_ns(self) -> int:
-        """time_from_start of a command in nanoseconds."""
-        return round(self.control_period * self.trajectory_horizon * 1e9)
 
     def urdf_text(self) -> str:
         """The robot's URDF.

@@ -91,10 +91,9 @@ class EnvCore:
         """A person says that the task is solved: the step that runs, or the next one, ends the episode so."""
         self._praised = True
 
-    def stop(self, reason: str) -> None:
-        """Latch the safety stop; the episode is over, and only a reset that is called after the rearm moves again."""
+    def interrupt(self) -> None:
+        """The arm was stopped: the episode is over, and only a reset that is called from now on moves again."""
         self._state, self._interrupted = None, True
-        self.safety.stop(reason)
 
     @cached_property
     def description(self) -> EnvDescription:
@@ -117,7 +116,7 @@ class EnvCore:
         state = self._arm.reset(self._home, self._start_gripper(), scene, capture)
         if self._interrupted:
             raise Stopped("the arm was stopped on its way home; call reset again")
-        self.safety.begin(state.joints, state.gripper)
+        self.safety.begin(state.gripper)
         observation = self._observe(state, self._situation(state), capture)
         self._state = state
         return observation
@@ -136,11 +135,11 @@ class EnvCore:
             raise NeedsReset("no episode is running; call reset first")
         before, self._state = self._state, None  # an exception below ends the episode,
         try:
-            command = self.safety.filter(action, before.joints)
+            command = self.safety.filter(action, self._arm.now())
         except RefusedAction:
             self._state = before  # save this one
             raise
-        state = self._arm.move(command.joints, command.gripper, capture)
+        state = self._arm.move(command.motion, command.gripper, capture)
         situation = self._situation(state)
         success = self._praised if self.person_judges else self._task.is_success(situation)
         self._steps += 1

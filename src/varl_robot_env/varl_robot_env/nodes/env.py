@@ -26,7 +26,8 @@ from varl_interfaces.msg import EnvStatus, StepStatus
 from varl_interfaces.srv import DescribeEnv, Reset, Step
 from varl_robot_env.arm import ArmError, StaleState
 from varl_robot_env.arms.driver_arm import DriverArm
-from varl_robot_env.arms.lock_step_arm import RosArm
+from varl_robot_env.arms.lock_step_arm import LockStepArm
+from varl_robot_env.arms.simulated_scene import SimulatedScene
 from varl_robot_env.arms.watched_topics import WatchedTopics
 from varl_robot_env.config.driver import EstopConfig
 from varl_robot_env.config.robot import RobotConfig
@@ -54,6 +55,8 @@ class EnvParameters(Config):
     robot_file: Path
     task_file: Path
     backend: Literal["mujoco", "gazebo", "real"] = "mujoco"
+    lock_step: bool = True
+    """The simulator waits for this node; false: it runs by the clock, as a real arm does. A real arm always does."""
     reward: Literal["sparse", "dense"] = "sparse"
     autostart: bool = True
     """Configure and activate on start, without a lifecycle manager."""
@@ -84,11 +87,13 @@ class EnvNode(LifecycleNode):
         self._driver: DriverArm | None = None
         self._not_ready: str | None = "the robot's state has not been asked for yet"
         self._watched = WatchedTopics(self, self._arm_group, self._on_fault)
-        if parameters.backend != "real":
-            self._arm: RosArm | DriverArm = RosArm(self, robot, self._arm_group, task.sees_block)
+        simulated = parameters.backend != "real"
+        if simulated and parameters.lock_step:
+            self._arm: LockStepArm | DriverArm = LockStepArm(self, robot, self._arm_group, task.sees_block)
         else:
-            robot = with_description(self, robot)
-            self._arm = self._driver = DriverArm(self, robot, self._arm_group, self._watched, self._trip, task)
+            robot, group = with_description(self, robot), self._arm_group
+            scene = SimulatedScene(self, robot.base_frame, group) if simulated else None
+            self._arm = self._driver = DriverArm(self, robot, group, self._watched, self._trip, task, scene)
         self.hot_groups = (self._agent_group, *self._arm.groups)
         self.hot_loop = HotLoop(self, self._agent_group, self._arm_group)
         self._arm_loop = HotLoop(self, self._arm_group)
@@ -106,6 +111,8 @@ class EnvNode(LifecycleNode):
         self.create_service(Trigger, "~/stop", self._stop, callback_group=self._arm_group)
         self.create_service(Trigger, "~/rearm", self._rearm, callback_group=self._arm_group)
         self.create_service(Trigger, "~/success", self._success, callback_group=self._arm_group)
+        if self._driver:
+            self.create_service(Trigger, "~/open_gripper", self._open_gripper, callback_group=self._arm_group)
         Diagnostics(self, "safety", self._health, robot.name)
         if parameters.autostart:
             self.trigger_configure()
@@ -122,7 +129,13 @@ class EnvNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._active = False
+        self._interrupt("the env node was deactivated")
         return super().on_deactivate(state)
+
+    def destroy_node(self) -> None:
+        if self._driver:
+            self._driver.close()
+        super().destroy_node()
 
     def _describe(self, request: DescribeEnv.Request, response: DescribeEnv.Response) -> DescribeEnv.Response:
         response.message = self._look_whether_ready()
@@ -151,6 +164,7 @@ class EnvNode(LifecycleNode):
         try:
             result = self._core.step(action, request.capture)
         except tuple(_STATUS) as error:
+            response.void_steps = self._driver.void_steps if self._driver else 0
             return self._failed(response, error)
         response.observation = to_observation_msg(result.observation, self._core.description.base_frame)
         response.reward = result.reward
@@ -193,6 +207,12 @@ class EnvNode(LifecycleNode):
             response.message = "geometry judges this task; for a person to, write judge: person in its file"
         return response
 
+    def _open_gripper(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        assert self._driver
+        self._driver.open_gripper()
+        response.success, response.message = True, "the gripper was told to open"
+        return response
+
     def _stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._trip("asked for by the stop service")
         response.success, response.message = True, "stopped; call rearm to move again"
@@ -219,10 +239,15 @@ class EnvNode(LifecycleNode):
             return  # nothing moves, and the first reason stays
         self.get_logger().error(f"stopped: {reason}")
         self._counts["stop"] += 1
-        self._core.stop(reason)
+        self._core.safety.stop(reason)
+        self._interrupt(reason)
+        self._tell()
+
+    def _interrupt(self, reason: str) -> None:
+        """The episode is over, and the arm brakes."""
+        self._core.interrupt()
         if self._driver:
             self._driver.halt(reason)
-        self._tell()
 
     def _tell(
         self,

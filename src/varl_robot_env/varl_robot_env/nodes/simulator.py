@@ -24,6 +24,7 @@ from varl_common.ros.qos import COMMAND, SENSOR_OUT
 
 from varl_interfaces.msg import Entities
 from varl_interfaces.srv import Advance, SetScene
+from varl_robot_env.arms.trajectory_messages import from_trajectory_msg
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.perception.camera_model import CameraModel
 from varl_robot_env.ros.camera_info import camera_info
@@ -117,18 +118,12 @@ class SimulatorNode(Node):
         """A callback for the controller's commands; like the real one it warns of a bad command and does not move."""
 
         def obey(message: JointTrajectory) -> None:
-            if len(message.points) != 1 or len(message.points[0].positions) != len(message.joint_names):
-                self.get_logger().warning(f"{controller}: expected one point with a position for each joint; ignored")
-                return
-            point = message.points[0]
-            positions = dict(zip(message.joint_names, point.positions, strict=True))
             try:
-                if not np.isfinite(point.positions).all():
-                    raise VarlError(f"{controller} got positions that are not finite")
+                trajectory = from_trajectory_msg(message)
                 with self._lock:
-                    self._simulation.command(controller, positions, to_ns(point.time_from_start))
+                    self._simulation.command(controller, message.joint_names, trajectory)
             except VarlError as error:
-                self.get_logger().warning(f"{error}; command ignored")
+                self.get_logger().warning(f"{controller}: {error}; command ignored")
                 return
             self._commands[controller] = to_ns(message.header.stamp)
 
@@ -160,7 +155,10 @@ class SimulatorNode(Node):
             if len(request.joint_names) != len(request.joint_positions) or not np.isfinite(numbers).all():
                 raise VarlError("expected one finite position for each joint, and finite poses")
             with self._lock:
-                self._simulation.set_scene(joints, entities)
+                if joints:
+                    self._simulation.set_scene(joints, entities)
+                else:
+                    self._simulation.place(entities)
         except VarlError as error:
             return _answer(response, str(error))
         with self._lock:

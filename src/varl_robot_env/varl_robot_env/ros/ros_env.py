@@ -148,6 +148,7 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
             "interventions": ("stopped",),
             "intervened": False,
             "stopped": response.message,
+            "void_steps": getattr(response, "void_steps", 0),  # of a reset there are none
         }
         return self._state, 0.0, False, True, info | ({"frames": []} if self.capture else {})
 

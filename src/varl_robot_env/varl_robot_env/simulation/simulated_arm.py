@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from varl_common.frame import Frame
 from varl_common.image_codec import encode_depth, encode_jpeg
 from varl_common.poses import pose_to_matrix
 
 from varl_robot_env.arm import ArmState
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.motion import GripperMotion, Moment, Trajectory
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
 from varl_robot_env.types import Array, Pose
@@ -23,6 +25,7 @@ class SimulatedArm:
     def __init__(self, robot: RobotConfig, config: SimulatorConfig) -> None:
         self._robot = robot
         self.simulation = Simulation(robot, config)
+        self._motion = Trajectory.at_rest(np.array(robot.home))
         self.cameras = [camera.name for camera in robot.cameras]
         self._depth = any(camera.depth_topic for camera in robot.cameras)
 
@@ -31,14 +34,19 @@ class SimulatedArm:
         if self._robot.gripper and gripper is not None:
             places[self._robot.gripper.joint] = gripper
         self.simulation.set_scene(places, entities)
+        self._motion = Trajectory.at_rest(joints)
         return self._state()
 
-    def move(self, joints: Array, gripper: float | None, capture: bool) -> ArmState:
+    def now(self) -> Moment:
+        return Moment(self._state().joints, self._motion, self._robot.control_period)
+
+    def move(self, motion: Trajectory, gripper: GripperMotion | None, capture: bool) -> ArmState:
         robot = self._robot
-        positions = dict(zip(robot.joints, joints.tolist(), strict=True))
-        self.simulation.command(robot.arm_controller, positions, robot.command_ns)
+        self._motion = motion
+        self.simulation.command(robot.arm_controller, robot.joints, motion)
         if robot.gripper and gripper is not None:
-            self.simulation.command(robot.gripper.controller, {robot.gripper.joint: gripper}, robot.command_ns)
+            way = gripper.way(robot.control_period)
+            self.simulation.command(robot.gripper.controller, [robot.gripper.joint], way)
         self.simulation.advance(robot.period_ns)
         return self._state()
 

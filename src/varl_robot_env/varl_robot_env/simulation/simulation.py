@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,26 +12,12 @@ from varl_common.errors import VarlError
 
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.headless_mujoco import mujoco
+from varl_robot_env.motion import Trajectory
 from varl_robot_env.simulation.camera import Camera
 from varl_robot_env.simulation.lock_step import check_scene, whole_steps
+from varl_robot_env.simulation.trajectory_controller import TrajectoryController
 from varl_robot_env.simulation.world import SimulatorConfig, build_world
 from varl_robot_env.types import Array, Pose
-
-
-@dataclass
-class _Motion:
-    """Interpolation of one controller's joints, as a joint_trajectory_controller does it from its own set point."""
-
-    actuators: list[int]
-    start: Array
-    goal: Array
-    begin: int
-    steps: int
-
-    def at(self, step: int) -> Array:
-        """Set points at physics step ``step``."""
-        share = min((step - self.begin) / self.steps, 1.0)
-        return self.start + share * (self.goal - self.start)
 
 
 class Simulation:
@@ -66,7 +51,11 @@ class Simulation:
         self._dofs = np.array([joint.dofadr[0] for joint in joints])
         self._block = self.model.body("block").jntadr[0]
         self._mocap = self.model.body("target").mocapid[0]
-        self._motions: dict[str, _Motion] = {}
+        self._actuators = {
+            controller: [self.model.actuator(joint).id for joint in joints]
+            for controller, joints in self.controllers.items()
+        }
+        self._motions: dict[str, TrajectoryController] = {}
         home = dict(zip(robot.joints, robot.home, strict=True))
         if robot.gripper:
             home[robot.gripper.joint] = robot.gripper.open
@@ -88,19 +77,22 @@ class Simulation:
         mocap = np.concatenate([self.data.mocap_pos[self._mocap], self.data.mocap_quat[self._mocap]])
         return {"block": _ros_pose(self.data.qpos[address : address + 7]), "target": _ros_pose(mocap)}
 
-    def command(self, controller: str, positions: Mapping[str, float], duration_ns: int) -> None:
-        """Let ``controller`` bring its joints to ``positions`` (by name; rad, m) ``duration_ns`` from now, then hold.
+    def command(self, controller: str, joints: Sequence[str], trajectory: Trajectory) -> None:
+        """Let ``controller`` carry out a trajectory of its ``joints`` (by name; rad, m) from now on, then hold.
 
         Raises:
-            VarlError: the controller does not exist, or the joints are not exactly its own.
+            VarlError: the controller does not exist, the joints are not exactly its own, or the real one would reject
+                the trajectory.
         """
-        joints = self._joints_of(controller)
-        if sorted(positions) != sorted(joints):
-            raise VarlError(f"{controller} got joints {sorted(positions)}; expected {joints}")
-        actuators = [self.model.actuator(joint).id for joint in joints]
-        goal = np.array([positions[joint] for joint in joints])
-        steps = max(1, round(duration_ns / self.step_ns))
-        self._motions[controller] = _Motion(actuators, self.data.ctrl[actuators].copy(), goal, self._step, steps)
+        own = self._joints_of(controller)
+        if sorted(joints) != sorted(own):
+            raise VarlError(f"{controller} got joints {sorted(joints)}; expected {own}")
+        order = [list(joints).index(joint) for joint in own]
+        velocities = None if trajectory.velocities is None else trajectory.velocities[:, order]
+        measured = [self.data.joint(joint) for joint in own]
+        positions, speeds = (np.array([getattr(one, name)[0] for one in measured]) for name in ("qpos", "qvel"))
+        times = trajectory.times.tolist()
+        self._motions[controller].command(times, trajectory.positions[:, order], velocities, positions, speeds)
 
     def advance(self, duration_ns: int) -> None:
         """Let time pass.
@@ -110,8 +102,8 @@ class Simulation:
         """
         for _ in range(whole_steps(duration_ns, self.step_ns)):
             self._step += 1
-            for motion in self._motions.values():
-                self.data.ctrl[motion.actuators] = motion.at(self._step)
+            for controller, motion in self._motions.items():
+                self.data.ctrl[self._actuators[controller]] = motion.step(self.step_ns * 1e-9)
             mujoco.mj_step(self.model, self.data)
 
     def set_scene(self, joints: Mapping[str, float], entities: Mapping[str, Pose]) -> None:
@@ -134,7 +126,25 @@ class Simulation:
             self.data.qpos[self.model.jnt_qposadr[follower]] = self.data.qpos[self.model.jnt_qposadr[leader]]
         for name, pose in (poses | dict(entities)).items():
             self._place(name, np.asarray(pose, dtype=np.float64))
-        self._motions = {}
+        self._motions = {
+            controller: TrajectoryController(self.data.ctrl[actuators])
+            for controller, actuators in self._actuators.items()
+        }
+        self._step += 1
+        mujoco.mj_forward(self.model, self.data)
+
+    def place(self, entities: Mapping[str, Pose]) -> None:
+        """Put ``entities`` at rest at their poses, and leave the robot as it is. No time passes, as in a new scene.
+
+        Raises:
+            VarlError: an entity is not known.
+        """
+        check_scene([], entities, self.joint_names)
+        for name, pose in entities.items():
+            self._place(name, np.asarray(pose, dtype=np.float64))
+            if name != "target":
+                dofs = self.model.jnt_dofadr[self._block]
+                self.data.qvel[dofs : dofs + 6] = 0.0
         self._step += 1
         mujoco.mj_forward(self.model, self.data)
 

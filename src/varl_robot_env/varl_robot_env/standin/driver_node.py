@@ -11,7 +11,6 @@ import math
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rclpy
@@ -27,12 +26,15 @@ from std_msgs.msg import Bool, Float64, Float64MultiArray, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 from varl_common.config import Config, did_you_mean
+from varl_common.errors import VarlError
 from varl_common.ros.node import declare_parameters, run_node
 from varl_common.ros.qos import COMMAND, LATCHED
 
+from varl_robot_env.arms.trajectory_messages import from_trajectory_msg
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.motion import Trajectory
 from varl_robot_env.standin.faults import DriverFault
-from varl_robot_env.standin.plant import Plant
+from varl_robot_env.standin.plant import SERVO_LAG, Plant
 
 _LATE = 0.5  # s
 _CONTACT_FORCE = 120.0  # N: above every sensible threshold
@@ -49,6 +51,7 @@ class StandinDriverConfig(Config):
     rate: float = Field(default=500.0, gt=0, description="joint states a second, Hz")
     jitter: float = Field(default=0.0005, ge=0, description="standard deviation of their times, s")
     dropout: float = Field(default=0.01, ge=0, le=1, description="share of joint states that never come")
+    servo_lag: float = Field(default=SERVO_LAG, ge=0, description="time constant of the servos, s")
     seed: int = Field(default=0, description="of jitter, drop-outs and noise")
 
 
@@ -63,7 +66,7 @@ class StandinDriver(Node):
         self._rng = np.random.default_rng(config.seed)
         gripper = robot.gripper
         opened, speed = (gripper.open, gripper.speed) if gripper else (0.0, 1.0)
-        self.plant = Plant(np.array(robot.home), opened, opened, speed)
+        self.plant = Plant(np.array(robot.home), opened, opened, speed, config.servo_lag)
         self.commands = 0
         self._fault = DriverFault.NONE
         self._protected = False
@@ -139,22 +142,25 @@ class StandinDriver(Node):
 
     def _on_trajectory(self, message: JointTrajectory) -> None:
         self.commands += 1
-        if sorted(message.joint_names) != sorted(self._robot.joints) or not message.points:
-            self.get_logger().error(f"trajectory refused: joints {message.joint_names}, {len(message.points)} points")
-            return
-        order = [message.joint_names.index(joint) for joint in self._robot.joints]
-        times = [point.time_from_start.sec + point.time_from_start.nanosec * 1e-9 for point in message.points]
-        self._command(times, np.array([point.positions for point in message.points])[:, order])
+        try:
+            if sorted(message.joint_names) != sorted(self._robot.joints):
+                raise VarlError(f"it names the joints {message.joint_names}")
+            order = [message.joint_names.index(joint) for joint in self._robot.joints]
+            asked = from_trajectory_msg(message)
+            speeds = None if asked.velocities is None else asked.velocities[:, order]
+            self._command(Trajectory(asked.times, asked.positions[:, order], speeds))
+        except VarlError as error:
+            self.get_logger().error(f"trajectory rejected: {error}")
 
     def _on_positions(self, message: Float64MultiArray) -> None:
         self.commands += 1
-        self._command([1e-3], np.array([message.data]))  # a forward controller jumps
+        self._command(Trajectory.at_rest(np.array(message.data)))  # a forward controller jumps
 
-    def _command(self, times: list[float], positions: Any) -> None:
+    def _command(self, trajectory: Trajectory) -> None:
         with self._lock:
             if self._fault is DriverFault.LOST_COMMANDS and self.commands % 2:
                 return
-            self.plant.command(times, positions, _LATE if self._fault is DriverFault.LATE_COMMANDS else 0.0)
+            self.plant.command(trajectory, _LATE if self._fault is DriverFault.LATE_COMMANDS else 0.0)
 
     def _on_gripper(self, message: JointTrajectory) -> None:
         if message.points:

@@ -35,6 +35,8 @@ class TaskConfig(Config):
     target_high: Vector3
     start_distance: PositiveFloat
     """Least distance at the start between what is moved and where it is to go, m."""
+    opens_gripper: bool = False
+    """Where the task grasps: at a reset a real gripper opens, whatever it may hold; false: a person opens it."""
     judge: Literal["geometry", "person"] = "geometry"
     """Who says that it is solved: where things are, or a person by a button or service."""
 
