@@ -138,6 +138,7 @@ TOLD = [
     fails("DeepSeek: paid up", 402, error("Insufficient Balance"), BUDGET, "Insufficient Balance"),
     fails("claude-code#66314", 400, {"type": "error", **error("Your credit balance is too low to access the Anthropic API.")}, BUDGET, "credit balance"),
     fails("OpenAI: quota", 429, error("You exceeded your current quota", code="insufficient_quota"), BUDGET, "current quota"),
+    fails("infinite-bookshelf#42: Groq", 400, error("Failed to generate JSON. See 'failed_generation'", code="json_validate_failed"), AdviceStatus.INVALID, "Failed to generate JSON", (3, 3)),
     fails("compl-ai#20: Azure's filter", 400, error("The response was filtered due to the prompt", code="content_filter"), REFUSED, "was filtered"),
     fails("DashScope's filter", 400, error("Input data may contain inappropriate content.", code="data_inspection_failed"), REFUSED, "inappropriate"),
     fails("OpenRouter's moderation", 403, error("Your chosen model requires moderation and your input was flagged"), REFUSED, "flagged"),

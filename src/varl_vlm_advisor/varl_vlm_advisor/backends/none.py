@@ -30,4 +30,4 @@ class NoneBackend:
         raise NoAdvice(AdviceStatus.REFUSED, "no advisor is configured (backend: none)")
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """It holds nothing."""

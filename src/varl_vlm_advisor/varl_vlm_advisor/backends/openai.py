@@ -165,7 +165,7 @@ class OpenAIBackend:
             settings.base_url, settings.model, key_place(settings.base_url, settings.api_key_env, settings.api_key_file)
         )
         final.reason = self._without_key(final.reason)
-        if not refused or error.refuses_pictures or final.status in (AdviceStatus.REFUSED, AdviceStatus.BUDGET):
+        if not refused or error.refuses_pictures or final.status != AdviceStatus.UNAVAILABLE:
             return final
         if form != self._form:  # another question has changed it meanwhile
             return AskAgain()

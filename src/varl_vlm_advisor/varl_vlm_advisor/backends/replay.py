@@ -44,4 +44,4 @@ class ReplayBackend:
         return reply
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """It holds nothing."""

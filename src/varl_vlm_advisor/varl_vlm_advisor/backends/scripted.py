@@ -54,7 +54,7 @@ class ScriptedBackend:
         return Reply(json.dumps(body))
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """It holds nothing."""
 
     def _rng(self, question: Question, sample: int) -> np.random.Generator:
         told = f"{self._settings.seed}/{sample}/{question.env.task}/{question.strategy}".encode()

@@ -32,6 +32,7 @@ _UNPAID = re.compile(
     r"insufficient[ _](quota|balance|credit|fund)|credit balance|not enough credit|more credits|payment required"
     r"|billing[ _](hard|not)|arrearage|exceeded your (monthly|spending)"
 )
+_BROKEN_ANSWER = re.compile(r"json_validate_failed|failed_generation")
 _WAIT = re.compile(r"(?:try again|retry|retrydelay)\W*(?:in|after)?\W*([\d.]+)\s*(ms|s)\b")
 
 
@@ -62,6 +63,8 @@ class ServerError(Exception):
         said = f"{where} answers {self.status}: {self.words}"
         if self.status < 500 and _FILTER.search(self.told):
             return NoAdvice(AdviceStatus.REFUSED, said)
+        if _BROKEN_ANSWER.search(self.told):  # Groq holds a model to the form by refusing what it has answered
+            return NoAdvice(AdviceStatus.INVALID, said, True)
         if self.status == 402 or _UNPAID.search(self.told):
             return NoAdvice(AdviceStatus.BUDGET, f"{said}; the account with the server is spent")
         if self.refuses_pictures:

@@ -37,7 +37,7 @@ class World(Protocol):
         """A picture of now."""
 
     def close(self) -> None:
-        """Let go of the renderer."""
+        """Close the renderer."""
 
 
 def make_world(task: str) -> World:
@@ -56,7 +56,7 @@ class ArmWorld:
     """One of the project's own tasks in process; the expert is its plan."""
 
     def __init__(self, task: str, env: Any = None) -> None:
-        """``env``: an ArmEnv to look at; None: one of its own."""
+        """``env``: an ArmEnv to look at; None: make one."""
         from varl_robot_env.env.arm_env import ArmEnv
 
         self._env = env or ArmEnv(task, reward="dense")
@@ -84,7 +84,7 @@ class ArmWorld:
         return frames[0]
 
     def close(self) -> None:
-        """Let go of the renderer."""
+        """Close the renderer."""
         self._env.close()
 
 
@@ -148,7 +148,7 @@ class MetaWorld:
         return Frame(self._CAMERA, encode_jpeg(image), encode_depth(millimetres), k, pose)
 
     def close(self) -> None:
-        """Let go of the renderer."""
+        """Close the renderer."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None

@@ -82,7 +82,7 @@ class AdvisorNode(Node):
         )
 
     def destroy_node(self) -> None:
-        """Give up what is being asked, too."""
+        """Cancel what is being asked, too."""
         self._advisor.close()
         super().destroy_node()
 

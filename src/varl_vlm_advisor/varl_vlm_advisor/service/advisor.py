@@ -75,7 +75,7 @@ class Advisor:
         return asyncio.run_coroutine_threadsafe(job, self._loop)
 
     def close(self) -> None:
-        """Give up what is being asked, and stop the thread."""
+        """Cancel what is being asked, and stop the thread."""
         done = asyncio.run_coroutine_threadsafe(self._shut(), self._loop)
         done.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._loop.stop))
         self._thread.join(_CLOSING)

@@ -30,11 +30,11 @@ class Sampler:
         self._config = config
         self._prompter = prompter
         self._asker = asker
-        self._workshop = ThreadPoolExecutor(1, thread_name_prefix="advisor-pictures")
+        self._picture_thread = ThreadPoolExecutor(1, thread_name_prefix="advisor-pictures")
 
     def close(self) -> None:
         """Make no further picture."""
-        self._workshop.shutdown(wait=False, cancel_futures=True)
+        self._picture_thread.shutdown(wait=False, cancel_futures=True)
 
     async def advice(self, env: EnvDescription, state: State, until: float, votes: int) -> Advice:
         """The vote of so many samples on ``state``. One that could not be used agrees with none.
@@ -69,7 +69,7 @@ class Sampler:
 
     async def _samples(self, env: EnvDescription, state: State, until: float, votes: int, use: Any) -> list[Any]:
         loop = asyncio.get_running_loop()
-        question = await loop.run_in_executor(self._workshop, self._prompter.question, env, state)
+        question = await loop.run_in_executor(self._picture_thread, self._prompter.question, env, state)
 
         samples = (self._asker.answer(question, number, until, partial(use, question)) for number in range(votes))
         results = await asyncio.gather(*samples, return_exceptions=True)

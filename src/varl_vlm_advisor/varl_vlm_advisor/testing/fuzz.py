@@ -39,7 +39,7 @@ class FuzzBackend:
         return Reply(broken(json.dumps(good(question, rng)), rng), truncated=rng.random() < 0.02)
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """It holds nothing."""
 
 
 def good(question: Question, rng: random.Random) -> dict[str, Any]:
