@@ -112,6 +112,7 @@ class Server:
 
     def __init__(self) -> None:
         import rclpy
+        from controller_manager_msgs.srv import ListControllers
         from geometry_msgs.msg import PoseStamped
         from rclpy.executors import SingleThreadedExecutor
         from ros_gz_interfaces.srv import ControlWorld, SetEntityPose
@@ -122,6 +123,8 @@ class Server:
         self.node = node = rclpy.create_node("gazebo_server")
         node.create_service(ControlWorld, "/world/varl/control", self._control)
         node.create_service(SetEntityPose, "/world/varl/set_pose", self._set_pose)
+        node.create_service(ListControllers, "controller_manager/list_controllers", self._list)
+        self.states = dict.fromkeys(self.played.simulation.controllers, "active")
         self._joints = node.create_publisher(JointState, "joint_states", 50)
         self._block = node.create_publisher(PoseStamped, "block/pose", 50)
         self._image = node.create_publisher(Image, ROBOT.cameras[0].image_topic, 5)
@@ -174,6 +177,12 @@ class Server:
         response.success = True
         return response
 
+    def _list(self, request: Any, response: Any) -> Any:
+        from controller_manager_msgs.msg import ControllerState
+
+        response.controller = [ControllerState(name=name, state=state) for name, state in self.states.items()]
+        return response
+
     def _set_pose(self, request: Any, response: Any) -> Any:
         from varl_common.ros.messages import from_pose_msg
 
@@ -190,7 +199,8 @@ def start(node: str, *parameters: str) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def server(ros: int) -> Iterator[Server]:
-    pytest.importorskip("ros_gz_interfaces", reason="ros_gz_interfaces is not among the wheels")
+    for package in ("ros_gz_interfaces", "controller_manager_msgs"):
+        pytest.importorskip(package, reason=f"{package} is not among the wheels")
     server = Server()
     yield server
     server.close()
@@ -229,6 +239,15 @@ def test_episodes_go_through_gazebos_world_control(server: Server) -> None:
         assert [process.wait(10) for process in (env_node, gazebo)] == [0, 0], gazebo.stderr.read()
 
 
+def test_a_controller_that_does_not_run_is_named(server: Server) -> None:
+    """Its subscription is there, as with every controller that is loaded and not active."""
+    server.states["gripper_controller"] = "inactive"
+    parameters = [f"robot_file:={ROBOT_FILE}", f"world_file:={WORLD_FILE}", "lock_step:=true", "patience:=3.0"]
+    _, errors = (process := start("gazebo", *parameters)).communicate(timeout=60)
+    assert process.returncode == 2
+    assert "gripper_controller is inactive, not active" in errors.splitlines()[-1]
+
+
 def test_without_ros_gz_it_is_one_line(domain: int, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("rclpy")
     parameters = [f"robot_file:={ROBOT_FILE}", f"world_file:={WORLD_FILE}", "lock_step:=true", "patience:=1.0"]
@@ -236,5 +255,5 @@ def test_without_ros_gz_it_is_one_line(domain: int, monkeypatch: pytest.MonkeyPa
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
     (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
-    assert "ros_gz_interfaces" in line or "start Gazebo and ros_gz_bridge" in line
+    assert "is not installed" in line or "start Gazebo and ros_gz_bridge" in line
     assert "Traceback" not in errors

@@ -1,7 +1,8 @@
 """The simulator node of Gazebo: ``simulator/advance`` and ``simulator/set_scene`` on Gazebo's world control.
 
 Beside it run the Gazebo server, gz_ros2_control inside of it with its controllers, and ros_gz_bridge with
-config/gazebo/bridge.yaml and the world's services ``control`` and ``set_pose``. None of it has been run by us.
+config/gazebo/bridge.yaml and the world's services ``control`` and ``set_pose``. It ran against a stand-in for these,
+never against Gazebo itself.
 """
 
 from __future__ import annotations
@@ -83,10 +84,11 @@ class GazeboNode(Node):
         self._pose_ns = 0
         self._commands: dict[str, int] = {}  # stamp of the last command by controller, ns
 
-        self._types = _interfaces()
+        self._types, manager = _services()
         client = partial(self.create_client, callback_group=self._call_group)
         self._control = client(self._types.ControlWorld, f"/world/{self._world.name}/control")
         self._set_pose = client(self._types.SetEntityPose, f"/world/{self._world.name}/set_pose")
+        self._list_controllers = client(manager.ListControllers, "controller_manager/list_controllers")
         subscribe = partial(self.create_subscription, callback_group=self._topic_group)
         subscribe(JointState, "joint_states", self._on_joints, qos_profile_sensor_data)
         subscribe(PoseStamped, "block/pose", self._on_block, qos_profile_sensor_data)
@@ -114,7 +116,7 @@ class GazeboNode(Node):
             VarlError: something did not come.
         """
         begin = report = time.monotonic()
-        while missing := self._missing():
+        while missing := self._missing() or self._inactive():
             now = time.monotonic()
             if now - begin > self._config.patience:
                 raise VarlError(f"gave up after {self._config.patience:g} s: {missing}")
@@ -149,6 +151,7 @@ class GazeboNode(Node):
         point = JointTrajectoryPoint(positions=list(positions.values()))
         point.time_from_start = to_duration(round(seconds * 1e9))
         self._command_out[controller].publish(JointTrajectory(joint_names=list(positions), points=[point]))
+        self._wait_for_controllers()
 
     def place(self, entity: str, pose: Pose) -> None:
         request = self._types.SetEntityPose.Request(pose=to_pose_msg(pose))
@@ -161,13 +164,33 @@ class GazeboNode(Node):
         for client in (self._control, self._set_pose):
             if not client.service_is_ready():
                 return f"waiting for the service {client.service_name}; start Gazebo and ros_gz_bridge with it"
-        for controller, publisher in self._command_out.items():
-            if publisher.get_subscription_count() < 2:  # this node is one
-                return f"nobody obeys the topic {publisher.topic_name}; start {controller}"
+        if not self._list_controllers.service_is_ready():
+            return f"waiting for {self._list_controllers.service_name}; look whether Gazebo loaded gz_ros2_control"
         lacks = [joint for joints in self._joints.values() for joint in joints if joint not in self.positions]
         if lacks:
             return f"no joint state of {', '.join(lacks)} has come; start joint_state_broadcaster"
         return None if self._pose_ns else "no pose of the block has come; bridge the topic block/pose"
+
+    def _inactive(self) -> str | None:
+        """Which controller does not run, in a sentence. A controller's subscription is there before it obeys."""
+        response = self._ask(self._list_controllers, self._list_controllers.srv_type.Request())
+        states = {controller.name: controller.state for controller in response.controller}
+        for name in self._joints:
+            if states.get(name) != "active":
+                return f"{name} is {states.get(name, 'not loaded')}, not active; look at the output of its spawner"
+        return None
+
+    def _wait_for_controllers(self) -> None:
+        """Let the controllers take the commands that were sent, before time passes.
+
+        The answer comes from the very executor that hands them their commands. It is no proof: nothing says that a
+        command was taken, and one that was not is carried out a physics step later.
+
+        Raises:
+            VarlError: one of them does not run.
+        """
+        if problem := self._inactive():
+            raise VarlError(problem)
 
     def _advance(self, request: Advance.Request, response: Advance.Response) -> Advance.Response:
         if not self._config.lock_step:
@@ -179,7 +202,13 @@ class GazeboNode(Node):
 
         if not self._topic_loop.spin_until(arrived, _COMMAND_TIMEOUT):
             return _answer(response, f"no command with that stamp came for {' and '.join(controllers)}")
-        return self._do(lambda: self._gazebo.advance(to_ns(request.duration)), response)
+
+        def advance() -> None:
+            if stamp:
+                self._wait_for_controllers()
+            self._gazebo.advance(to_ns(request.duration))
+
+        return self._do(advance, response)
 
     def _set_scene(self, request: SetScene.Request, response: SetScene.Response) -> SetScene.Response:
         joints = dict(zip(request.joint_names, request.joint_positions, strict=False))
@@ -202,12 +231,15 @@ class GazeboNode(Node):
         self._call(self._control, request)
 
     def _call(self, client: Any, request: Any) -> None:
+        if not self._ask(client, request).success:
+            raise VarlError(f"Gazebo refused {client.service_name}; look at its own output")
+
+    def _ask(self, client: Any, request: Any) -> Any:
         future = client.call_async(request)
         if not self._call_loop.spin_until(future.done, _ANSWER_TIMEOUT):
             client.remove_pending_request(future)
             raise VarlError(f"{client.service_name} gave no answer for {_ANSWER_TIMEOUT:g} s; look whether Gazebo runs")
-        if not future.result().success:
-            raise VarlError(f"Gazebo refused {client.service_name}; look at its own output")
+        return future.result()
 
     def _publish_entities(self) -> None:
         message = Entities()
@@ -231,11 +263,14 @@ class GazeboNode(Node):
         self._commands[controller] = to_ns(message.header.stamp)
 
 
-def _interfaces() -> Any:
+def _services() -> tuple[Any, Any]:
+    """The service types of Gazebo's world, and those of controller_manager."""
     try:
-        return importlib.import_module("ros_gz_interfaces.srv")
-    except ImportError:
-        raise VarlError("Gazebo needs the package ros_gz_interfaces (of ros_gz), which is not installed") from None
+        return importlib.import_module("ros_gz_interfaces.srv"), importlib.import_module("controller_manager_msgs.srv")
+    except ImportError as error:
+        raise VarlError(
+            f"Gazebo needs the package {error.name}, which is not installed; it comes with ros_gz or ros2_control"
+        ) from None
 
 
 def _answer(response: Any, problem: str = "") -> Any:
