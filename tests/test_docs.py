@@ -17,6 +17,7 @@ HARDWARE = (ROOT / "docs/hardware.md").read_text(encoding="utf-8")
 TABLES = {name: f"argument of `{name}`" for name in PROGRAMS} | dict.fromkeys(
     ("train_sim", "train_real"), "argument of `train_sim`, `train_real`"
 )
+PACKAGES = {path.name for path in (ROOT / "src").iterdir() if (path / "package.xml").is_file()}
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
@@ -72,6 +73,22 @@ def test_files_and_packages_that_are_named_exist() -> None:
     for path in re.findall(r"`(config/[\w./]+)`", README):
         assert (ROOT / path).exists(), path
     assert {row[0].strip("`") for row in rows("package")} == {path.name for path in (ROOT / "src").iterdir()}
+
+
+def test_files_that_contributing_names_exist() -> None:
+    text = re.sub(r"```.*?```", "", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    paths = [path for path in code(text) if re.fullmatch(r"[\w.-]+(/[\w.-]*)+|[A-Z]\w+\.md", path)]
+    assert len(paths) > 15
+    for path in paths:
+        inside = any((ROOT / "src" / package / package / path).exists() for package in PACKAGES)
+        assert (ROOT / path).exists() or inside or path.startswith(".ros/"), path
+    assert {row[0].strip("`") for row in rows("package", text)} == PACKAGES - {"varl_interfaces"}
+    for row in rows("package", text):
+        package = row[0].strip("`")
+        for room in re.findall(r"`(\w+/|\w+\.py)`", row[1]):
+            assert (ROOT / "src" / package / package / room).exists(), f"{package}: {room}"
+    for target in re.findall(r"\bmake ([a-z][a-z-]*)", text):
+        assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
 
 
 def test_variables_of_the_set_up_are_read() -> None:
