@@ -1,4 +1,4 @@
-"""A node's callbacks in a thread beside its work."""
+"""Executes a node's callbacks in a thread beside the node's work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rclpy.node import Node
 
 @contextlib.contextmanager
 def executor_in_background(node: Node) -> Iterator[None]:
-    """Inside of the block another thread executes the node's callbacks (but what a HotLoop of its own has)."""
+    """Within the block another thread executes the node's callbacks, except those that a HotLoop executes."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     thread = threading.Thread(target=_spin, args=[executor], name="spin", daemon=True)

@@ -1,4 +1,4 @@
-"""How a training stands, about once a second by the wall clock: TrainingStatus on ``~/status``, and /diagnostics."""
+"""The status of a training, about once a second by the wall clock: TrainingStatus on ``~/status``, and /diagnostics."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class StatusTopic:
         Diagnostics(node, "training", self._health, run)
 
     def show(self, metrics: TrainingMetrics) -> None:
-        """What to publish from now on."""
+        """Take these metrics as what is published from now on."""
         self._record, self._metrics = metrics.record, metrics
 
     def end(self, phase: Phase, words: str) -> None:
-        """The last message."""
+        """Publish the last message of the run."""
         self._record.phase, self._record.message = phase, words
         self.publish()
 

@@ -17,7 +17,7 @@ def wait_for(
     say: Callable[[str], object],
     stopping: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Return when everything in ``ready`` (what it is called, whether it is there) is there, or on ``stopping``.
+    """Return when every check in ``ready``, by the name of what it waits for, is true, or when ``stopping`` is.
 
     Raises:
         VarlError: something did not come within ``patience`` seconds.

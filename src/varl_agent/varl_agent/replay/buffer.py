@@ -1,4 +1,4 @@
-"""Stable-Baselines3's replay buffer over a :class:`ReplayStore`: the same samples, and it survives."""
+"""Stable-Baselines3's replay buffer over a :class:`ReplayStore`: it draws the same samples and survives a crash."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class PersistentReplayBuffer(ReplayBuffer):
         self._follow()
 
     def times(self, rows: np.ndarray) -> np.ndarray:
-        """The store's time rows of this buffer's rows: row i is the newest that is i modulo the buffer's size."""
+        """The store's time row of each of this buffer's rows: the newest that equals it modulo the buffer's size."""
         last = self.store.count - 1
         return last - (last - rows) % self.buffer_size if self.full else rows
 
@@ -130,7 +130,7 @@ class PersistentReplayBuffer(ReplayBuffer):
         self._follow()
 
     def state_dict(self) -> dict[str, int]:
-        """What a checkpoint needs: how far the store was. The rows themselves are on disk already."""
+        """The number of rows, for a checkpoint. The rows themselves are on disk already."""
         return {"count": self.store.count}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -164,11 +164,11 @@ class PersistentReplayBuffer(ReplayBuffer):
         return {k: self._tensor(v) for k, v in values.items()} if self._dict else self._tensor(values)
 
     def _tensor(self, array: np.ndarray) -> th.Tensor:
-        """Without a copy where the device allows it; ``array`` is nobody else's."""
+        """``array`` as a tensor, without a copy on a CPU; nothing else uses ``array``."""
         return th.from_numpy(array) if self._on_cpu else th.from_numpy(array).to(self.device)
 
     def part(self, rows: np.ndarray, key: str, which: str) -> np.ndarray:
-        """One part of the observations ("" is the whole) of these rows of the store, or of the "next_" ones."""
+        """One part ("" is the whole) of the observations in these rows of the store; ``which`` is "" or "next_"."""
         if key in self._images:
             return self.store.frames(key, rows[f"{which}frame/{key}"])
         columns, shape = self._numbers[key]

@@ -65,7 +65,7 @@ class FiniteRows:
 
 
 def broken_transitions(row: dict[str, Any], n_envs: int) -> dict[int, str]:
-    """Which environments' transitions hold what is not finite, and what that is.
+    """The environments whose transitions hold a number that is not finite, with words that name it.
 
     ``row``: arrays (n_envs, ...), or dicts of such, by name.
     """
@@ -76,8 +76,8 @@ def broken_transitions(row: dict[str, Any], n_envs: int) -> dict[int, str]:
 
 
 def end_episodes(replay: ReplayBuffer, envs: list[int]) -> None:
-    """Let the newest row of these environments be the last of its episode, cut by time: what is stored next does not
-    follow it. A replay on disk needs no such mark: each of its rows holds all of a transition."""
+    """Mark the newest row of these environments as the last of its episode, cut by time: what is stored next does not
+    continue it. A replay on disk needs no such mark: each of its rows holds a whole transition."""
     if not isinstance(replay.dones, np.ndarray) or not replay.size():
         return
     if isinstance(replay, HerReplayBuffer):

@@ -48,7 +48,7 @@ class Layout:
 
     @property
     def row(self) -> np.dtype:
-        """One transition. ``done``: the episode ended; ``timeout``: by time alone, so that the next state counts.
+        """A transition's type. ``done``: the episode ended; ``timeout``: by time alone, so its next state counts.
 
         ``mark`` is the store's own: which time row it is.
         """
@@ -69,7 +69,7 @@ class Layout:
 
     @property
     def ring(self) -> int:
-        """Time rows in the file; one more than can ever be read, for the row being written."""
+        """Time rows in the file: those that can be read, and one that is being written."""
         return self.capacity + self.slack + 1
 
 

@@ -17,7 +17,7 @@ CLAIM = 16 << 20  # bytes of disk space claimed at a time
 
 
 class MappedFile:
-    """``memory`` is the file. ``create``: it must not be there in full yet; else it must.
+    """``memory`` is the file. ``create``: make it, or make it anew where it is incomplete; else it must exist.
 
     Raises:
         VarlError: it is missing or of another length, cannot be made, or the memory cannot be had.
@@ -67,7 +67,7 @@ class MappedFile:
         self._claimed = upto
 
     def flush(self, start: int, end: int) -> None:
-        """Bring bytes to the disk; positions beyond the end go on at the beginning, as in a ring."""
+        """Write these bytes to the disk; positions beyond the end continue at the beginning, as in a ring."""
         if end - start >= self.size:
             start, end = 0, self.size
         start, end = start % self.size, (end - 1) % self.size + 1

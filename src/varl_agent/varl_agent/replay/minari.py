@@ -112,7 +112,7 @@ def _names(path: Path, file: Any) -> list[str]:
     """The names of a dataset's episodes, in their order.
 
     Raises:
-        VarlError: there are none, or what is there is none.
+        VarlError: there are no episodes, or the file holds something else.
     """
     for name in file:
         if not re.fullmatch("episode_[0-9]+", str(name)):
@@ -123,10 +123,10 @@ def _names(path: Path, file: Any) -> list[str]:
 
 
 def _read(path: Path, name: str, file: Any, buffer: PersistentReplayBuffer) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parts of an episode's observations, and ``_PARTS``, fit for ``buffer``.
+    """An episode's observations by part, and its ``_PARTS`` by name, as ``buffer`` takes them.
 
     Raises:
-        VarlError: they are not; the message says what.
+        VarlError: they do not fit the buffer; the message says how.
     """
     try:
         group = file[name]
@@ -156,7 +156,7 @@ def _read(path: Path, name: str, file: Any, buffer: PersistentReplayBuffer) -> t
 def _add(
     buffer: PersistentReplayBuffer, successes: SuccessIndex, seen: dict[str, Any], parts: dict[str, Any], tag: Tag
 ) -> int:
-    """Append an episode; its length."""
+    """Append an episode; returns its length."""
     actions, rewards, terminated, truncated = (parts[part] for part in _PARTS)
     for t in range(len(actions)):
         before, after = ({key: value[t + i][None] for key, value in seen.items()} for i in (0, 1))
@@ -197,7 +197,7 @@ def _continues(rows: np.ndarray) -> np.ndarray:
 
 
 def _observations(key: str) -> str:
-    """Where an episode's group has a part of the observations."""
+    """The name of a part of the observations within an episode's group."""
     return f"observations/{key}" if key else "observations"
 
 

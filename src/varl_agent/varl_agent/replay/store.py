@@ -157,7 +157,7 @@ class ReplayStore:
         self._newest = self._newest_frames()
 
     def replace_broken_rows(self) -> int:
-        """Put the transition before it in the place of each that is not finite; how many these were.
+        """Replace each transition that is not finite by the one before it; returns how many there were.
 
         For stores of former versions, which took whatever came. Where nothing is finite, all is forgotten.
         """
@@ -193,7 +193,7 @@ class ReplayStore:
         self._write_durable()
 
     def close(self) -> None:
-        """Flush and let others write. What was taken stays; the store itself is not to be used again."""
+        """Flush, and let other processes write. Copies that were taken stay valid; do not use the store again."""
         if self.writable:
             self.flush()
             fcntl.flock(self._header.file, fcntl.LOCK_UN)
@@ -208,7 +208,7 @@ class ReplayStore:
     # --- files --------------------------------------------------------------------------------------------------------
 
     def _agreed_layout(self, layout: Layout | None) -> Layout:
-        """The layout of the store that is there; of a new one ``layout``, which is written."""
+        """The layout of the existing store; for a new one, ``layout``, which is written."""
         if not (self.folder / LAYOUT_FILE).exists():
             if layout is None or not self.writable:
                 raise VarlError(f"{self.folder} is not a replay store; name the folder that holds its {LAYOUT_FILE}")
@@ -229,7 +229,7 @@ class ReplayStore:
 
     @contextlib.contextmanager
     def _new_file(self, name: str) -> Iterator[Path]:
-        """As ``atomic_write``, in the store's folder, which is made."""
+        """``atomic_write`` of a file in the store's folder, which is made if need be."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with atomic_write(self.folder / name) as aside:
@@ -239,7 +239,7 @@ class ReplayStore:
             raise VarlError(f"{self.folder} cannot be made ({error.strerror}); {remedy}") from None
 
     def _begun(self) -> bool:
-        """Whether rows were ever written: the first are where the file held nothing but zeros."""
+        """Whether rows were ever written: a file without any holds only zeros at its beginning."""
         try:
             with (self.folder / "rows").open("rb") as file:
                 return bool(file.read(1 << 20).strip(b"\0"))
@@ -247,12 +247,12 @@ class ReplayStore:
             return False
 
     def _last_flush(self) -> tuple[int, int]:
-        """Sequence number and count of the newest copy on the disk that is whole; zeros if none is."""
+        """Sequence number and count of the newest undamaged copy on the disk; zeros if there is none."""
         slots = [_DURABLE.unpack_from(self._header.memory, place) for place in DURABLE]
         return max([(number, n) for number, n, check in slots if check == _checksum(number, n)], default=(0, 0))
 
     def _recovered(self) -> int:
-        """How many rows count: those counted, or, if the machine was started since, those flushed.
+        """How many rows are valid: those counted or, if the machine was restarted since, those flushed.
 
         Raises:
             VarlError: there can never have been so many, or so few.
@@ -282,7 +282,7 @@ class ReplayStore:
         return VarlError(f"{self.folder}/header {how}: {DAMAGED}")
 
     def _write_durable(self) -> None:
-        """Write the count of what has been flushed to the disk, leaving the copy written before alone."""
+        """Write the count of flushed rows to the disk, over the older of its two copies."""
         self._sequence += 1
         place, check = DURABLE[self._sequence % 2], _checksum(self._sequence, self._flushed)
         _DURABLE.pack_into(self._header.memory, place, self._sequence, self._flushed, check)
@@ -291,7 +291,7 @@ class ReplayStore:
     # --- frames -------------------------------------------------------------------------------------------------------
 
     def _write_frame(self, camera: str, frame: np.ndarray, newest: dict[str, int]) -> int:
-        """Store a frame behind the newest; its number."""
+        """Store a frame after the newest one; returns its number."""
         images, number = self._images[camera], newest[camera]
         place = number % len(images)
         self._frames[camera].claim((place + 1) * images[0].nbytes)
@@ -300,7 +300,7 @@ class ReplayStore:
         return number
 
     def _continued(self, camera: str, count: int, env: int, frame: np.ndarray) -> int | None:
-        """The number of the frame after the environment's last transition if that is ``frame``, else None."""
+        """The number of the environment's last frame if it equals ``frame`` and the episode goes on, else None."""
         if count == 0:
             return None
         last = self.rows[(count - 1) % self.layout.ring * self.layout.n_envs + env]
@@ -328,7 +328,7 @@ def _file_of(camera: str) -> str:
 
 
 def _mark(time: int) -> int:
-    """What tells a time row from those before it at its place, and from none (0)."""
+    """A number that differs from that of the row stored here before, and from 0, which marks an empty place."""
     return time % 0xFFFF + 1
 
 

@@ -12,7 +12,7 @@ _INSISTS_EVERY = 0.5  # s
 
 
 class TrainingControl:
-    """Requests to a training, and the end of all waiting when it is to stop."""
+    """Requests to a running training, as events that whoever waits can watch."""
 
     def __init__(self) -> None:
         self.stopping = threading.Event()

@@ -21,7 +21,7 @@ EVALUATION_STREAM = 1_000_000  # seeds of evaluation episodes; training uses an 
 
 
 class Policy(Protocol):
-    """What Stable-Baselines3 models and policies offer."""
+    """Anything that predicts actions as Stable-Baselines3's models and policies do."""
 
     def predict(self, observation: NDArray[np.float32], *, deterministic: bool) -> tuple[Any, Any]: ...
 
@@ -69,7 +69,7 @@ def evaluate(
     """
     results: list[EpisodeResult | None] = [None] * episodes
     left, caller = deque(range(episodes)), threading.current_thread()
-    # Stable-Baselines3's actors keep the distribution of the present call in themselves.
+    # Stable-Baselines3's actors keep the distribution of the current call as an attribute.
     one_at_a_time = _OneAtATime(policy)
 
     def share(index: int) -> None:
@@ -93,7 +93,7 @@ def evaluate(
 
 
 class _OneAtATime:
-    """A policy for several threads."""
+    """A policy that several threads may use: it predicts for one of them at a time."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy

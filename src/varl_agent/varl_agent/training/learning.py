@@ -1,4 +1,4 @@
-"""Acting apart from learning: how many updates are due, and who makes them when.
+"""Acting and learning apart: how many updates are due, and which thread makes them when.
 
 Alternating, in lock-step: after each rollout the same thread makes the updates that are due; reproducible.
 Beside, in real time: another thread makes them, at its own pace, while this one acts. The acting side uses a snapshot
@@ -52,11 +52,11 @@ class Learning:
 
     @property
     def due(self) -> int:
-        """Updates that the steps taken so far have earned and that are not made yet."""
+        """Updates that are still to be made for the steps taken so far."""
         return int((self.model.num_timesteps - self.model.learning_starts) * self.utd) - self.model._n_updates
 
     def start(self) -> None:
-        """Called before the first step; a run that was stopped among its updates makes the rest of them."""
+        """Called before the first step: makes the updates that a stopped run still owed."""
         self.after_rollout()
 
     def after_rollout(self) -> None:
@@ -78,7 +78,7 @@ class Learning:
             self._updated()
 
     def _updated(self) -> None:
-        """The weights are new, and at rest."""
+        """Called after an update, before another can begin."""
 
 
 class ConcurrentLearning(Learning):

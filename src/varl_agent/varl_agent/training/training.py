@@ -161,7 +161,7 @@ class Training:
         self.model.logger.close()
 
     def _restore_replay(self, state: dict[str, int]) -> None:
-        """Let the replay hold what the checkpoint knows of; in real time, what was done since then as well.
+        """Go back to the rows that the checkpoint knows of; in real time, keep those stored since then as well.
 
         In lock-step the steps since the checkpoint are about to be taken again, and come out the same.
         """
@@ -214,7 +214,7 @@ class Training:
         self._observe(self.metrics_reader.read(self.record))
 
     def between_steps(self) -> None:
-        """Whatever is due between two steps."""
+        """Do what is due between two steps: show, stop, pause, evaluate, log, save."""
         self.observe()
         if self.control.stopping.is_set():
             raise Stopped

@@ -84,7 +84,7 @@ class Fleet(ParallelEnv):
         )
 
     def _call_present(self, call: Callable[[int], ResultT]) -> dict[int, ResultT]:
-        """The results of ``call`` by robot; those where it fails are lost."""
+        """The results of ``call`` by robot; robots where it fails are lost."""
 
         def attempt(index: int) -> ResultT | VarlError:
             try:
@@ -117,7 +117,7 @@ class Fleet(ParallelEnv):
         return self._rejoin(results)
 
     def _step_present(self) -> dict[int, StepResult]:
-        """The transitions of the robots that are there; one that fails is lost, one whose episode ends is reset."""
+        """The transitions of the present robots; one that fails is lost, one whose episode ends is reset."""
 
         moved = self._call_present(self._move)
         for index, result in moved.items():
@@ -127,7 +127,7 @@ class Fleet(ParallelEnv):
         return moved
 
     def _rejoin(self, results: list[StepResult]) -> list[StepResult]:
-        """The results, those of robots that are back ending in their next episode's first observation."""
+        """The results; where a robot is back, its result ends in the first observation of its next episode."""
         resetting = [index for index in self._missing if results[index][2] and "stands_in" not in results[index][3]]
         if self._lock_step:
             for index in resetting:
@@ -142,7 +142,7 @@ class Fleet(ParallelEnv):
         return results
 
     def _wait_for_return(self, accept: bool = True) -> None:
-        """Return when a robot is back, and present where ``accept``."""
+        """Return when a robot is back; with ``accept`` it takes part from then on."""
         end = time.monotonic() + self._patience
         while not any(future.done() and not future.exception() for future in self._missing.values()):
             if time.monotonic() > end:
@@ -152,7 +152,7 @@ class Fleet(ParallelEnv):
             self._accept_returned()
 
     def _accept_returned(self) -> list[int]:
-        """Let the robots whose reset is done take part again; which they are."""
+        """Let the robots whose reset is done take part again; returns their indices."""
         back = []
         for index, future in list(self._missing.items()):
             if not future.done():
