@@ -13,7 +13,7 @@ import pytest
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.replay.finite_rows import FiniteRows
 from varl_agent.replay.layout import Tag
@@ -152,6 +152,27 @@ def test_a_training_goes_on(tmp_path: Path, persistent: bool, arms: int, fault: 
 @pytest.mark.filterwarnings("ignore:a transition that is not finite")
 def test_a_training_on_dicts_goes_on(tmp_path: Path) -> None:
     assert_it_learns(tmp_path, 1, lambda: Faulty("observation", np.nan, SEEN), "MultiInputPolicy")
+
+
+@pytest.mark.filterwarnings("ignore:a transition that is not finite", "ignore:overflow", "ignore:invalid value")
+@pytest.mark.parametrize("fault", ["observation", "reward"])
+@pytest.mark.parametrize("value", [np.nan, 1e300])
+@pytest.mark.parametrize("space", [STATE, SEEN], ids=["Box", "Dict"])
+def test_the_statistics_of_vec_normalize_are_those_of_what_was_accepted(
+    fault: str, value: float, space: spaces.Space
+) -> None:
+    keys = ["state"] if space is SEEN else None
+    env = VecNormalize(DummyVecEnv([lambda: Faulty(fault, value, space)] * 2), norm_obs_keys=keys)
+    policy = "MultiInputPolicy" if space is SEEN else "MlpPolicy"
+    arguments = {"learning_starts": 4, "batch_size": 4, "buffer_size": 200, "policy_kwargs": {"net_arch": [4]}}
+    model = VARL(policy, env, device="cpu", **arguments)
+    model.learn(40)
+    observed: Any = env.obs_rms["state"] if space is SEEN else env.obs_rms
+    for statistics in (observed, env.ret_rms):
+        assert np.isfinite(statistics.mean).all()
+        assert (np.abs(statistics.mean) < 100).all()
+        assert (statistics.var < 1e4).all()
+    assert all(th.isfinite(parameters).all() for parameters in model.policy.state_dict().values())
 
 
 def assert_it_learns(folder: Path | None, arms: int, make: Any, policy: str) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.vec_env import VecNormalize
 
 from varl_agent.finite import not_finite
 from varl_agent.replay.success_index import SuccessIndex
+from varl_agent.vec_env.normalization import AcceptedStatistics
 
 
 class FiniteRows:
@@ -20,11 +22,17 @@ class FiniteRows:
     Such a transition is told of by name, and the episode that it lies in ends before it. Of a single environment the
     row is left out. Of several, another one's transition stands in its place, as for a robot that is missing
     (:mod:`varl_agent.vec_env.fleet`), so that those of the others are kept.
+
+    Args:
+        replay: where rows are stored.
+        successes: the index of its successes.
+        normalize: the VecNormalize in use, whose statistics are kept to what was accepted; None: there is none.
     """
 
-    def __init__(self, replay: ReplayBuffer, successes: SuccessIndex) -> None:
+    def __init__(self, replay: ReplayBuffer, successes: SuccessIndex, normalize: VecNormalize | None = None) -> None:
         self._replay = replay
         self._successes = successes
+        self._statistics = AcceptedStatistics(normalize) if normalize is not None else None
 
     def add(
         self,
@@ -42,6 +50,8 @@ class FiniteRows:
         """
         row = {"observation": obs, "next_observation": next_obs, "action": action, "reward": reward}
         broken = broken_transitions(row, len(infos))
+        if self._statistics is not None:
+            self._statistics.reject() if broken else self._statistics.accept()
         if broken:
             words = "; ".join(f"environment {i}: {what}" for i, what in broken.items())
             warnings.warn(

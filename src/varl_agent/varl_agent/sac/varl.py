@@ -297,6 +297,7 @@ class VARL(SAC):
         result = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
         if fresh:
             self.restart_episodes()
+        self._rows: Any = FiniteRows(self.replay_buffer, self.successes, self._vec_normalize_env)
         return result
 
     def restart_episodes(self) -> None:
@@ -325,8 +326,7 @@ class VARL(SAC):
                 executed[i] = self.policy.scale_action(np.asarray(info["executed_action"], np.float32))
         if self.guided:
             self.consultation.remember(executed, new_obs, reward, dones, infos)
-        rows: Any = FiniteRows(replay_buffer, self.successes)
-        super()._store_transition(rows, executed, new_obs, reward, dones, infos)
+        super()._store_transition(self._rows, executed, new_obs, reward, dones, infos)
 
     def _sample_action(self, *args: Any) -> tuple[np.ndarray, np.ndarray]:
         # A policy has no action for nan. What is stored is the observation as it was, for FiniteRows to see.
@@ -345,5 +345,5 @@ class VARL(SAC):
         self.consultation.advance(rate)
 
     def _excluded_save_params(self) -> list[str]:
-        made_anew = ["advisor", "_gate", "_cutoff", "sampler", "guidance_metrics", "_update"]
+        made_anew = ["advisor", "_gate", "_cutoff", "sampler", "guidance_metrics", "_update", "_rows"]
         return [*super()._excluded_save_params(), *made_anew]
