@@ -1,5 +1,7 @@
 """A real arm as far as its wires: env node and client against the stand-in driver, as processes."""
 
+import contextlib
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,15 +13,17 @@ import numpy as np
 import pytest
 import rclpy
 import yaml
+from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 from varl_common.config import load_yaml
+from varl_common.errors import VarlError
 from varl_common.ros.qos import COMMAND, LATCHED
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.ros.ros_env import RosEnv
@@ -328,3 +332,55 @@ def test_cameras_deadman_and_effort_are_watched_where_the_robots_file_says(
         spinning.set()
         spinner.join(2.0)
         rclpy.try_shutdown()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("interface", ["joint_trajectory", "servo_twist", "forward_position", "cartesian_pose"])
+def test_whoever_ends_the_env_node_in_the_middle_of_a_step_stops_the_arm(
+    processes: Any, robot_values: dict[str, Any], tmp_path: Path, interface: str, number: signal.Signals
+) -> None:
+    robot_values["driver"]["arm_interface"] = interface
+    robot_file = tmp_path / "ur5e.yaml"
+    robot_file.write_text(yaml.safe_dump(robot_values))
+    processes.node("varl_robot_env", "standin_driver", robot_file=robot_file, urdf_file=URDF, rate=250.0)
+    task_file = ROOT / "config/tasks/reach.yaml"
+    env_node = processes.node("varl_robot_env", "env", robot_file=robot_file, task_file=task_file, backend="real")
+    rclpy.init()
+    try:
+        kinds = {"joint_trajectory": JointTrajectory, "servo_twist": TwistStamped, "cartesian_pose": PoseStamped}
+        node = rclpy.create_node("listener")
+        heard: list[Any] = []
+        topic = RobotConfig.from_yaml(robot_file).arm_command
+        node.create_subscription(kinds.get(interface, Float64MultiArray), topic, heard.append, 100)
+        ear = SingleThreadedExecutor()
+        ear.add_node(node)
+        env = RosEnv(rclpy.create_node("client"), timeout=40.0)
+        if interface in ("joint_trajectory", "forward_position"):  # the stand-in obeys these alone
+            env.reset(seed=1)
+            for _ in range(6):
+                env.step(np.array([0.0, 0.8, 0.0], dtype=np.float32))
+        else:
+            with contextlib.suppress(VarlError):  # an arm that does not move does not follow
+                env.reset(seed=1)
+                env.step(np.array([0.0, 0.8, 0.0], dtype=np.float32))
+        env_node.signal(number)
+        assert env_node.wait(20) == 0
+        end = time.monotonic() + 10.0
+        while not heard or not rests(heard[-1], heard[-2] if len(heard) > 1 else None):
+            assert time.monotonic() < end, heard[-3:]
+            ear.spin_once(timeout_sec=0.05)
+    finally:
+        rclpy.try_shutdown()
+
+
+def rests(last: Any, before: Any) -> bool:
+    """Whether a command leaves the arm at rest."""
+    match last:
+        case JointTrajectory():
+            return not any(last.points[-1].velocities)
+        case TwistStamped():
+            return last.twist == Twist()
+        case PoseStamped():
+            return before is None or last.pose == before.pose
+        case _:
+            return before is None or last.data == before.data

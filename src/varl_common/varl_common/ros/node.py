@@ -6,6 +6,7 @@ import faulthandler
 import os
 import signal
 import sys
+import threading
 import types
 import typing
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.executors import ExternalShutdownException
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from varl_common.config import Config, did_you_mean
 from varl_common.errors import VarlError
@@ -60,15 +62,22 @@ def declare_parameters(node: Node, model: type[ConfigT]) -> ConfigT:
     return model.from_dict(values, node.get_name())
 
 
-def run_node(make: Callable[[], NodeT], spin: Callable[[NodeT], None] = rclpy.spin) -> None:
+def run_node(
+    make: Callable[[], NodeT], spin: Callable[[NodeT], None] = rclpy.spin, has_last_words: bool = False
+) -> None:
     """Body of a node's ``main``: initialise, make the node, spin it until Ctrl-C or shutdown, tear down, exit.
+
+    rclpy ends every spinning at Ctrl-C or SIGTERM by shutting ROS down, after which nothing can be published. A node
+    that ``has_last_words``, a stop for an arm, keeps ROS until it is destroyed: its ``spin`` ends where
+    :func:`told_to_end`.
 
     With status 0 after an orderly end, 2 with one line on stderr after a :class:`VarlError`. Nothing but a flush comes
     after the node is torn down: Python's own end takes seconds beside busy processes, and a signal kills it there.
     """
     stop = _Stop()
     try:
-        rclpy.init(args=sys.argv)
+        options = SignalHandlerOptions.NO if has_last_words else SignalHandlerOptions.ALL
+        rclpy.init(args=sys.argv, signal_handler_options=options)
     except RCLError as error:  # a parameter file that ROS cannot read; what follows is where in its sources
         sys.exit(f"error: {str(error).partition(', at ')[0]}")
     node, status = None, 0
@@ -90,6 +99,14 @@ def run_node(make: Callable[[], NodeT], spin: Callable[[NodeT], None] = rclpy.sp
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+_told = threading.Event()
+
+
+def told_to_end() -> bool:
+    """Whether this process was told to end by Ctrl-C or SIGTERM."""
+    return _told.is_set()
 
 
 class _Stop:
@@ -115,6 +132,7 @@ class _Stop:
         if self._heard:
             return
         self._heard = True
+        _told.set()
         if not self.spinning:
             raise KeyboardInterrupt
         signal.setitimer(signal.ITIMER_REAL, _PATIENCE)

@@ -1,5 +1,6 @@
 """What goes to the controllers of an arm and a gripper, by each of their interfaces."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def sent(node: Node) -> Callable[[str, type], tuple[ArmCommand, Callable[[int], 
 
 def test_a_trajectory_begins_now_where_it_is_commanded_to_be_and_ends_at_rest(sent: Any) -> None:
     command, hear = sent("joint_trajectory", JointTrajectory)
-    command.begin(MOTION)
+    command.begin(MOTION, time.monotonic())
     message = hear(1)[-1]
     assert message.joint_names == UR5E.joints
     assert (message.header.stamp.sec, message.header.stamp.nanosec) == (0, 0)
@@ -84,7 +85,7 @@ def test_a_trajectory_begins_now_where_it_is_commanded_to_be_and_ends_at_rest(se
 
 def test_to_stand_still_is_said_with_a_time_ahead(sent: Any) -> None:
     command, hear = sent("joint_trajectory", JointTrajectory)
-    command.begin(Trajectory.at_rest(HOME))
+    command.begin(Trajectory.at_rest(HOME), time.monotonic())
     told = from_trajectory_msg(hear(1)[-1])
     assert told.times[-1] > 0.0
     np.testing.assert_allclose(told.positions, [HOME, HOME])
@@ -92,7 +93,7 @@ def test_to_stand_still_is_said_with_a_time_ahead(sent: Any) -> None:
 
 def test_positions_are_streamed_in_small_steps_to_the_end(sent: Any) -> None:
     command, hear = sent("forward_position", Float64MultiArray)
-    command.begin(MOTION)
+    command.begin(MOTION, time.monotonic())
     heard = hear_until(hear, lambda message: np.allclose(message.data, MOTION.positions[-1], atol=1e-12))
     steps = np.abs(np.diff([message.data for message in heard], axis=0)).max(axis=1)
     assert len(heard) > 5
@@ -101,7 +102,7 @@ def test_positions_are_streamed_in_small_steps_to_the_end(sent: Any) -> None:
 
 def test_a_twist_is_the_tools_velocity_and_zero_at_the_end_though_nobody_commands_any_more(sent: Any) -> None:
     command, hear = sent("servo_twist", TwistStamped)
-    command.begin(MOTION)
+    command.begin(MOTION, time.monotonic())
     heard = hear_until(hear, lambda message: not any(parts(message)))
     assert heard[0].header.frame_id == UR5E.base_frame
     fastest = max(heard, key=lambda message: np.linalg.norm(parts(message)))
@@ -112,7 +113,7 @@ def test_a_twist_is_the_tools_velocity_and_zero_at_the_end_though_nobody_command
 
 def test_a_pose_is_the_tools_in_the_base_frame(sent: Any) -> None:
     command, hear = sent("cartesian_pose", PoseStamped)
-    command.begin(MOTION)
+    command.begin(MOTION, time.monotonic())
     end = KINEMATICS.forward(MOTION.positions[-1])[0]
 
     def there(message: PoseStamped) -> bool:

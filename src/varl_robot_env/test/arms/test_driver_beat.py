@@ -23,7 +23,7 @@ class Rehearsal:
         arm._deadline, arm._clock = None, MotionClock(np.zeros(1), self.now)
         arm._loop = SimpleNamespace(spin_until=lambda condition, seconds: self.pass_time(seconds))
         arm._check = lambda: None
-        arm._command = SimpleNamespace(begin=lambda motion: self.commands.append(self.now))
+        arm._command = SimpleNamespace(begin=lambda motion, begun: self.commands.append(self.now))
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds

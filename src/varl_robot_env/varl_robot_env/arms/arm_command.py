@@ -16,7 +16,7 @@ from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 from varl_common.poses import matrix_to_pose
-from varl_common.ros.messages import to_doubles
+from varl_common.ros.messages import to_doubles, to_time
 from varl_common.ros.qos import COMMAND
 
 from varl_robot_env.arms.trajectory_messages import TrajectoryMessage
@@ -32,8 +32,8 @@ _STREAM = 0.01  # s between two messages of a stream: 100 Hz
 class ArmCommand(Protocol):
     """Has a controller carry out motions, each of which ends at rest if no other follows."""
 
-    def begin(self, motion: Trajectory) -> None:
-        """Carry out ``motion`` from now on, in place of what was being carried out."""
+    def begin(self, motion: Trajectory, begun: float) -> None:
+        """Carry out ``motion``, which began at ``begun`` s (monotonic), in place of what was being carried out."""
 
     def finish(self, seconds: float) -> None:
         """See to it that the last motion, which takes less than ``seconds``, was said to its end."""
@@ -52,12 +52,17 @@ class TrajectoryCommand:
     def __init__(self, node: Node, robot: RobotConfig, kinematics: Kinematics) -> None:
         self._publisher = node.create_publisher(JointTrajectory, robot.arm_command, COMMAND)
         self._message = TrajectoryMessage(robot.joints)
+        self._clock = node.get_clock() if robot.driver.stamped else None
 
-    def begin(self, motion: Trajectory) -> None:
+    def begin(self, motion: Trajectory, begun: float) -> None:
         if not motion.duration:  # a controller wants to be told a time ahead
             joints = motion.positions[-1]
             motion = Trajectory(np.array([0.0, _HOLD]), np.vstack([joints, joints]), np.zeros((2, len(joints))))
-        self._publisher.publish(self._message.fill(motion))
+        message = self._message.fill(motion)
+        if self._clock is not None:
+            ago = round((time.monotonic() - begun) * 1e9)
+            message.header.stamp = to_time(self._clock.now().nanoseconds - ago)
+        self._publisher.publish(message)
 
     def finish(self, seconds: float) -> None:
         self._publisher.wait_for_all_acked(Duration(seconds=seconds))
@@ -76,8 +81,8 @@ class _Streamed(ABC):
         self._moves = threading.Event()
         threading.Thread(target=self._stream, daemon=True).start()
 
-    def begin(self, motion: Trajectory) -> None:
-        self._motion, self._begun = motion, time.monotonic()
+    def begin(self, motion: Trajectory, begun: float) -> None:
+        self._motion, self._begun = motion, begun
         self._moves.set()
 
     def not_ready_reason(self) -> str | None:

@@ -178,7 +178,7 @@ class DriverArm:
         # What holds the arm is pressed no longer.
         motion = Trajectory.at_rest(measured) if blocked else self._governor.brake(start)
         self._clock.begin(motion, now)
-        self._command.begin(motion)
+        self._command.begin(motion, now)
 
     def close(self) -> None:
         """Stop, and see to it that the stop was said: the node ends."""
@@ -200,7 +200,7 @@ class DriverArm:
         self._wait(begin)
         self._deadline = begin + self._robot.control_period
         self._clock.begin(motion, begin)
-        self._command.begin(motion)
+        self._command.begin(motion, begin)
         self._wait(self._deadline - self._robot.driver.observation_lead)
 
     def _wait(self, until: float) -> None:

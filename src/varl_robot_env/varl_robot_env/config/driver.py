@@ -119,6 +119,9 @@ class DriverConfig(Config):
     observation_lead: NonNegativeFloat = 0.0
     """Seconds before the end of each period at which the agent is shown the state, so that its next command can go out
     on the beat."""
+    stamped: bool = False
+    """Trajectories say by the clock when they began, so that what is late on its way does not jerk the arm. Only where
+    this node and the controller have the same clock: one host, or two that chrony keeps together to a millisecond."""
     faults: tuple[FaultConfig, ...] = ()
     wrench: WrenchConfig | None = None
     deadman: DeadmanConfig | None = None

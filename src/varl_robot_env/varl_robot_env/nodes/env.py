@@ -317,4 +317,4 @@ def main() -> None:
             node.get_logger().warning("Linux does not serve this node first: commands may come late (docs/hardware.md)")
         spin_hot(node)
 
-    run_node(EnvNode, spin)
+    run_node(EnvNode, spin, has_last_words=True)

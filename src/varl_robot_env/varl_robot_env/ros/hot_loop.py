@@ -12,6 +12,7 @@ from rclpy.executors import ExternalShutdownException, ShutdownException, Single
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from varl_common.host.latency import processors_awake
+from varl_common.ros.node import told_to_end
 
 # A wait is cut into slices of this length, to notice a shutdown, s.
 _SLICE = 0.2
@@ -73,7 +74,7 @@ class HotLoop:
         for service in services:
             wait_set.add_service(service.handle)
         wait_set.wait(max(0, int(timeout * 1e9)))
-        if not self._node.context.ok():
+        if told_to_end() or not self._node.context.ok():
             raise ExternalShutdownException
         ready = [
             *(

@@ -31,6 +31,7 @@ class TrajectoryController:
         velocities: Array | None,
         measured: Array,
         measured_velocities: Array,
+        begun: float = 0.0,
     ) -> None:
         """Begin a trajectory now, with the joints as measured, (n,) rad and rad/s.
 
@@ -40,6 +41,7 @@ class TrajectoryController:
             velocities: (m, n) rad/s, the last of them zero, or None.
             measured: (n,) rad.
             measured_velocities: (n,) rad/s.
+            begun: how long ago the trajectory began by its own stamp, s.
 
         Raises:
             VarlError: the real controller would reject it.
@@ -54,7 +56,9 @@ class TrajectoryController:
             raise VarlError("the trajectory has numbers that are not finite")
         if speeds is not None and speeds[-1].any():
             raise VarlError(f"the last point has the velocity {speeds[-1].tolist()}; a trajectory must end at rest")
-        begin = np.array(times, dtype=np.float64)
+        begin = np.array(times, dtype=np.float64) - begun
+        if begin[-1] < 0:
+            raise VarlError(f"the trajectory ended {-begin[-1]:.3f} s ago; see whether the clocks agree")
         if begin[0] > 0:
             begin, points = np.append(0.0, begin), np.vstack([measured, points])
             speeds = None if speeds is None else np.vstack([measured_velocities, speeds])

@@ -27,6 +27,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 from varl_common.config import Config, did_you_mean
 from varl_common.errors import VarlError
+from varl_common.ros.messages import to_ns
 from varl_common.ros.node import declare_parameters, run_node
 from varl_common.ros.qos import COMMAND, LATCHED
 
@@ -148,7 +149,9 @@ class StandinDriver(Node):
             order = [message.joint_names.index(joint) for joint in self._robot.joints]
             asked = from_trajectory_msg(message)
             speeds = None if asked.velocities is None else asked.velocities[:, order]
-            self._command(Trajectory(asked.times, asked.positions[:, order], speeds))
+            stamp = to_ns(message.header.stamp)
+            begun = (self.get_clock().now().nanoseconds - stamp) * 1e-9 if stamp else 0.0
+            self._command(Trajectory(asked.times, asked.positions[:, order], speeds), begun)
         except VarlError as error:
             self.get_logger().error(f"trajectory rejected: {error}")
 
@@ -156,11 +159,11 @@ class StandinDriver(Node):
         self.commands += 1
         self._command(Trajectory.at_rest(np.array(message.data)))  # a forward controller jumps
 
-    def _command(self, trajectory: Trajectory) -> None:
+    def _command(self, trajectory: Trajectory, begun: float = 0.0) -> None:
         with self._lock:
             if self._fault is DriverFault.LOST_COMMANDS and self.commands % 2:
                 return
-            self.plant.command(trajectory, _LATE if self._fault is DriverFault.LATE_COMMANDS else 0.0)
+            self.plant.command(trajectory, _LATE if self._fault is DriverFault.LATE_COMMANDS else 0.0, begun)
 
     def _on_gripper(self, message: JointTrajectory) -> None:
         if message.points:

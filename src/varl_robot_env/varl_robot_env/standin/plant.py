@@ -55,8 +55,8 @@ class Plant:
         """(n,) what the controller asks of the servos now, rad."""
         return self._desired.copy()
 
-    def command(self, trajectory: Trajectory, delay: float = 0.0) -> None:
-        """A trajectory arrives after ``delay`` s.
+    def command(self, trajectory: Trajectory, delay: float = 0.0, begun: float = 0.0) -> None:
+        """A trajectory, which began ``begun`` s ago by its stamp, arrives after ``delay`` s.
 
         Raises:
             VarlError: the controller rejects it.
@@ -66,7 +66,7 @@ class Plant:
         if delay:
             heapq.heappush(self._pending, _Pending(self._now + delay, trajectory))
         else:
-            self._begin(trajectory)
+            self._begin(trajectory, begun)
 
     def command_gripper(self, goal: float) -> None:
         """Move the gripper's joint to ``goal`` at its own speed."""
@@ -107,9 +107,9 @@ class Plant:
         if self.slips:
             self.gripper += float(np.clip(self._open - self.gripper, -_SLIP * dt, _SLIP * dt))
 
-    def _begin(self, trajectory: Trajectory) -> None:
+    def _begin(self, trajectory: Trajectory, begun: float = 0.0) -> None:
         times, velocities = trajectory.times.tolist(), trajectory.velocities
-        self._controller.command(times, trajectory.positions, velocities, self.positions, self.velocities)
+        self._controller.command(times, trajectory.positions, velocities, self.positions, self.velocities, begun)
 
     def _hold(self) -> None:
         self._controller.hold(self.positions)
