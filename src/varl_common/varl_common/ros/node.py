@@ -87,6 +87,9 @@ def run_node(
         spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except (RCLError, AttributeError):  # rclpy's spinning, where ROS is shut down between two steps of it
+        if rclpy.ok():
+            raise
     except VarlError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         status = 2
