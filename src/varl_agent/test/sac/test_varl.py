@@ -444,3 +444,45 @@ def test_entropy_and_soft_value_are_logged_where_the_temperature_is_fixed_too(up
         entropy = -model.actor.action_log_prob(states)[1].mean().item()
     assert logged["train/entropy"] == pytest.approx(entropy, abs=0.5)
     assert logged["train/soft_q"] == pytest.approx(-logged["train/actor_loss"] - 0.1 * logged["train/entropy"])
+
+
+def test_frames_are_let_go_once_no_question_can_show_them():
+    class Seeing(Scripted):
+        wants_frames = True
+
+    model = make(Seeing(), trigger=[60], states_per_query=12, window=30).learn(58)
+    frames = [transition.frames for transition in model.consultation.recent]
+    assert any(frame is not None for frame in frames)
+    model.learn(10, reset_num_timesteps=False)
+    assert all(transition.frames is None for transition in model.consultation.recent)
+    assert model.consultation._frames == [None]
+
+
+def test_an_advisor_is_shown_the_environments_own_units_at_an_episodes_end_too():
+    from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+    env = VecNormalize(DummyVecEnv([lambda: PointEnv(limit=None)]), norm_reward=False)
+    model = make(Scripted(), env, trigger=[40], states_per_query=39, selection="recent").learn(45)
+    (query,) = model.advisor.queries
+    moved = np.abs(query.next_states[:, :3] - query.states[:, :3])
+    assert moved.max() <= 0.1 + 1e-5, "a tenth of an action of at most 1"
+    np.testing.assert_allclose(query.next_states[:, 3:], query.states[:, 3:], atol=1e-5)  # the goal stays where it is
+
+
+def test_own_successes_guide_once_advice_is_released():
+    class Winning(PointEnv):
+        def step(self, action):
+            observation, reward, *ended, info = super().step(action)
+            return observation, reward, *ended, {**info, "is_success": True}
+
+    settings = {"imitation_weight": 0.7, "guidance_batch_size": 12, "cutoff_step": 60, "gate": "log-prob"}
+    model = make(Scripted(), Winning(), **settings).learn(55)
+    ((_, advised),) = model.sampler.batches(1, 4)
+    assert (advised.weight, advised.hold) == (10.0, 1.0)
+    model.learn(10, reset_num_timesteps=False)
+    ((_, imitated),) = model.sampler.batches(1, 4)
+    assert (imitated.weight, len(imitated.actions)) == (0.7, 12)
+    rows = {tuple(row) for row in model.replay_buffer.actions[:65, 0].clip(-0.98, 0.98).tolist()}
+    assert {tuple(row) for row in imitated.actions.tolist()} <= rows
+    model.imitation_weight = 0.0
+    assert [beside for _, beside in model.sampler.batches(1, 4)] == [None]

@@ -64,8 +64,7 @@ class VARL(SAC):
             whenever it is there (real time).
         advice_deadline: seconds that an answer may take.
         max_grad_norm: 2-norm to which each optimizer's gradient is scaled down before its step; None: never.
-        update: how gradient steps are computed: "autograd" (below), "fast" (:mod:`varl_agent.fast`), or "auto": fast
-            on a CPU where it covers the model.
+        update: "autograd" (below), "fast" (:mod:`varl_agent.fast`), or "auto": fast on a CPU where it covers the model.
         bf16: the fast update on a GPU computes its matrix products in bfloat16.
 
     An environment may give ``info["executed_action"]`` (stored in place of the action asked for),
@@ -137,7 +136,7 @@ class VARL(SAC):
         self.max_grad_norm = max_grad_norm
         self.update = update
         self.bf16 = bf16
-        self.released_at = NOT_RELEASED  # environment step
+        self.released_at = NOT_RELEASED
         # Made by _setup_model, unless a saved model brings its own.
         self.guidance: GuidanceBuffer = None  # type: ignore[assignment]
         self.successes: SuccessIndex = None  # type: ignore[assignment]
@@ -197,9 +196,11 @@ class VARL(SAC):
                 next_q = th.cat(self.critic_target(batch.next_observations, next_actions), dim=1).amin(1, keepdim=True)
                 soft_value = next_q - alpha * next_log_prob.reshape(-1, 1)
                 target_q = batch.rewards + (1 - batch.dones) * discount * soft_value
-            critic_loss = 0.5 * sum(F.mse_loss(q, target_q) for q in self.critic(batch.observations, batch.actions))
+            critic_loss: Any = 0.5 * sum(
+                F.mse_loss(q, target_q) for q in self.critic(batch.observations, batch.actions)
+            )
             self._step(self.critic.optimizer, critic_loss)  # type: ignore[arg-type]
-            losses["critic_loss"].append(float(critic_loss))
+            losses["critic_loss"].append(critic_loss.item())
 
             # Actor: SAC's objective, and the pull of what guides it.
             q_pi = th.cat(self.critic(batch.observations, actions_pi), dim=1).amin(1, keepdim=True)
