@@ -199,7 +199,7 @@ class VARL(SAC):
             critic_loss: Any = 0.5 * sum(
                 F.mse_loss(q, target_q) for q in self.critic(batch.observations, batch.actions)
             )
-            self._step(self.critic.optimizer, critic_loss)  # type: ignore[arg-type]
+            self._step(self.critic.optimizer, critic_loss)
             losses["critic_loss"].append(critic_loss.item())
 
             # Actor: SAC's objective, and the pull of what guides it.
