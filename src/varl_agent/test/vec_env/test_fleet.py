@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 from varl_agent.replay.buffer import PersistentReplayBuffer
+from varl_agent.replay.layout import Tag
 from varl_agent.sac.varl import VARL
 from varl_agent.training.evaluation import evaluate
 from varl_agent.training.training import Training
@@ -40,10 +41,9 @@ def assert_every_transition_is_true(training: Training, robots: list[Any]) -> No
     assert np.allclose(after[:, :2], moved, atol=1e-5)
     assert np.array_equal(after[:, 2:], before[:, 2:])
     steps = sum(robot.steps for robot in robots)
-    distinct = len(np.unique(rows["next_observation"], axis=0))
-    assert 0.98 * steps < distinct <= steps + 4  # a robot that is held in a corner observes the same again
     # A robot that fails in a step, or moves while the run ends, may have taken one that is not stored.
     assert 0 <= steps - training.model.num_timesteps <= 2
+    assert (rows["tag"] != Tag.STAND_IN).sum() == training.model.num_timesteps
 
 
 @pytest.fixture
