@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from varl_common.errors import VarlError
+from varl_common.yaml_file import load_yaml
 from varl_robot_env.config.driver import ARM_COMMANDS, GRIPPER_COMMANDS, FaultConfig
 from varl_robot_env.config.paths import config_folder
 from varl_robot_env.config.robot import RobotConfig
@@ -75,6 +76,25 @@ def test_home_and_speeds_are_within_the_vendors_limits(name: str) -> None:
 def test_sources_are_cited(name: str) -> None:
     head = (config_folder() / "robots" / f"{name}.yaml").read_text(encoding="utf-8").split("\nname:")[0]
     assert re.search(r"#   [\w-]+/[\w-]+", head), "the repositories and files that the facts were read in"
+
+
+IMPOSSIBLE = [
+    ({"driver": {"observation_lead": 0.05}}, "observation_lead of 0.05 s is not below the control_period of 0.05 s"),
+    ({"gripper": {"open": 0.02, "closed": 0.02}}, "open and closed are both 0.02"),
+    ({"joints": ["joint1", "joint2", "joint3", "joint4", "joint5", "joint1"]}, "joint1 is named twice"),
+    ({"safety": {"leash": 0.001}}, "leash of 0.001 m is below the action_scale"),
+    ({"safety": {"joint_acceleration": None}}, "joint_acceleration"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), IMPOSSIBLE)
+def test_settings_that_cannot_be_are_refused_at_the_start(changes: dict, words: str) -> None:
+    values = load_yaml(config_folder() / "robots" / "varl_arm.yaml") | {"source": "robot.yaml"}
+    values.setdefault("driver", {})
+    for name, change in changes.items():
+        values[name] = values[name] | change if isinstance(change, dict) else change
+    with pytest.raises(VarlError, match=words):
+        RobotConfig.from_dict(values, "robot.yaml")
 
 
 def test_every_interface_has_a_usual_command_name() -> None:

@@ -33,6 +33,12 @@ class GripperConfig(Config):
     max_effort: Annotated[float, Field(ge=0)] = 0.0
     """Greatest effort that an action asks for, N (N m); 0: the driver's own."""
 
+    @model_validator(mode="after")
+    def _opens(self) -> Self:
+        if self.open == self.closed:
+            raise ValueError(f"open and closed are both {self.open:g}; give the joint's position in each")
+        return self
+
     @property
     def command_name(self) -> str:
         """Topic or action that commands go to."""
@@ -139,6 +145,27 @@ class RobotConfig(Config):
         ):
             if values is not None and len(values) != len(self.joints):
                 raise ValueError(f"{name} has {len(values)} values for {len(self.joints)} joints; give one a joint")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        names = [*self.joints, *([self.gripper.joint] if self.gripper else [])]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the joint {twice[0]} is named twice; name each joint once")
+        cameras = [camera.name for camera in self.cameras]
+        if twice := sorted({name for name in cameras if cameras.count(name) > 1}):
+            raise ValueError(f"the camera {twice[0]} is named twice; give each a name of its own")
+        lead = self.driver.observation_lead
+        if lead >= self.control_period:
+            raise ValueError(
+                f"driver.observation_lead of {lead:g} s is not below the control_period of {self.control_period:g} s; "
+                "nothing of the action would be seen"
+            )
+        if self.safety.leash < self.action_scale:
+            raise ValueError(
+                f"safety.leash of {self.safety.leash:g} m is below the action_scale of {self.action_scale:g} m: no "
+                "action would ever be carried out in full; widen the leash"
+            )
         return self
 
     @property
