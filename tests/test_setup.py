@@ -1,7 +1,9 @@
 """Set-up: what it refuses, what it repairs, and when it has nothing to do."""
 
+import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -152,6 +154,38 @@ def test_the_workspace_is_built_anew_only_for_what_is_not_linked(tmp_path: Path)
     assert changed != before
     (tmp_path / "src/a/a/new.py").touch()
     assert workspace._digest(tmp_path) != changed
+
+
+@pytest.mark.parametrize("words", [[], ["--packages-only"]])
+def test_in_a_workspace_of_the_users_it_brings_the_packages_and_builds_nothing(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import host
+
+    spec = importlib.util.spec_from_file_location("set_up", ROOT / "tools/setup/__main__.py")
+    assert spec is not None
+    assert spec.loader is not None
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    done: list[str] = []
+    monkeypatch.setattr(program, "ROOT", tmp_path)
+    monkeypatch.setattr(program, "find_ros", lambda: host.Ros("jazzy", None))
+    monkeypatch.setattr(program, "find_python", lambda ros: Path(sys.executable))
+    for name in ("install_system_packages", "prepare_environment", "build_workspace"):
+        monkeypatch.setattr(program, name, lambda *_, name=name: done.append(name))
+    monkeypatch.setattr(sys, "argv", ["tools/setup", *words])
+    assert program.main() == 0
+    steps = ["install_system_packages", "prepare_environment", "build_workspace"]
+    assert done == (steps[:2] if words else steps)
+    assert ("venv/bin/activate" in capsys.readouterr().err) == bool(words)
+
+
+@pytest.mark.skipif(shutil.which("colcon") is None, reason="colcon is not installed")
+def test_a_checkout_in_a_colcon_workspace_is_our_packages_and_nothing_else() -> None:
+    listed = subprocess.run(
+        ["colcon", "list", "--names-only", "--base-paths", str(ROOT)], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert sorted(listed) == sorted(path.parent.name for path in (ROOT / "src").glob("*/package.xml"))
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
