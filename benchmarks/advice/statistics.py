@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from scipy.stats import bootstrap, trim_mean
 
 Scores = Mapping[str, np.ndarray]  # task: (seeds,) scores
 RESAMPLES = 5_000
 
 
 def iqm(scores: np.ndarray) -> float:
-    """Interquartile mean: the mean of the middle half of the scores, fractional at its ends."""
-    ordered = np.sort(np.ravel(scores))
-    quarter = len(ordered) / 4
-    weights = np.clip(np.arange(1, len(ordered) + 1) - quarter, 0, 1)
-    weights = np.minimum(weights, weights[::-1])
-    return float(np.average(ordered, weights=weights))
+    """Interquartile mean: the mean of the middle half of the scores."""
+    return float(trim_mean(np.ravel(scores), 0.25))
 
 
 def mean_of_tasks(scores: np.ndarray) -> float:
@@ -26,24 +23,19 @@ def mean_of_tasks(scores: np.ndarray) -> float:
 
 def interval(scores: Scores, statistic: Callable[[np.ndarray], float], seed: int = 0) -> tuple[float, float]:
     """95 % interval of ``statistic`` over all tasks, by a bootstrap stratified by task (seeds are resampled)."""
-    rng = np.random.default_rng(seed)
-    values = [statistic(np.concatenate(_resample(scores, rng))) for _ in range(RESAMPLES)]
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    return _interval(list(scores.values()), lambda *tasks: statistic(np.concatenate(tasks)), seed)
 
 
 def gap_interval(scores: Scores, rival: Scores, seed: int = 0) -> tuple[float, float, float]:
     """Mean over the shared tasks of (scores - rival), and its 95 % interval by the same bootstrap."""
     shared = [task for task in scores if task in rival]
-    ours, theirs = ({task: side[task] for task in shared} for side in (scores, rival))
-    gap = float(np.mean([ours[t].mean() - theirs[t].mean() for t in shared]))
-    rng = np.random.default_rng(seed)
-    values = [
-        np.mean([a.mean() - b.mean() for a, b in zip(_resample(ours, rng), _resample(theirs, rng), strict=True)])
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.percentile(values, [2.5, 97.5])
-    return gap, float(low), float(high)
+
+    def gap(*samples: np.ndarray) -> float:
+        ours, theirs = samples[: len(shared)], samples[len(shared) :]
+        return float(np.mean([a.mean() - b.mean() for a, b in zip(ours, theirs, strict=True)]))
+
+    samples = [side[task] for side in (scores, rival) for task in shared]
+    return gap(*samples), *_interval(samples, gap, seed)
 
 
 def probability_of_improvement(scores: Scores, rival: Scores) -> float:
@@ -56,5 +48,17 @@ def probability_of_improvement(scores: Scores, rival: Scores) -> float:
     return float(np.mean(wins))
 
 
-def _resample(scores: Scores, rng: np.random.Generator) -> list[np.ndarray]:
-    return [rng.choice(values, len(values)) for values in scores.values()]
+def _interval(samples: list[np.ndarray], statistic: Callable[..., float], seed: int) -> tuple[float, float]:
+    """Each sample is resampled by itself. One of a single score stays as it is."""
+    if all(len(np.unique(sample)) == 1 for sample in samples):
+        return statistic(*samples), statistic(*samples)
+    spread = [sample if len(sample) > 1 else np.repeat(sample, 2) for sample in samples]  # scipy wants two
+    result = bootstrap(
+        spread,
+        statistic,
+        n_resamples=RESAMPLES,
+        vectorized=False,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)

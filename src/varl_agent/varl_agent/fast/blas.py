@@ -9,7 +9,6 @@ others, where MKL does without AVX-512, it is the OpenBLAS that numpy brings, an
 from __future__ import annotations
 
 import ctypes
-import glob
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +18,28 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import get_cython_function_address, intrinsic
+from threadpoolctl import threadpool_info
 
 from varl_agent.compiling import exact
 from varl_agent.processor import identity
 
-# (library, its name for sgemm): shared libraries that wheels bring, and that are loaded already.
-MKL = (str(Path(th.__file__).parent / "lib" / "libtorch_cpu.so"), "sgemm_")
-OPENBLAS = (str(Path(np.__file__).parents[1] / "numpy.libs" / "libscipy_openblas64_*.so"), "scipy_sgemm_64_")
+_MKL_IN_TORCH = Path(th.__file__).parent / "lib" / "libtorch_cpu.so"
 
 
 def sgemm_address() -> int:
     """Where the ``sgemm`` to be used lies in memory."""
-    intel = identity().get("vendor_id") == "GenuineIntel" and th.backends.mkl.is_available()
-    for pattern, name in (MKL, OPENBLAS) if intel else (OPENBLAS,):
-        for path in glob.glob(pattern):
-            function: Any = getattr(ctypes.CDLL(path), name, None)
-            if function is not None:
-                return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
+    candidates = [(library["filepath"], "scipy_sgemm_64_") for library in threadpool_info() if _is_openblas(library)]
+    if identity().get("vendor_id") == "GenuineIntel" and th.backends.mkl.is_available():
+        candidates.insert(0, (str(_MKL_IN_TORCH), "sgemm_"))
+    for path, name in candidates:
+        function: Any = getattr(ctypes.CDLL(path), name, None)
+        if function is not None:
+            return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
     return int(get_cython_function_address("scipy.linalg.cython_blas", "sgemm"))
+
+
+def _is_openblas(library: dict[str, Any]) -> bool:
+    return bool(library["internal_api"] == "openblas")
 
 
 def _sgemm(
