@@ -37,8 +37,8 @@ from varl_agent.training.run_folder import RunFolder  # noqa: E402
 from varl_agent.training.settings import LearnerSettings, make_learning, make_model  # noqa: E402
 from varl_agent.training.training import Schedule, Training, identity_of  # noqa: E402
 from varl_agent.vec_env.parallel_env import ParallelEnv  # noqa: E402
-from varl_common.config import load_yaml  # noqa: E402
 from varl_common.host.domain import free_domain, one_host  # noqa: E402
+from varl_common.yaml_file import load_yaml  # noqa: E402
 from varl_robot_env.env.arm_env import ArmEnv  # noqa: E402
 from varl_robot_env.ros.ros_env import RosEnv  # noqa: E402
 

@@ -22,9 +22,9 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
-from varl_common.config import load_yaml
 from varl_common.errors import VarlError
 from varl_common.ros.qos import COMMAND, LATCHED
+from varl_common.yaml_file import load_yaml
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.ros.ros_env import RosEnv
 

@@ -16,7 +16,7 @@ from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 from varl_agent.replay.layout import Tag
 from varl_agent.replay.store import ReplayStore
-from varl_common.config import load_yaml
+from varl_common.yaml_file import load_yaml
 from varl_robot_env.ros.ros_env import EnvUnavailable, RosEnv
 
 from varl_interfaces.msg import EnvStatus

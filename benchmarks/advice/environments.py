@@ -11,8 +11,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from varl_common.config import did_you_mean
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
 
 ARM_TASKS = ("reach", "push", "lift")
 MAZES = {"maze-umaze": "UMaze", "maze-medium": "Medium"}

@@ -16,8 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from varl_agent.advice.messages import Advisor
 from varl_agent.sac.presets import preset
 from varl_agent.sac.varl import VARL
-from varl_common.config import did_you_mean
-from varl_common.errors import VarlError, expect
+from varl_common.errors import VarlError, did_you_mean, expect
 
 from benchmarks.advice.advisors import Labels, Plans, Random, expert_of, plan_of
 from benchmarks.advice.environments import make_env

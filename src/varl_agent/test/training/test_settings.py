@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from varl_agent.training.settings import LearnerSettings
-from varl_common.config import load_yaml
 from varl_common.errors import VarlError
+from varl_common.yaml_file import load_yaml
 
 AGENT = Path(__file__).parents[4] / "config/agent.yaml"
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from varl_common.config import did_you_mean
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
 
 from varl_agent.advice.messages import AdviceQuery
 from varl_agent.advice.observations import Observations, stack, to_array, to_tensor, tree_map

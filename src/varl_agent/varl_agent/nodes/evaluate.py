@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 from rclpy.node import Node
-from varl_common.config import load_yaml
 from varl_common.errors import VarlError
 from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.node import declare_parameters, run_node
+from varl_common.yaml_file import load_yaml
 from varl_robot_env.ros.ros_env import EnvUnavailable, RosEnv
 
 from varl_agent.nodes.background_executor import executor_in_background

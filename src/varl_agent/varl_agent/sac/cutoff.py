@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from varl_common.config import did_you_mean
-from varl_common.errors import VarlError, expect
+from varl_common.errors import VarlError, did_you_mean, expect
 
 CUTOFF_NAMES = ("hard", "linear", "adaptive")
 NOT_RELEASED = -1

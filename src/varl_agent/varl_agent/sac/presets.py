@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from varl_common.config import did_you_mean
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
 
 _SAC: dict[str, Any] = {
     "learning_rate": 3e-4,

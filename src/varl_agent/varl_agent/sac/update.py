@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any, Protocol
 
-from varl_common.config import did_you_mean
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
 
 UPDATES = ("auto", "autograd", "fast")
 # Where the accelerators are, by device. Imported when one is wanted: they need numba, which need not be installed.

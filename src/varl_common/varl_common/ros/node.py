@@ -21,8 +21,8 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from varl_common.config import Config, did_you_mean
-from varl_common.errors import VarlError
+from varl_common.config import Config
+from varl_common.errors import VarlError, did_you_mean
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 NodeT = TypeVar("NodeT", bound=Node)

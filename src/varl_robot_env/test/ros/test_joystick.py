@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from varl_common.config import load_yaml
 from varl_common.errors import VarlError
+from varl_common.yaml_file import load_yaml
 from varl_robot_env.config.paths import config_file, config_folder
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.env_core import EnvCore

@@ -11,7 +11,7 @@ from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
-from varl_common.config import did_you_mean
+from varl_common.errors import did_you_mean
 from varl_common.frame import Frame
 from varl_common.ros.messages import from_pose_msg, to_duration, to_ns, to_pose_msg, to_time
 from varl_common.ros.qos import COMMAND, SENSOR_OUT

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, PositiveFloat, model_validator
-from varl_common.config import Config, load_yaml
+from varl_common.config import Config
 from varl_common.errors import VarlError
+from varl_common.yaml_file import load_yaml
 
 from varl_robot_env.config.driver import ARM_COMMANDS, GRIPPER_COMMANDS, DriverConfig, GripperInterface
 from varl_robot_env.config.paths import resolve

@@ -11,9 +11,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from varl_common.config import did_you_mean
 from varl_common.env_description import EnvDescription
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
 
 from varl_robot_env.config.paths import config_file, config_folder
 from varl_robot_env.config.robot import RobotConfig

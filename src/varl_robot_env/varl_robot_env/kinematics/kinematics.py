@@ -6,8 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 
 import numpy as np
-from varl_common.config import did_you_mean
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
 
 from varl_robot_env.headless_mujoco import mujoco
 from varl_robot_env.kinematics.urdf import FREE, joints_between, link_of, parse_urdf

@@ -6,8 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterable
 
-from varl_common.config import did_you_mean
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
 
 _KINDS = ("fixed", "revolute", "continuous", "prismatic", "floating", "planar")
 FREE = ("floating", "planar")

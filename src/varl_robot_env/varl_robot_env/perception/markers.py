@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, field_validator
-from varl_common.config import Config, did_you_mean
+from varl_common.config import Config
+from varl_common.errors import did_you_mean
 
 from varl_robot_env.perception.camera_model import CameraModel
 from varl_robot_env.types import Array

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from varl_common.config import did_you_mean
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
 
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.headless_mujoco import mujoco

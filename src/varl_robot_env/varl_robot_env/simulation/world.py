@@ -7,8 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 from pydantic import PositiveFloat, PositiveInt, field_validator
-from varl_common.config import Config, load_yaml
+from varl_common.config import Config
 from varl_common.errors import VarlError
+from varl_common.yaml_file import load_yaml
 
 from varl_robot_env.config.robot import RobotConfig, Vector3
 from varl_robot_env.headless_mujoco import mujoco

@@ -12,7 +12,8 @@ from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
-from varl_common.config import Config, did_you_mean
+from varl_common.config import Config
+from varl_common.errors import did_you_mean
 from varl_common.ros.node import declare_parameters, run_node
 
 from varl_robot_env.perception.camera_model import CameraModel

@@ -25,8 +25,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64, Float64MultiArray, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
-from varl_common.config import Config, did_you_mean
-from varl_common.errors import VarlError
+from varl_common.config import Config
+from varl_common.errors import VarlError, did_you_mean
 from varl_common.ros.messages import to_ns
 from varl_common.ros.node import declare_parameters, run_node
 from varl_common.ros.qos import COMMAND, LATCHED

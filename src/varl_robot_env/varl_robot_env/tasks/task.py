@@ -10,8 +10,9 @@ from typing import Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import PositiveFloat, PositiveInt, field_validator, model_validator
-from varl_common.config import Config, did_you_mean, load_yaml
-from varl_common.errors import VarlError
+from varl_common.config import Config
+from varl_common.errors import VarlError, did_you_mean
+from varl_common.yaml_file import load_yaml
 
 from varl_robot_env.config.robot import Vector3
 from varl_robot_env.types import Array, Pose

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Protocol
 
-from varl_common.config import Config, did_you_mean
-from varl_common.errors import VarlError
+from varl_common.config import Config
+from varl_common.errors import VarlError, did_you_mean
 
 from varl_vlm_advisor.question.question import Question
 

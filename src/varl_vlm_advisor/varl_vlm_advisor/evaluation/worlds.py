@@ -7,9 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from varl_common.config import did_you_mean
 from varl_common.env_description import EnvDescription
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
 from varl_common.frame import Frame
 from varl_common.image_codec import encode_depth, encode_jpeg
 from varl_common.task_plans import PLANS

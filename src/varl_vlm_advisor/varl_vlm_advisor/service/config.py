@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, create_model, field_validator
-from varl_common.config import Config, load_yaml
+from varl_common.config import Config
 from varl_common.errors import VarlError
+from varl_common.yaml_file import load_yaml
 
 from varl_vlm_advisor.backends import Backend, backend_class, installed
 from varl_vlm_advisor.question.config import QuestionConfig
