@@ -54,17 +54,20 @@ class Learners:
         )
         guided.guidance.add(states, answer, 0)
         planned = self._make(VARL, stored=True, cutoff="hard", cutoff_step=10**9, **plain)
+        shipped = self._make(VARL, stored=True, cutoff_step=10**9, update="fast")
         for step in range(3):
             way = [Phase("block", (0.0, 0.0, height), grip, 2.0) for height, grip in ((0.5, -1.0), (0.0, 1.0))]
             plan = Plan((*way, Phase("target", (0.1 * step, 0.0, 0.0), 1.0)))
-            planned.guidance.add(states[:0], AdviceAnswer.of(advice[:0], "benchmark", plan), step)
+            for model in (planned, shipped):
+                model.guidance.add(states[:0], AdviceAnswer.of(advice[:0], "benchmark", plan), step)
         return {
             "sb3": self._make(SAC).train,
             "sbx": self._make(sbx.SAC).train,
             "varl": self._make(VARL, stored=True, **plain).train,
             "varl_guided": guided.train,
             "varl_planned": planned.train,
-            "sb3_layernorm": self._make(SAC, VARLPolicy).train,
+            "shipped": shipped.train,  # VARL's defaults: LayerNorm, scaled inputs, success replay, plans
+            "sb3_layernorm": self._make(SAC, VARLPolicy).train,  # the same networks
             "varl_layernorm": self._make(VARL, stored=True, **plain | {"policy_kwargs": {}}).train,
         }
 
@@ -87,5 +90,8 @@ class Learners:
         for _ in range(20_000):
             obs, next_obs = rng.standard_normal((2, 1, self.obs), np.float32)
             action = rng.uniform(-1, 1, (1, self.act)).astype(np.float32)
-            model.replay_buffer.add(obs, next_obs, action, rng.standard_normal(1), rng.random(1) < 0.02, [{}])
+            done = rng.random(1) < 0.02
+            model.replay_buffer.add(obs, next_obs, action, rng.standard_normal(1), done, [{}])
+            if kind is VARL:
+                model.successes.add(done, [{"is_success": bool(done[0])}])
         return model

@@ -98,6 +98,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "guidance_cost": ratio("batch256_utd1", "varl", "varl_guided") - 1,
         "guidance_cost_plans": ratio("batch256_utd1", "varl", "varl_planned") - 1,
         "ratio_sb3_layernorm": ratio("batch256_utd1", "varl_layernorm", "sb3_layernorm"),
+        "ratio_sb3_shipped": ratio("batch256_utd1", "shipped", "sb3_layernorm"),
         **replay,
         "updates_per_cpu_second": {case: medians(values) for case, values in rates.items()},
         "updates_per_second": {case: medians(values) for case, values in walls.items()},
@@ -247,10 +248,22 @@ def compare_stores(folder: Path) -> dict[str, dict[str, float]]:
         with base.begin() as transaction:
             np.stack([np.frombuffer(transaction.get(int(i).to_bytes(8, "big")), np.float32) for i in rows])
 
+    mapped = np.memmap(folder / "rows.memmap", np.float32, "w+", shape=(count + 10_000, width))
+    mapped[:count] = data
+    mapped.flush()
+    end = count
+
+    def append_memmap() -> None:
+        nonlocal end
+        mapped[end : end + 1000] = data[:1000]
+        end += 1000
+        mapped.flush()
+
     operations: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
         "hdf5": (append_hdf, lambda rows: table[rows]),
         "zarr": (append_zarr, lambda rows: array.oindex[rows]),
         "lmdb": (append_lmdb, read_lmdb),
+        "memmap": (append_memmap, lambda rows: mapped[rows]),  # no counts, no recovery: what any store costs at least
     }
     found = {}
     for name, (append, read) in operations.items():

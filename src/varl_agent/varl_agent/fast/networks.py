@@ -41,8 +41,10 @@ Network = tuple[tuple[np.ndarray, ...], ...]
 def network(layers: Layers, gradients: Layers, rows: int, beside: Network | None = None) -> Network:
     """The network for batches of ``rows`` rows; ``gradients`` are like ``layers``, or empty if it is not trained.
 
-    ``beside`` is one whose outputs (where this is untrained), or gradients of outputs (trained), are at rest whenever
-    these are made: they take the same memory where it is wide and long enough, as the cache holds that already.
+    ``beside`` is a network whose memory this one may use too, because the two are never busy at the same time: an
+    untrained one (no ``gradients``) takes over its outputs, a trained one its room for gradients of outputs. That keeps
+    what the cache holds already in use. It is done only where the hidden layers are as wide and the rows enough;
+    everything else stays the network's own.
     """
     *hidden, (head,) = [[tensor.numpy() for tensor in layer] for layer in layers]
     *d_hidden, (d_head,) = [[tensor.numpy() for tensor in layer] for layer in gradients] or [[zeros(0, 0)]]
