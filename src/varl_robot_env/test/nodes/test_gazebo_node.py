@@ -167,7 +167,7 @@ class Server:
             self._image.publish(to_image(np.full((24, 32, 3), 99, np.uint8), "rgb8", message.header))
 
     def _obey(self, controller: str, message: Any) -> None:
-        from varl_robot_env.ros.trajectory_messages import from_trajectory_msg
+        from varl_robot_env.arms.trajectory_messages import from_trajectory_msg
 
         if not self.played.stuck:
             self.played.simulation.command(controller, message.joint_names, from_trajectory_msg(message))
