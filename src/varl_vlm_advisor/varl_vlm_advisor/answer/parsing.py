@@ -17,6 +17,8 @@ from varl_vlm_advisor.types import NoAdvice
 
 MAX_CHARACTERS = 65_536
 """An answer longer than this is not read; a model may think longer than that before it."""
+MAX_THOUGHT = 1_000_000
+"""Characters of thinking and answer together that are looked through: at 4 a token, 250,000 tokens."""
 _DECLINES = ("i'm sorry", "i am sorry", "i can't", "i cannot", "sorry,", "as an ai")
 
 
@@ -36,6 +38,8 @@ def _parse(question: Question, reply: Reply) -> Answer:
     if reply.refusal:
         refusal = _short(hide(reply.refusal, reply.secret))
         raise NoAdvice(AdviceStatus.REFUSED, f"the model declined: {refusal}")
+    if len(reply.text) > MAX_THOUGHT:
+        raise _invalid(f"it is {len(reply.text)} characters long with its thinking, more than {MAX_THOUGHT}")
     said, thinking = split_thinking(reply.text)
     # Servers that hold a model to a schema put its whole answer into the thinking (vllm-project/vllm#16182); what a
     # model that was cut off had been thinking is none.
