@@ -10,12 +10,12 @@ class Server:
     """A gripper's driver, in periods of a clock that only they move."""
 
     def __init__(self, answer: str) -> None:
-        self.now, self.sent, self.answer, self.there = 0.0, [], answer, True
+        self.now, self.sent, self.answer, self.identity = 0.0, [], answer, "first"
         self.goals = GripperGoals(OPEN - CLOSED, lambda: self.now)
 
     def period(self, wanted: float) -> None:
         self.now += 0.05
-        if not self.goals.due(wanted, self.there):
+        if not self.goals.due(wanted, self.identity):
             return
         self.sent.append(wanted)
         self.goals.asked(wanted)
@@ -60,12 +60,14 @@ def test_goals_that_change_do_not_hide_that_each_is_refused() -> None:
     assert "is rejected" in (server.goals.problem() or "")
 
 
-def test_a_gripper_that_comes_back_gets_its_goal_again() -> None:
+@pytest.mark.parametrize("seen_gone", [True, False])
+def test_a_gripper_that_comes_back_gets_its_goal_again(seen_gone: bool) -> None:
     server = Server("carries out")
     server.period(CLOSED)
-    server.there = False
-    server.period(CLOSED)
-    server.there = True
+    if seen_gone:
+        server.identity = None
+        server.period(CLOSED)
+    server.identity = "second"
     server.period(CLOSED)
     server.period(CLOSED)
     assert server.sent == [CLOSED, CLOSED]

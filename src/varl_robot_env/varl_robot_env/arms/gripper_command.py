@@ -89,14 +89,14 @@ class ActionGripper:
                 f"{robot.source}: gripper interface {gripper.interface!r} needs control_msgs/action/{name}, which is "
                 "not installed; apt install ros-$ROS_DISTRO-control-msgs, or use another interface"
             ) from None
-        self._gripper = gripper
+        self._node, self._gripper = node, gripper
         self._goals, self._lock = GripperGoals(gripper.open - gripper.closed), threading.Lock()
         self._client = ActionClient(node, self._type, gripper.command_name)
 
     def send(self, motion: GripperMotion) -> None:
         position = motion.goal  # the server moves at a speed of its own
         with self._lock:
-            if not self._goals.due(position, self._client.server_is_ready()):
+            if not self._goals.due(position, self._server()):
                 return
             self._goals.asked(position)
         goal = self._type.Goal()
@@ -120,6 +120,13 @@ class ActionGripper:
         if self._client.server_is_ready():
             return None
         return f"nobody serves the gripper's action {self._gripper.command_name}; start its driver and controller"
+
+    def _server(self) -> object:
+        """Who serves the action, which a restart changes; None: nobody."""
+        if not self._client.server_is_ready():
+            return None
+        publishers = self._node.get_publishers_info_by_topic(f"{self._gripper.command_name}/_action/status")
+        return tuple(sorted(tuple(publisher.endpoint_gid) for publisher in publishers))
 
     def _on_answer(self, answer: Any) -> None:
         """In the thread that spins the rest of the node."""

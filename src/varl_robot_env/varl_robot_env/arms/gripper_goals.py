@@ -22,17 +22,19 @@ class GripperGoals:
     def __init__(self, stroke: float, clock: Callable[[], float] = time.monotonic) -> None:
         """``stroke``: the whole way between open and closed, m (rad)."""
         self._same, self._clock = _SAME * abs(stroke), clock
+        self._server: object = None
         self._goal: float | None = None
         self._asked_at: float | None = None  # while the server has not answered
         self._again_at: float | None = None  # when a goal that failed is to be tried again
         self._failures = 0
         self._words = ""
 
-    def due(self, wanted: float, served: bool) -> bool:
-        """Whether to send ``wanted`` now; ``served``: a server is there."""
+    def due(self, wanted: float, server: object) -> bool:
+        """Whether to send ``wanted`` now to ``server``, another after each restart; None: there is none."""
         now = self._clock()
-        if not served:
-            self._goal = self._asked_at = None
+        if server != self._server:
+            self._server, self._goal, self._asked_at = server, None, None
+        if server is None:
             return False
         if self._asked_at is not None:
             if now - self._asked_at <= _PATIENCE:

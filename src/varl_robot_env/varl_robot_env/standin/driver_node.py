@@ -35,6 +35,7 @@ from varl_robot_env.arms.trajectory_messages import from_trajectory_msg
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.motion import Trajectory
 from varl_robot_env.standin.faults import DriverFault
+from varl_robot_env.standin.gripper_action import GripperAction
 from varl_robot_env.standin.plant import SERVO_LAG, Plant
 
 _LATE = 0.5  # s
@@ -90,6 +91,11 @@ class StandinDriver(Node):
             self.create_subscription(JointTrajectory, gripper.command_name, self._on_gripper, COMMAND)
         elif gripper and gripper.interface == "position_array":
             self.create_subscription(Float64MultiArray, gripper.command_name, self._on_gripper_array, COMMAND)
+        elif gripper:
+            try:
+                self.gripper_action = GripperAction(self, gripper, self.plant.command_gripper)
+            except ImportError:
+                self.get_logger().warning("control_msgs is not installed: the gripper's action is not served")
         self.create_service(Trigger, "io_and_status_controller/resend_robot_program", self._resend_program)
         self.create_service(Trigger, "~/unlock_protective_stop", self._unlock)
         self._thread = threading.Thread(target=self._run, daemon=True)
