@@ -193,6 +193,7 @@ def _advisor(node: LearnerNode, description: EnvDescription) -> RosAdvisor | Non
     try:
         there = {"the node 'advisor'": lambda: advisor.ready}
         wait_for(there, ADVISOR_PATIENCE, node.display.say, node.control.stopping.is_set)
+        advisor.look_up_strategy()
     except VarlError as error:
         node.display.say(f"goes on without advice for now: {error}")
     return advisor

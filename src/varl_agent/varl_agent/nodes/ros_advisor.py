@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Point, Vector3
+from rcl_interfaces.srv import GetParameters
 from rclpy.node import Node
 from varl_common.advice_status import AdviceStatus
 from varl_common.plan import Phase, Plan
@@ -32,6 +33,8 @@ class RosAdvisor:
 
     def __init__(self, node: Node, env: msg.EnvDescription, deadline: float, name: str, wants_frames: bool) -> None:
         self._client = node.create_client(GetAdvice, f"{name}/get_advice")
+        self._parameters = node.create_client(GetParameters, f"{name}/get_parameters")
+        self._plans: bool | None = None  # not known yet
         self._shown = node.create_publisher(msg.Advised, "~/advice", LATCHED)
         self._env = env
         self._deadline = deadline
@@ -44,6 +47,16 @@ class RosAdvisor:
         """Whether the advisor node is there."""
         return bool(self._client.service_is_ready())
 
+    def look_up_strategy(self) -> None:
+        """Ask the node, without waiting, whether it plans: a plan is made from one picture, the others stay here."""
+
+        def take(call: Any) -> None:
+            values = call.result().values if call.exception() is None else []
+            self._plans = any(value.string_value == "plan" for value in values)
+
+        if self._parameters.service_is_ready():
+            self._parameters.call_async(GetParameters.Request(names=["strategy"])).add_done_callback(take)
+
     def ask(self, query: AdviceQuery) -> Future[AdviceAnswer]:
         """Send the question; never waits."""
         answer: Future[AdviceAnswer] = Future()
@@ -51,7 +64,8 @@ class RosAdvisor:
             reason = f"the node '{self.name}' is not there"
             answer.set_result(AdviceAnswer.none(len(query), self._act_dim, AdviceStatus.UNAVAILABLE, reason))
             return answer
-        request = GetAdvice.Request(env=self._env, states=_states(query), deadline=self._deadline * MARGIN)
+        states = _states(query, 1 if self._plans else len(query))
+        request = GetAdvice.Request(env=self._env, states=states, deadline=self._deadline * MARGIN)
         call = self._client.call_async(request)
 
         def done(call: Any) -> None:
@@ -65,11 +79,15 @@ class RosAdvisor:
                 self._shown.publish(_advised(self._env, query, taken))
 
         call.add_done_callback(done)
+        self.look_up_strategy()  # for the next question: the node may be started again with another
         return answer
 
 
-def _states(query: AdviceQuery) -> list[msg.AdviceState]:
-    frames = query.frames or [None] * len(query)
+def _states(query: AdviceQuery, pictured: int) -> list[msg.AdviceState]:
+    """The moments of ``query``, the first ``pictured`` of those that have pictures with them."""
+    frames = list(query.frames or [None] * len(query))
+    for i in [i for i, taken in enumerate(frames) if taken][pictured:]:
+        frames[i] = None
     return [
         msg.AdviceState(
             id=i,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 from varl_common.env_description import EnvDescription
 from varl_common.frame import Frame
 from varl_vlm_advisor.answer.motion import HOVER, lift, to_action
+from varl_vlm_advisor.question.pointing import Convention
 from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.service.config import AdvisorConfig
@@ -35,12 +36,11 @@ def spoken(question: Question, convention: str) -> np.ndarray:
     pixel = question.projection.pixel(PLACE)
     assert pixel is not None
     share = pixel / [question.projection.width - 1, question.projection.height - 1]
-    return {"pixel": pixel, "percent": share * 100, "thousand": share * 1000, "thousand_yx": share[::-1] * 1000}[
-        convention
-    ]
+    spoken = {"percent": share * 100, "thousand": share * 1000, "thousand_yx": share[::-1] * 1000}
+    return spoken.get(convention, pixel)
 
 
-@pytest.mark.parametrize("convention", ["pixel", "percent", "thousand", "thousand_yx"])
+@pytest.mark.parametrize("convention", get_args(Convention))
 def test_each_family_points_at_the_same_place(env: EnvDescription, moment: Moment, convention: str) -> None:
     question = ask(env, moment(), convention)
     assert lift(question, spoken(question, convention), surface_height=0.02) == pytest.approx(PLACE, abs=1e-6)

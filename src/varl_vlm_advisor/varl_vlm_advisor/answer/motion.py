@@ -12,6 +12,7 @@ from varl_common.image_codec import decode_depth
 from varl_common.plan import Phase, Plan
 
 from varl_vlm_advisor.question.action_words import GRIPPER_WORDS, decode
+from varl_vlm_advisor.question.pointing import to_pixel
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.types import GRIPPER, TOOL, NoAdvice
 
@@ -84,7 +85,7 @@ def lift(question: Question, point: NDArray[np.float64], surface_height: float |
     if not projection.holds(pixel):
         raise NoAdvice(AdviceStatus.INVALID, f"answer not usable: it points at {point.tolist()}, outside the picture")
     share = pixel / [projection.width, projection.height]
-    depth = _depth(question.state.frames[0], share)
+    depth = _depth(question.frame, share)
     if depth > 0:
         return projection.point_at_depth(pixel, depth)
     if surface_height is None:
@@ -95,18 +96,9 @@ def lift(question: Question, point: NDArray[np.float64], surface_height: float |
     return place
 
 
-def to_pixel(point: NDArray[np.float64], convention: str, width: int, height: int) -> NDArray[np.float64]:
-    """A model's coordinates (see AdvisorConfig.convention) as pixels x, y of a picture of that size."""
-    if convention == "pixel":
-        return point
-    x_y = point[::-1] if convention == "thousand_yx" else point
-    whole = 100.0 if convention == "percent" else 1000.0
-    return np.asarray(x_y / whole * [width - 1, height - 1])
-
-
-def _depth(frame: Frame, share: NDArray[np.float64]) -> float:
+def _depth(frame: Frame | None, share: NDArray[np.float64]) -> float:
     """Metres at ``share`` (0..1 of width and height) of the frame's depth picture; 0 where it has none."""
-    image = decode_depth(frame.depth)
+    image = decode_depth(frame.depth) if frame is not None else None
     if image is None:
         return 0.0
     x, y = (share * [image.shape[1], image.shape[0]]).astype(int)

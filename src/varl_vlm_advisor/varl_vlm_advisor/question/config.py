@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field
 from varl_common.config import Config
 
+from varl_vlm_advisor.question.pointing import Convention
+
 
 class PictureConfig(Config):
     """How a frame is sent."""
@@ -16,6 +18,14 @@ class PictureConfig(Config):
     draw_axes: bool = Field(default=True, description="draw the action's axes into the picture")
 
 
+class CameraConfig(Config):
+    """Which camera each strategy shows. Empty: the first that the moment has a picture of."""
+
+    direction: str = Field(default="", description="camera shown with a question for a direction")
+    point: str = Field(default="", description="camera shown with a question for a point")
+    plan: str = Field(default="", description="camera shown with a question for a plan")
+
+
 class QuestionConfig(Config):
     """The settings that a question depends on."""
 
@@ -23,7 +33,8 @@ class QuestionConfig(Config):
     template: str = Field(
         default="v1", pattern=r"^v\d+$", description="version of the question's wording, templates/<version>"
     )
-    convention: Literal["pixel", "percent", "thousand", "thousand_yx"] = Field(
-        default="pixel", description="coordinates of the model's family in the strategy point"
+    convention: Literal["auto"] | Convention = Field(
+        default="auto", description="how the model points, in the strategy point; auto: by its name"
     )
+    camera: CameraConfig = CameraConfig()
     picture: PictureConfig = PictureConfig()

@@ -9,6 +9,8 @@ from varl_common.env_description import EnvDescription
 from varl_common.frame import Frame
 from varl_common.image_codec import decode_depth, decode_image, encode_depth, encode_jpeg
 
+from varl_vlm_advisor.question.config import PictureConfig
+from varl_vlm_advisor.question.pointing import picture_size
 from varl_vlm_advisor.question.projection import Projection
 from varl_vlm_advisor.types import TOOL, State
 
@@ -23,23 +25,25 @@ _MIRROR_QUALITY = 95  # a picture that is encoded a second time should lose next
 
 
 def picture(
-    frame: Frame, env: EnvDescription, state: State, width: int, quality: int, draw: bool
+    frame: Frame, env: EnvDescription, state: State, form: PictureConfig, convention: str
 ) -> tuple[bytes, Projection]:
-    """Make the JPEG to send, at most ``width`` px wide, and its projection.
+    """Make the JPEG to send to a model that points by ``convention``, and its projection.
 
     Raises:
         VarlError: the frame cannot be decoded.
     """
     image = decode_image(frame.jpeg)
-    height, full = image.shape[:2]
-    projection = Projection(full, height, frame.k, frame.camera_pose)
-    if full > width:
-        height = max(1, round(height * width / full))
-        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        projection = projection.scaled(width, height)
-    if draw and projection.pose is not None:
+    height, width = image.shape[:2]
+    projection = Projection(width, height, frame.k, frame.camera_pose)
+    shrink = min(1.0, form.width / width)
+    size = picture_size(round(width * shrink), max(1, round(height * shrink)), convention)
+    if size != (width, height):
+        method = cv2.INTER_AREA if size[0] < width else cv2.INTER_CUBIC
+        image = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+        projection = projection.scaled(*size)
+    if form.draw_axes and projection.pose is not None:
         draw_axes(image, projection, env.position(TOOL, state.state))
-    return encode_jpeg(image, quality), projection
+    return encode_jpeg(image, form.quality), projection
 
 
 def mirror(frame: Frame) -> Frame:

@@ -9,22 +9,16 @@ from string import Template
 
 from varl_common.advice_status import AdviceStatus
 from varl_common.env_description import EnvDescription
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
+from varl_common.frame import Frame
 
 from varl_vlm_advisor.question import descriptions, schema
 from varl_vlm_advisor.question.config import QuestionConfig
 from varl_vlm_advisor.question.drawing import picture
+from varl_vlm_advisor.question.pointing import convention_of, coordinate_limit, coordinates_asked
 from varl_vlm_advisor.question.projection import Projection
 from varl_vlm_advisor.question.question import Question, content_id
 from varl_vlm_advisor.types import GRIPPER, NoAdvice, State
-
-_COORDINATES = {
-    "pixel": "[x, y] in pixels of the picture, which is {width} wide and {height} high; [0, 0] is its upper left",
-    "percent": "[x, y] in percent of the picture's width and height, 0 to 100; [0, 0] is its upper left",
-    "thousand": "[x, y], each 0 to 1000 over the picture's width and height; [0, 0] is its upper left",
-    "thousand_yx": "[y, x], each 0 to 1000 over the picture's height and width; [0, 0] is its upper left",
-}
-_LIMITS = {"percent": 100.0, "thousand": 1000.0, "thousand_yx": 1000.0}
 
 
 class Prompter:
@@ -34,9 +28,11 @@ class Prompter:
         VarlError: there are no templates of that version.
     """
 
-    def __init__(self, config: QuestionConfig, sees: bool) -> None:
-        """``sees``: whether the backend looks at text and picture; if not, they are left out."""
+    def __init__(self, config: QuestionConfig, sees: bool, model: str = "") -> None:
+        """``sees``: whether the backend looks at text and picture; if not, they are left out. ``model``: its name, by
+        which its way of pointing is known."""
         self._config = config
+        self._convention = convention_of(model) if config.convention == "auto" else config.convention
         self._sees = sees
         self._folder = files("varl_vlm_advisor") / "templates" / config.template
         if not self._folder.is_dir():
@@ -54,27 +50,46 @@ class Prompter:
             NoAdvice: this state cannot be asked about (its frame is unreadable, or the strategy needs one).
         """
         config = self._config
-        jpeg, projection = self._picture(env, state)
+        frame = self._frame(env, state)
+        jpeg, projection = self._picture(env, state, frame)
         if config.strategy == "plan" and not schema.plan_targets(env):
             raise NoAdvice(AdviceStatus.REFUSED, "a plan needs things to aim at, and this environment names none")
         if config.strategy == "point" and (projection is None or not projection.calibrated):
             raise NoAdvice(AdviceStatus.REFUSED, "pointing needs a frame from a camera whose calibration is known")
-        limit = _LIMITS.get(config.convention, max(projection.width, projection.height) if projection else 0.0)
+        size = (projection.width, projection.height) if projection else (0, 0)
+        limit = coordinate_limit(self._convention, *size)
         model = schema.answer_model(config.strategy, env, limit)
         identity = content_id(env.task, config.strategy, state.state.tobytes(), state.action.tobytes(), jpeg)
         question = Question(
-            env, state, config.strategy, config.template, config.convention, model, identity, "", "", jpeg, projection
+            env,
+            state,
+            config.strategy,
+            config.template,
+            self._convention,
+            model,
+            identity,
+            "",
+            "",
+            jpeg,
+            projection,
+            frame,
         )
         return self._worded(question) if self._sees else question
 
-    def _picture(self, env: EnvDescription, state: State) -> tuple[bytes, Projection | None]:
-        if not state.frames:
-            return b"", None
-        frame, form = state.frames[0], self._config.picture
-        if not self._sees and self._config.strategy != "point":
+    def _frame(self, env: EnvDescription, state: State) -> Frame | None:
+        """The frame of the camera that this strategy shows; None where the moment has no picture of it."""
+        camera = getattr(self._config.camera, self._config.strategy)
+        if camera and camera not in env.cameras:
+            known = did_you_mean(camera, list(env.cameras)) if env.cameras else "it has none"
+            raise NoAdvice(AdviceStatus.REFUSED, f"the environment has no camera {camera!r}; {known}")
+        return next((frame for frame in state.frames if camera in ("", frame.camera)), None)
+
+    def _picture(self, env: EnvDescription, state: State, frame: Frame | None) -> tuple[bytes, Projection | None]:
+        form = self._config.picture
+        if frame is None or (not self._sees and self._config.strategy != "point"):
             return b"", None
         try:
-            return picture(frame, env, state, form.width, form.quality, form.draw_axes)
+            return picture(frame, env, state, form, self._convention)
         except VarlError as error:
             raise NoAdvice(AdviceStatus.INVALID, str(error)) from None
 
@@ -83,10 +98,11 @@ class Prompter:
         drawn = self._config.picture.draw_axes and projection is not None and projection.pose is not None
         scene = self._templates["scene"].substitute(
             instruction=env.instruction,
-            camera=state.frames[0].camera if projection is not None else "none",
+            camera=question.frame.camera if question.frame is not None and projection is not None else "none",
             view=descriptions.view(projection, drawn),
             state=descriptions.state(env, state),
         )
+        size = (projection.width, projection.height) if projection is not None else (0, 0)
         has_gripper = GRIPPER in env.action_names
         ask = self._templates[self._config.strategy].substitute(
             id=question.id,
@@ -104,12 +120,7 @@ class Prompter:
             max_phases=schema.MAX_PHASES,
             min_tolerance=schema.MIN_TOLERANCE,
             max_tolerance=schema.MAX_TOLERANCE,
-            coordinates=_coordinates(question.convention, projection),
+            coordinates=coordinates_asked(question.convention, *size),
         )
         system = self._templates["system"].substitute(base_frame=env.base_frame)
         return replace(question, system=system, text=f"{scene}\n{ask}")
-
-
-def _coordinates(convention: str, projection: Projection | None) -> str:
-    size = projection or Projection(0, 0)
-    return _COORDINATES[convention].format(width=size.width, height=size.height)

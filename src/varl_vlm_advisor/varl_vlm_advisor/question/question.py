@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from varl_common.env_description import EnvDescription
+from varl_common.frame import Frame
 
 from varl_vlm_advisor.question.projection import Projection
 from varl_vlm_advisor.question.schema import Answer, json_schema
@@ -29,7 +30,7 @@ class Question:
     template: str
     """Version of the wording."""
     convention: str
-    """Coordinates that the model speaks in: pixel, percent, thousand (x, y of 1000) or thousand_yx."""
+    """Coordinates that the model points in; see :mod:`varl_vlm_advisor.question.pointing`."""
     answer_model: type[Answer]
     id: int
     """Made from the content, so that an answer that belongs to another question is known by it."""
@@ -39,6 +40,8 @@ class Question:
     """JPEG as sent; empty where there is none or the backend does not look."""
     projection: Projection | None = None
     """Of ``image``; None where there is none."""
+    frame: Frame | None = None
+    """The camera's picture that ``image`` was made of; None where there is none."""
     objection: str = ""
     """What was wrong with the answer before; empty when asked for the first time."""
     rejected: str = ""

@@ -50,7 +50,7 @@ class Advisor:
         self._backend = make_backend(config) if backend is None else backend
         self.statistics = Statistics()
         self.asker = Asker(self._backend, config, self.statistics)
-        self._sampler = Sampler(config, Prompter(config, self._backend.sees), self.asker)
+        self._sampler = Sampler(config, Prompter(config, self._backend.sees, self._backend.label), self.asker)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="advisor", daemon=True)
         self._thread.start()
