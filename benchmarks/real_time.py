@@ -38,8 +38,8 @@ from varl_interfaces.msg import EnvStatus, TrainingStatus
 ROOT = Path(__file__).parents[1]
 ROBOT_FILE = ROOT / "config/robots/ur5e.yaml"
 RESULTS = ROOT / "benchmarks/results/real_time.json"
-PASSING = ("late_commands", "lost_commands")  # they stop nothing; the leash and the next command cope
-FAULTS = ("protective_stop", "program_stopped", "speed_zero", "silent", "contact", "estop", *PASSING)
+PASSING = ("lost_commands",)  # it stops nothing; the leash and the next command cope
+FAULTS = ("protective_stop", "program_stopped", "speed_zero", "silent", "contact", "estop", "late_commands", *PASSING)
 PASSING_FOR = 3.0  # s
 EPISODES = 50  # of the final evaluation
 STOP_LIMIT, LOOK = 3.0, 1.0  # s: given to a stop to happen; looked at the arm that stands
