@@ -59,9 +59,17 @@ class InterruptHandler:
         if not self._asked_already:
             self._asked_already = True
             self._control.stop()
-            # Again and again: raised in a callback from compiled code, it is lost.
             signal.setitimer(signal.ITIMER_REAL, self._patience, _INSISTS_EVERY)
 
     def _insist(self, number: int, frame: FrameType | None) -> None:
-        if not self._control.leaving:
+        if not self._control.leaving and not _in_callback(frame):
             raise KeyboardInterrupt
+
+
+def _in_callback(frame: FrameType | None) -> bool:
+    """Whether LLVM, compiling, has called Python here: what is raised there is lost, and the compiled code with it."""
+    while frame is not None:
+        if frame.f_code.co_name.startswith("_raw_object_cache"):  # llvmlite's two callbacks
+            return True
+        frame = frame.f_back
+    return False
