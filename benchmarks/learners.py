@@ -15,7 +15,6 @@ from varl_agent.advice.messages import AdviceAnswer
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.sac.policies import VARLPolicy
 from varl_agent.sac.varl import VARL
-from varl_common.advice_status import AdviceStatus
 from varl_common.plan import Phase, Plan
 
 Train = Callable[[int, int], object]  # so many updates, each on a batch of so many rows
@@ -49,9 +48,7 @@ class Learners:
         guided = self._make(VARL, stored=True, cutoff="hard", cutoff_step=10**9, **plain)
         states = np.random.default_rng(1).standard_normal((192, self.obs)).astype(np.float32)
         advice = np.random.default_rng(2).choice([-0.8, 0.8], (192, self.act)).astype(np.float32)
-        answer = AdviceAnswer(
-            advice, np.full(192, AdviceStatus.OK, np.uint8), np.ones(192, np.float32), [""] * 192, None, "benchmark"
-        )
+        answer = AdviceAnswer.of(advice, "benchmark")
         guided.guidance.add(states, answer, 0)
         planned = self._make(VARL, stored=True, cutoff="hard", cutoff_step=10**9, **plain)
         shipped = self._make(VARL, stored=True, cutoff_step=10**9, update="fast")

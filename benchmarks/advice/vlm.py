@@ -82,5 +82,4 @@ def _answer(given: Answers, shape: tuple[int, ...]) -> AdviceAnswer:
     nothing = np.full(shape[1], np.nan, np.float32)
     actions = np.stack([nothing if a.action is None else a.action for a in given.advice])
     status = np.array([int(a.status) for a in given.advice], np.uint8)
-    confidence = np.array([a.confidence for a in given.advice], np.float32)
-    return AdviceAnswer(actions, status, confidence, [a.reason for a in given.advice], given.plan, given.advisor)
+    return AdviceAnswer(actions, status, [a.reason for a in given.advice], given.plan, given.advisor)

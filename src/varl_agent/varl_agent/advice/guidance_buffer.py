@@ -19,7 +19,7 @@ try:
 except ImportError:  # no numba: plans label by numpy
     Labeller = None  # type: ignore[assignment,misc]
 
-_COLUMNS = ("actions", "status", "confidence", "step", "advisor")
+_COLUMNS = ("actions", "status", "step", "advisor")
 
 
 class GuidanceBuffer:
@@ -28,7 +28,7 @@ class GuidanceBuffer:
     Attributes:
         observations: (n, ...) as the environment gives them, or a dict of such arrays.
         actions: (n, act_dim) float32, advised, inside +-``ADVICE_LIMIT``; nan where ``status`` is not OK.
-        status, confidence: (n,) of :class:`AdviceStatus`; 0..1.
+        status: (n,) of :class:`AdviceStatus`.
         step: (n,) environment step at which the state was shown; negative: before steps were counted from 0 again.
         advisor: (n,) index into ``advisors``.
         advisors: names of those who answered.
@@ -43,7 +43,6 @@ class GuidanceBuffer:
         self.observations: Observations = np.empty((0,), np.float32)
         self.actions = np.empty((0, act_dim), np.float32)
         self.status = np.empty((0,), np.uint8)
-        self.confidence = np.empty((0,), np.float32)
         self.step = np.empty((0,), np.int64)
         self.advisor = np.empty((0,), np.int64)
         self.advisors: list[str] = []
@@ -84,7 +83,6 @@ class GuidanceBuffer:
         self.observations = observations if first else concatenated(self.observations, observations)
         self.actions = np.concatenate([self.actions, answer.actions])
         self.status = np.concatenate([self.status, answer.status])
-        self.confidence = np.concatenate([self.confidence, answer.confidence])
         self.step = np.concatenate([self.step, np.full(n, step, np.int64)])
         self.advisor = np.concatenate([self.advisor, np.full(n, who, np.int64)])
         self._usable = np.flatnonzero(self.status == AdviceStatus.OK)

@@ -49,7 +49,6 @@ class AdviceAnswer:
     Attributes:
         actions: (n, act_dim) float32 in [-1, 1]; a row of nan where there is none.
         status: (n,) uint8 of :class:`AdviceStatus`.
-        confidence: (n,) float32 in 0..1.
         reasons: the advisor's words, one a state; may be empty.
         plan: advice for any state, of advisors that plan.
         advisor: who answered.
@@ -57,24 +56,23 @@ class AdviceAnswer:
 
     actions: np.ndarray
     status: np.ndarray
-    confidence: np.ndarray
     reasons: Sequence[str] = field(default_factory=list)
     plan: Plan | None = None
     advisor: str = ""
 
     @classmethod
     def of(cls, actions: np.ndarray, advisor: str = "", plan: Plan | None = None) -> AdviceAnswer:
-        """An answer whose every row of ``actions`` (n, act_dim) is sure; rows with a nan are refused."""
+        """An answer of ``actions`` (n, act_dim); rows with a nan are refused."""
         actions = np.asarray(actions, dtype=np.float32)
         refused = ~np.isfinite(actions).all(axis=1)
         status = np.where(refused, AdviceStatus.REFUSED, AdviceStatus.OK).astype(np.uint8)
-        return cls(actions, status, np.ones(len(actions), np.float32), [], plan, advisor)
+        return cls(actions, status, [], plan, advisor)
 
     @classmethod
     def none(cls, n: int, act_dim: int, status: AdviceStatus, reason: str, advisor: str = "") -> AdviceAnswer:
         """No advice for any of n states, and why."""
         actions = np.full((n, act_dim), np.nan, np.float32)
-        return cls(actions, np.full(n, status, np.uint8), np.zeros(n, np.float32), [reason] * n, None, advisor)
+        return cls(actions, np.full(n, status, np.uint8), [reason] * n, None, advisor)
 
 
 class Advisor(Protocol):
@@ -109,7 +107,4 @@ def checked(answer: AdviceAnswer, n: int, act_dim: int) -> AdviceAnswer:
         return replace(invalid, plan=answer.plan)
     finite = np.isfinite(actions).all(axis=1)
     status = np.where((status == AdviceStatus.OK) & ~finite, AdviceStatus.INVALID, status).astype(np.uint8)
-    confidence = np.asarray(answer.confidence, np.float32)
-    if confidence.shape != (n,):
-        confidence = (status == AdviceStatus.OK).astype(np.float32)
-    return replace(answer, actions=np.clip(actions, -ADVICE_LIMIT, ADVICE_LIMIT), status=status, confidence=confidence)
+    return replace(answer, actions=np.clip(actions, -ADVICE_LIMIT, ADVICE_LIMIT), status=status)

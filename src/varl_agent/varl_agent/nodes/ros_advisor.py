@@ -105,7 +105,6 @@ def _answer(response: GetAdvice.Response, n: int, act_dim: int) -> AdviceAnswer:
     """The response as an answer; advice that is missing or of the wrong size is INVALID."""
     actions = np.full((n, act_dim), np.nan, np.float32)
     status = np.full(n, AdviceStatus.INVALID, np.uint8)
-    confidence = np.zeros(n, np.float32)
     reasons = [""] * n
     for advice in response.advice:
         if advice.id >= n:
@@ -114,9 +113,8 @@ def _answer(response: GetAdvice.Response, n: int, act_dim: int) -> AdviceAnswer:
             status[advice.id] = advice.status
         if status[advice.id] == AdviceStatus.OK:
             actions[advice.id] = advice.action
-        confidence[advice.id] = advice.confidence
         reasons[advice.id] = advice.reason
-    return AdviceAnswer(actions, status, confidence, reasons, _plan(response.plan), response.advisor)
+    return AdviceAnswer(actions, status, reasons, _plan(response.plan), response.advisor)
 
 
 def _advised(env: msg.EnvDescription, query: AdviceQuery, answer: AdviceAnswer) -> msg.Advised:

@@ -119,11 +119,11 @@ def core() -> EnvCore:
 
 
 def test_a_person_judges_where_the_task_says_so(core: EnvCore) -> None:
-    core.praise()
+    core.mark_success()
     core.reset(seed=0)
     result = core.step([0.0, 0.0, 0.0])
-    assert (result.reward, result.terminated) == (0.0, False), "praise for the episode before is not for this one"
-    core.praise()
+    assert (result.reward, result.terminated) == (0.0, False), "a mark for the episode before is not for this one"
+    core.mark_success()
     result = core.step([0.0, 0.0, 0.0])
     assert (result.reward, result.terminated, result.truncated, result.is_success) == (1.0, True, False, True)
     core.reset()

@@ -84,10 +84,10 @@ class EnvCore:
 
     @property
     def person_judges(self) -> bool:
-        """Whether it is for a person to say that the task is solved: :meth:`praise`."""
+        """Whether it is for a person to say that the task is solved: :meth:`mark_success`."""
         return bool(self._task.config.judge == "person")
 
-    def praise(self) -> None:
+    def mark_success(self) -> None:
         """A person says that the task is solved: the step that runs, or the next one, ends the episode so."""
         self._praised = True
 

@@ -191,18 +191,18 @@ class EnvNode(LifecycleNode):
     def _on_joy(self, message: Joy) -> None:
         assert self._joystick
         try:
-            praises = self._joystick.hear(message.axes, message.buttons, time.monotonic())
+            success_marked = self._joystick.hear(message.axes, message.buttons, time.monotonic())
         except ValueError as error:
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
-        if praises and self._core.person_judges:
-            self._core.praise()
+        if success_marked and self._core.person_judges:
+            self._core.mark_success()
 
     def _success(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._core.person_judges
         response.message = "the episode ends with success"
         if self._core.person_judges:
-            self._core.praise()
+            self._core.mark_success()
         else:
             response.message = "geometry judges this task; for a person to, write judge: person in its file"
         return response
