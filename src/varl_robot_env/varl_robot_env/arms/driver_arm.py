@@ -19,6 +19,7 @@ from varl_robot_env.arms.arm_command import make_arm_command
 from varl_robot_env.arms.controller_state import ControllerState
 from varl_robot_env.arms.driver_inputs import DriverInputs
 from varl_robot_env.arms.gripper_command import GripperCommand, make_gripper_command
+from varl_robot_env.arms.servo_state import ServoState
 from varl_robot_env.arms.simulated_scene import SimulatedScene
 from varl_robot_env.arms.watched_topics import WatchedTopics
 from varl_robot_env.config.robot import RobotConfig
@@ -85,7 +86,9 @@ class DriverArm:
         self._kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
         self._governor = Governor(robot, self._kinematics)
         self._command = make_arm_command(node, robot, self._kinematics)
-        manager = robot.driver.controller_manager
+        servo = robot.driver.arm_interface == "servo_twist"
+        self._servo = ServoState(node, robot.arm_controller, group) if servo else None
+        manager = "" if servo else robot.driver.controller_manager
         self._controller = ControllerState(node, manager, robot.arm_controller, group) if manager else None
         self._scene = scene
         self._gripper = self._make_gripper(node, task.grasps)
@@ -112,6 +115,7 @@ class DriverArm:
         """What keeps the arm from moving yet, beside its inputs, in a sentence; None when it is ready."""
         return (
             self._command.not_ready_reason()
+            or (self._servo.not_ready_reason() if self._servo else None)
             or (self._controller.not_ready_reason() if self._controller else None)
             # A task that does not grasp waits for no gripper.
             or (self._gripper.not_ready_reason() if self._gripper and self._grasps else None)
