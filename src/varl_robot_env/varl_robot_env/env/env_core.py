@@ -74,7 +74,7 @@ class EnvCore:
         self._state: ArmState | None = None  # None: no episode is running
         self._target = np.zeros(3)
         self._steps = 0
-        self._praised = False
+        self._success_marked = False
         self._interrupted = False  # by a stop, since the reset
 
     @property
@@ -89,7 +89,7 @@ class EnvCore:
 
     def mark_success(self) -> None:
         """A person says that the task is solved: the step that runs, or the next one, ends the episode so."""
-        self._praised = True
+        self._success_marked = True
 
     def interrupt(self) -> None:
         """The arm was stopped: the episode is over, and only a reset that is called from now on moves again."""
@@ -107,7 +107,7 @@ class EnvCore:
             ArmError: the arm did not come to its start.
             Stopped: the safety stop is latched.
         """
-        self._state, self._praised, self._interrupted = None, False, False
+        self._state, self._success_marked, self._interrupted = None, False, False
         self.safety.check()
         if seed is not None:
             self._rng = np.random.default_rng(seed)
@@ -141,7 +141,7 @@ class EnvCore:
             raise
         state = self._arm.move(command.motion, command.gripper, capture)
         situation = self._situation(state)
-        success = self._praised if self.person_judges else self._task.is_success(situation)
+        success = self._success_marked if self.person_judges else self._task.is_success(situation)
         self._steps += 1
         truncated = not success and self._steps >= self._task.config.max_episode_steps
         observation = self._observe(state, situation, capture)
