@@ -118,7 +118,7 @@ class DriverInputs:
         return all(joint in self._positions for joint in self._robot.joints)
 
     def _watch_joints(self, gripper_joint: str | None) -> None:
-        safety, arm = self._robot.safety, self._robot.joints
+        safety, arm, gripper = self._robot.safety, self._robot.joints, self._robot.gripper
         speed = ("velocity",) if self._robot.driver.measures_velocity else ()
         effort = ("effort",) if safety.joint_effort else ()
         limits = dict(zip(arm, safety.joint_effort or [], strict=False))
@@ -130,7 +130,7 @@ class DriverInputs:
                 f"joint state of {joint}",
                 names,
                 "check the driver and the joints' names in the robot's file",
-                safety.stale_after,
+                gripper.stale_after if gripper and joint == gripper.joint else safety.stale_after,
                 partial(_judge_effort, joint, limits.get(joint)),
             )
             for joint, names in fields.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from action_msgs.msg import GoalStatus
@@ -90,6 +91,7 @@ class ActionGripper:
                 "not installed; apt install ros-$ROS_DISTRO-control-msgs, or use another interface"
             ) from None
         self._node, self._gripper = node, gripper
+        self._ticket = 0  # of the newest goal
         self._goals, self._lock = GripperGoals(gripper.open - gripper.closed), threading.Lock()
         self._client = ActionClient(node, self._type, gripper.command_name)
 
@@ -99,6 +101,7 @@ class ActionGripper:
             if not self._goals.due(position, self._server()):
                 return
             self._goals.asked(position)
+            self._ticket = ticket = self._ticket + 1
         goal = self._type.Goal()
         if self._gripper.interface == "gripper_command":
             goal.command.position, goal.command.max_effort = position, self._gripper.max_effort
@@ -106,7 +109,7 @@ class ActionGripper:
             goal.command.name, goal.command.position = [self._gripper.joint], [position]
             if self._gripper.max_effort:
                 goal.command.effort = [self._gripper.max_effort]
-        self._client.send_goal_async(goal).add_done_callback(self._on_answer)
+        self._client.send_goal_async(goal).add_done_callback(partial(self._on_answer, ticket))
 
     def reset(self) -> None:
         with self._lock:
@@ -128,23 +131,25 @@ class ActionGripper:
         publishers = self._node.get_publishers_info_by_topic(f"{self._gripper.command_name}/_action/status")
         return tuple(sorted(tuple(publisher.endpoint_gid) for publisher in publishers))
 
-    def _on_answer(self, answer: Any) -> None:
+    def _on_answer(self, ticket: int, answer: Any) -> None:
         """In the thread that spins the rest of the node."""
         handle = answer.result()
         with self._lock:
             if handle is None or not handle.accepted:
                 return self._goals.failed("is rejected")
             self._goals.accepted()
-        handle.get_result_async().add_done_callback(self._on_result)
+        handle.get_result_async().add_done_callback(partial(self._on_result, ticket))
 
-    def _on_result(self, outcome: Any) -> None:
+    def _on_result(self, ticket: int, outcome: Any) -> None:
         answer = outcome.result()
         with self._lock:
-            # A controller may abort where the fingers stall, which is how they hold something.
-            if answer.status == GoalStatus.STATUS_ABORTED and not answer.result.stalled:
-                self._goals.failed("is given up")
-            elif answer.status != GoalStatus.STATUS_CANCELED:  # a newer goal took its place
+            if ticket != self._ticket:
+                return  # a newer goal took its place
+            # A controller may abort where the fingers stall, which is how they hold something. Some cancel at an error.
+            if answer.status == GoalStatus.STATUS_SUCCEEDED or answer.result.stalled:
                 self._goals.done()
+            else:
+                self._goals.failed("is given up")
 
 
 _COMMANDS: dict[str, Callable[[Node, RobotConfig, GripperConfig], GripperCommand]] = {

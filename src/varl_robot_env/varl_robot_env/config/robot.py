@@ -31,6 +31,8 @@ class GripperConfig(Config):
     """Joint position when closed on nothing, m."""
     speed: PositiveFloat
     """Greatest joint speed, m/s."""
+    stale_after: PositiveFloat | None = 1.0
+    """Silence of its joint that stops an arm whose task grasps, s; None: its driver speaks only when it moves."""
     max_effort: Annotated[float, Field(ge=0)] = 0.0
     """Greatest effort that an action asks for, N (N m); 0: the driver's own."""
 
