@@ -153,7 +153,8 @@ def _robot(program: str, values: Mapping[str, str], files: ParameterFiles) -> li
         simulator: dict[str, ParameterValue] = {"robot_file": str(robot_file), "lock_step": lock_step}
         nodes.append(Node("varl_robot_env", "simulator", files.of("simulator"), simulator))
     env: dict[str, ParameterValue] = {"robot_file": str(robot_file), "task_file": str(task_file), "backend": backend}
-    env["lock_step"] = lock_step
+    if backend != "real" and not lock_step:
+        env["lock_step"] = False
     if "episode_steps" in values:
         env["max_episode_steps"] = int(values["episode_steps"])
     driver = _JOYSTICKS.get(values["joystick"])
