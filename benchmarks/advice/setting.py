@@ -29,7 +29,7 @@ DEMONSTRATION_SEED, EVALUATION_SEED = 500_000, 900_000
 
 # What every method has in common: VARL's defaults but for these, of which docs/defaults.md says why. Any of it can be
 # altered with --set.
-COMMON: dict[str, Any] = {"learning_rate": 1e-3, "tau": 0.02, "batch_size": 128}
+COMMON: dict[str, Any] = {"learning_rate": 1e-3, "tau": 0.02, "batch_size": 128, "learning_starts": 500}
 # SAC without what VARL adds to it; what advises it as labels, an action a state.
 PLAIN: dict[str, Any] = {"success_fraction": 0.0, "imitation_weight": 0.0}
 LABELS: dict[str, Any] = {**PLAIN, "gate": "distance", "cutoff": "hard", "cutoff_step": 20_000, "cutoff_decay": 0}

@@ -86,7 +86,7 @@ class VARL(SAC):
         env: GymEnv | str | None,
         learning_rate: Any = 3e-4,
         buffer_size: int = 1_000_000,
-        learning_starts: int = 500,
+        learning_starts: int = 100,
         batch_size: int = 256,
         tau: float = 0.005,
         gamma: float = 0.99,
