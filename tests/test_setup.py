@@ -137,6 +137,16 @@ def test_the_prefix_sources_in_any_shell_and_only_once(tmp_path: Path) -> None:
         assert shown.stdout.split() == ["jazzy", f"{tmp_path}:/other", f"{tmp_path}/bin:/usr/bin:/bin"]
 
 
+def test_links_to_modules_that_have_moved_are_removed(tmp_path: Path) -> None:
+    import workspace
+
+    (tmp_path / "there.py").touch()
+    (tmp_path / "linked.py").symlink_to(tmp_path / "there.py")
+    (tmp_path / "dangling.py").symlink_to(tmp_path / "gone.py")
+    workspace._remove_dangling_links(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["linked.py", "there.py"]
+
+
 def test_the_workspace_is_built_anew_only_for_what_is_not_linked(tmp_path: Path) -> None:
     import workspace
 

@@ -24,7 +24,15 @@ def build_workspace(root: Path, home: Path, ros: Ros, environment: str, log: Pat
     command: list[str | Path] = [home / "venv/bin/colcon", "--log-base", home / "log", "build", "--symlink-install"]
     command += ["--base-paths", root / "src", "--build-base", home / "build", "--install-base", home / "install"]
     run(command, log, "correct what it names and run the command again", _build_env(home / "venv", ros))
+    _remove_dangling_links(home / "install")
     stamp_file.write_text(stamp, encoding="utf-8")
+
+
+def _remove_dangling_links(folder: Path) -> None:
+    """colcon leaves the links to modules that have moved; whoever looks through a package's files trips over them."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not path.exists():
+            path.unlink()
 
 
 def _build_env(venv: Path, ros: Ros) -> dict[str, str]:
