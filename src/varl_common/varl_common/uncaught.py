@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import types
 
 
@@ -25,4 +26,17 @@ def _report(kind: type[BaseException], error: BaseException, trace: types.Traceb
     sys.__excepthook__(kind, error, trace)
 
 
+def _interrupt_once(number: int, frame: types.FrameType | None) -> None:
+    """Ctrl-C while a node still imports: under launch it comes twice, of which the first ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 sys.excepthook = _report
+# Until run_node takes signals over. Other programs, and who only imports a node's module, keep Python's own handler.
+if (
+    "--ros-args" in sys.argv
+    and threading.current_thread() is threading.main_thread()
+    and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+):
+    signal.signal(signal.SIGINT, _interrupt_once)
