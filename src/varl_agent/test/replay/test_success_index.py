@@ -104,3 +104,17 @@ def test_an_episode_that_begins_before_the_last_one_ended_is_one_of_its_own() ->
     steps(index, ([1], [SUCCESS]))
     assert (index.ended, index.episodes) == (1, 1)
     assert drawn(index) == {(2, 0), (3, 0)}
+
+
+def test_where_no_row_can_be_drawn_none_is() -> None:
+    """Before the first success, after a load without the replay, and where the last such row is overwritten."""
+    space = spaces.Box(-1, 1, (1,), np.float32)
+    index = SuccessIndex(10, 1)
+    assert [len(part) for part in index.sample(5)] == [0, 0]
+    steps(index, ([1], [SUCCESS]))
+    assert [len(part) for part in index.sample(5)] == [5, 5]
+    steps(index, *[([0], [NOTHING])] * 10)
+    assert [len(part) for part in index.sample(5)] == [0, 0]
+    steps(index, ([1], [SUCCESS]))
+    index.follow(ReplayBuffer(10, space, space, "cpu"))
+    assert [len(part) for part in index.sample(5)] == [0, 0]

@@ -76,7 +76,8 @@ def test_large_observations_are_drawn_one_batch_at_a_time() -> None:
 def test_any_share_of_a_batch_may_be_of_successes(fraction: float) -> None:
     model = VARL("MlpPolicy", Seen(spaces.Box(-1, 1, (3,))), policy_kwargs=NET, success_fraction=fraction, **SMALL)
     model.learn(30)
-    assert len(model.sampler.draw(1, 8)[0].rewards) == 8
+    for count in (1, 3):
+        assert [len(batch.rewards) for batch in model.sampler.draw(count, 8)] == [8] * count
 
 
 def test_successes_are_drawn_beside_n_step_returns() -> None:

@@ -1,6 +1,5 @@
 """VARL as a Stable-Baselines3 algorithm, and at the edges of advice."""
 
-import time
 from concurrent.futures import Future
 from itertools import pairwise
 from types import SimpleNamespace
@@ -13,9 +12,8 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.callbacks import EveryNTimesteps, StopTrainingOnMaxEpisodes
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import SubprocVecEnv
-from varl_agent.advice.guidance_buffer import GuidanceBuffer
 from varl_agent.advice.messages import ADVICE_LIMIT, AdviceAnswer, finished
-from varl_agent.advice.plan_selection import agreeing, try_next
+from varl_agent.advice.plan_selection import try_next
 from varl_agent.sac.presets import preset
 from varl_agent.sac.varl import VARL
 from varl_common.advice_status import AdviceStatus
@@ -137,19 +135,6 @@ def test_a_plan_that_contradicts_what_succeeds_is_left_out(tmp_path):
     np.testing.assert_array_equal(advice, right.actions(states, model.consultation.scene).clip(-0.8, 0.8))
     model.save(tmp_path / "model")
     assert VARL.load(tmp_path / "model", env=PointEnv()).guidance.trusted == [0]
-
-
-@pytest.mark.parametrize("shifts", [(0.04, 0.0, -0.01), (0.02, 0.03, -0.09)])
-def test_plans_whose_vote_is_nearest_to_what_succeeds_go_on_voting(shifts):
-    """Small errors; and a large one, by which the vote is right nevertheless: the others all err to one side."""
-    guidance, scene = GuidanceBuffer(3), PointEnv().description
-    plans = [Plan((Phase("target", (0.0, shift, 0.0)),)) for shift in shifts]
-    for plan in plans:
-        guidance.add(np.zeros((0, 6), np.float32), AdviceAnswer.of(np.zeros((0, 3), np.float32), "scripted", plan), 0)
-    rng = np.random.default_rng(0)
-    states = rng.uniform(-0.1, 0.1, (2_000, 6)).astype(np.float32)
-    succeeded = plans[int(np.argsort(shifts)[1])].actions(states, scene) + rng.normal(0, 0.3, (2_000, 3))
-    assert agreeing(plans, states, succeeded, scene) is None
 
 
 def test_plans_that_do_not_bring_success_make_way_for_each_alone():
@@ -277,10 +262,8 @@ def test_an_advisor_that_fails_or_is_late_does_not_stop_training():
 
     model = make(Broken(), trigger=[30]).learn(60)
     assert set(model.guidance.status) == {AdviceStatus.UNAVAILABLE}
-    began = time.monotonic()
     model = make(Scripted(hold=True), trigger=[30], advice_deadline=0.2).learn(60)
     assert set(model.guidance.status) == {AdviceStatus.TIMEOUT}
-    assert time.monotonic() - began < 20
 
 
 def test_in_real_time_an_answer_is_taken_in_when_it_is_there_and_not_used_after_the_cutoff():
@@ -297,6 +280,25 @@ def test_in_real_time_an_answer_is_taken_in_when_it_is_there_and_not_used_after_
 def test_the_replay_holds_what_was_executed():
     model = make().learn(60)
     assert np.abs(model.replay_buffer.actions[:60]).max() <= 0.5
+
+
+def test_what_was_executed_is_stored_in_the_policys_units():
+    class Halving(gym.ActionWrapper):
+        """Takes actions in +-2, which the point executes halved and within +-0.5, and says so in its own units."""
+
+        def __init__(self):
+            super().__init__(PointEnv())
+            self.action_space = gym.spaces.Box(-2.0, 2.0, (3,), np.float32)
+
+        def action(self, action):
+            return action / 2
+
+        def step(self, action):
+            *rest, info = super().step(action)
+            return *rest, {**info, "executed_action": 2 * info["executed_action"]}
+
+    model = make(env=Halving()).learn(60)
+    assert np.abs(model.replay_buffer.actions[:60]).max() == pytest.approx(0.5)
 
 
 def test_frames_are_those_before_the_action():

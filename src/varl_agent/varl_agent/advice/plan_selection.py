@@ -26,19 +26,20 @@ def judge_plans(
     scene: Scene,
     success_rate: float,
     episodes: int,
-    succeeded: Callable[[int], tuple[np.ndarray, np.ndarray]],
+    succeeded: Callable[[int], tuple[np.ndarray, np.ndarray] | None],
 ) -> None:
     """Choose ``guidance.trusted`` anew, to be called every ``JUDGE_EVERY`` steps while plans guide.
 
     Args:
         success_rate: share of the recent episodes.
         episodes: how many have ended.
-        succeeded: gives n states (n, obs_dim) and actions (n, act_dim) of successful episodes.
+        succeeded: gives n states (n, obs_dim) and actions (n, act_dim) of successful episodes; None while the replay
+            holds none.
     """
     if len(guidance.plans) < 2:
         return
-    if success_rate >= ENOUGH_SUCCESS:
-        guidance.trusted = agreeing([plan for _, _, plan in guidance.plans], *succeeded(JUDGED_ROWS), scene)
+    if success_rate >= ENOUGH_SUCCESS and (pairs := succeeded(JUDGED_ROWS)) is not None:
+        guidance.trusted = agreeing([plan for _, _, plan in guidance.plans], *pairs, scene)
     if success_rate >= ENOUGH_SUCCESS or guidance.trusted_since is None:
         guidance.trusted_since = episodes
     elif success_rate < TRIAL_SUCCESS and episodes - guidance.trusted_since >= TRIAL_EPISODES:

@@ -100,9 +100,15 @@ class SuccessIndex:
         self._start[envs], self._succeeded[envs] = self.time, False
 
     def sample(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) rows of the replay and (n,) environments, drawn with replacement (numpy's global generator)."""
-        spans = self._spans  # another thread may add to it
+        """(n,) rows of the replay and (n,) environments, drawn with replacement (numpy's global generator).
+
+        Both are empty where no row can be drawn: a model may be loaded without its replay, and where another thread
+        acts, the last row that could be drawn may be overwritten after a look at ``len``.
+        """
+        spans = self._spans  # read once: another thread may replace it
         ends = self._ends(spans)
+        if ends[-1] == 0:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
         drawn = np.random.randint(0, ends[-1], size=n)  # noqa: NPY002
         span = np.searchsorted(ends[1:], drawn, side="right")
         back = ends[1:][span] - drawn  # how far before the end of its episode

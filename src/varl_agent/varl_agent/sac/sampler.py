@@ -41,7 +41,10 @@ class Sampler:
         drawn = model.replay_buffer.sample(n * (batch_size - successes), env=model._vec_normalize_env)
         if successes == 0:
             return split(drawn, n)
-        both = zip(split(drawn, n), split(self._successes(n * successes), n), strict=True)
+        beside = self._successes(n * successes)
+        if beside is None:
+            beside = model.replay_buffer.sample(n * successes, env=model._vec_normalize_env)
+        both = zip(split(drawn, n), split(beside, n), strict=True)
         return [joined(*pair) for pair in both]
 
     def guidance(self, batches: list[Batch]) -> list[GuidanceBatch | None]:
@@ -52,8 +55,8 @@ class Sampler:
             pairs = self._advised(batches)
             return [GuidanceBatch(*pair, model.guidance_weight * factor, factor) for pair in pairs]
         alone = factor == 0.0 or model.advisor is None
-        if alone and model.imitation_weight > 0.0 and len(model.successes):
-            return [GuidanceBatch(*pair, model.imitation_weight, 0.0) for pair in self._imitated(len(batches))]
+        if alone and model.imitation_weight > 0.0 and (imitated := self._imitated(len(batches))):
+            return [GuidanceBatch(*pair, model.imitation_weight, 0.0) for pair in imitated]
         model.guidance_metrics.clear()  # what was seen last is no longer so
         return [None] * len(batches)
 
@@ -73,14 +76,19 @@ class Sampler:
         return list(zip(observations, split_rows(th.as_tensor(actions, device=model.device), n), strict=True))
 
     def _imitated(self, n: int) -> list[tuple[Any, th.Tensor]]:
-        """n times observations and actions of one's own successful episodes."""
+        """n times observations and actions of one's own successful episodes; empty while there are none."""
         rows = self._successes(n * self.model.guidance_batch_size)
+        if rows is None:
+            return []
         actions = rows.actions.clamp(-IMITATION_LIMIT, IMITATION_LIMIT)
         return list(zip(split_rows(rows.observations, n), split_rows(actions, n), strict=True))
 
-    def succeeded(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """n states (n, obs_dim) in the environment's units and actions (n, act_dim) of successful episodes."""
+    def succeeded(self, n: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """n states (n, obs_dim) in the environment's units and actions (n, act_dim) of successful episodes; None while
+        there are none."""
         rows = self._successes(n)
+        if rows is None:
+            return None
         return self.states(rows.observations), rows.actions.cpu().numpy()
 
     def states(self, observations: Any) -> np.ndarray:
@@ -95,7 +103,7 @@ class Sampler:
             arrays = model._vec_normalize_env.unnormalize_obs(arrays)
         return flat_states(model.observation_space, arrays)
 
-    def _successes(self, n: int) -> Batch:
+    def _successes(self, n: int) -> Batch | None:
         model = self.model
         rows, envs = model.successes.sample(n)
-        return gather(model.replay_buffer, rows, envs, model._vec_normalize_env)
+        return None if len(rows) == 0 else gather(model.replay_buffer, rows, envs, model._vec_normalize_env)
