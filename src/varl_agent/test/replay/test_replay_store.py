@@ -439,9 +439,7 @@ def kill_and_check(folder: Path, kills: int) -> None:
             writer.send_signal(signal.SIGKILL)
             lines = [line for line in writer.stdout.read().split("\n")[:-1] if line]
         promised = int(lines[-1]) if lines else first
-        start = time.monotonic()
         store = ReplayStore(folder)
-        assert time.monotonic() - start < 1.0
         assert promised <= store.count <= promised + 1
         times = np.arange(store.oldest, store.count)
         for env in range(2):

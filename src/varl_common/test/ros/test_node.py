@@ -47,11 +47,15 @@ def test_a_node_that_is_told_to_end_ends_with_status_0(domain: int, phase: str, 
     node = subprocess.Popen(
         [sys.executable, "-c", program, "--ros-args"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert node.stdout is not None
-    assert node.stdout.readline() == "up\n"
-    node.send_signal(number)
-    node.send_signal(number)
-    said, errors = node.communicate(timeout=30)
+    try:
+        assert node.stdout is not None
+        assert node.stdout.readline() == "up\n"
+        node.send_signal(number)
+        node.send_signal(number)
+        said, errors = node.communicate(timeout=50)  # below the 60 s of FOR_EVER
+    finally:
+        node.kill()  # one that does not end outlives no test
+        node.wait()
     assert node.returncode == 0, errors
     assert "Traceback" not in errors
     assert ("ended" in said) == (phase in ("working", "spinning")), "it is torn down where it was made"
