@@ -40,7 +40,8 @@ FOLDER = Path(_caches) / f"compiled-{_contents.hexdigest()[:16]}"
 # nogil: another thread may be acting meanwhile. forceinline: a function that stays by itself may be there twice, with
 # other last bits, and a process that compiles it takes the one, a process that loads it the other.
 OPTIONS: dict[str, Any] = {"nogil": True, "forceinline": True, "error_model": "numpy"}
-FASTMATH = {"reassoc", "contract", "nsz", "arcp"}  # said even where there is none: else it is that of who calls
+# What LLVM may do to sums and products. Every function says it, if only False: inlined, it would take its caller's.
+FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 
 
 def _kept(signature: str | None, fastmath: Any) -> Callable[[Any], Any]:

@@ -104,7 +104,7 @@ class Consultation:
             model.guidance.add(question.observations, answer, question.query.step)
 
     def _capture(self, wanted: bool) -> None:
-        """Let the environments take frames while a transition may be shown; afterwards those kept are let go."""
+        """Let the environments take frames while a transition may be shown; afterwards forget those that were kept."""
         if wanted == self._capturing or self.model.env is None:
             return
         self._capturing = wanted

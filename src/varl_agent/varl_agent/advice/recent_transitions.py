@@ -50,7 +50,7 @@ class RecentTransitions:
             self._transitions.append(transition)
 
     def drop_frames(self) -> None:
-        """Let go of the frames, which are many times as large as the rest: no question can show them any more."""
+        """Forget the frames, many times as large as the rest, once no question can show them any more."""
         transitions = [replace(transition, frames=None) for transition in self._transitions]
         self._transitions.clear()
         self._transitions.extend(transitions)

@@ -27,7 +27,7 @@ from varl_agent.fast.networks import (
 )
 from varl_agent.fast.packed import pack
 
-APART = 128  # rows of a batch from which on those of s' have memory of their own
+APART = 128  # rows: from this batch size on, the rows of s' have memory of their own
 
 
 class Workspace:
@@ -44,8 +44,8 @@ class Workspace:
         x, sgemm = inputs, sgemm_address()
         rows, axes, n = x.rows, update._act_dim, len(x.policy)
 
-        # The rows of s' are nobody's concern once its actions are known. Many take what memory the cache holds already;
-        # of few the product is the faster, the longer it is.
+        # The rows of s' have no backward pass, so what they leave behind may be overwritten: where there are many, they
+        # use memory that the cache holds already. Where there are few, one long product is faster than two short ones.
         apart = rows if rows >= APART else 0
         stem = network(update._stem, update._stem_gradient, n - apart)
         one, other = zip(update._twins, update._twin_gradients, strict=True)

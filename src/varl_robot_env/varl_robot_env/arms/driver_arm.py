@@ -69,7 +69,7 @@ class DriverArm:
         """Subscribe to what the robot's file names.
 
         Args:
-            node: of whom the topics are.
+            node: subscribes and publishes.
             robot: with its URDF.
             group: of all callbacks.
             watched: by which to hear all that must be heard; it is of ``group``, too.
