@@ -45,7 +45,12 @@ def test_a_node_that_is_told_to_end_ends_with_status_0(domain: int, phase: str, 
         parts["working"] = UP
     program = PROGRAM.format(**{name: parts[name] for name in ("importing", "making", "working")})
     node = subprocess.Popen(
-        [sys.executable, "-c", program, "--ros-args"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, "--ros-args"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that starts the tests with & has them, and all that they start, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         assert node.stdout is not None
