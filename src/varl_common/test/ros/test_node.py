@@ -66,6 +66,25 @@ def test_a_node_that_is_told_to_end_ends_with_status_0(domain: int, phase: str, 
     assert ("ended" in said) == (phase in ("working", "spinning")), "it is torn down where it was made"
 
 
+def test_that_a_signal_shut_ros_down_first_is_an_orderly_end(ros: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    import rclpy
+    from varl_common.ros import node
+
+    def too_late() -> None:
+        """As rclpy's own, where its thread for signals comes between the look at the context and the call."""
+        rclpy.shutdown()
+        raise node.RCLError("failed to shutdown: rcl_shutdown already called on the given context")
+
+    monkeypatch.setattr(rclpy, "try_shutdown", too_late)
+    node._shut_down()
+    assert not rclpy.ok()
+    rclpy.init(domain_id=ros)
+    monkeypatch.setattr(rclpy, "try_shutdown", lambda: (_ for _ in ()).throw(node.RCLError("another one")))
+    with pytest.raises(node.RCLError, match="another one"):
+        node._shut_down()
+    monkeypatch.undo()
+
+
 def test_a_package_that_is_missing_is_one_sentence_that_says_where_it_comes_from() -> None:
     program = "import varl_common.uncaught\nfrom no_such_package import Thing"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

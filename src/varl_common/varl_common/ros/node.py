@@ -98,10 +98,19 @@ def run_node(
         faulthandler.dump_traceback_later(_TEAR_DOWN, exit=True)
         if node is not None:
             node.destroy_node()
-        rclpy.try_shutdown()
+        _shut_down()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+def _shut_down() -> None:
+    """Shut ROS down, unless it is: rclpy's thread for signals may do so after ``try_shutdown`` has looked."""
+    try:
+        rclpy.try_shutdown()
+    except RCLError:
+        if rclpy.ok():
+            raise
 
 
 _told = threading.Event()
