@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import re
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from varl_vlm_advisor.testing.server import KEY, Server
 
 advisors = pytest.importorskip("benchmarks.advice.advisors", reason="run from the repository's root")
 
-from benchmarks.advice import runner, statistics, trainer  # noqa: E402
+from benchmarks.advice import runner, statistics, tasks, trainer  # noqa: E402
 from benchmarks.advice.__main__ import main  # noqa: E402
 from benchmarks.advice.environments import make_env  # noqa: E402
 from benchmarks.advice.report import write_report  # noqa: E402
@@ -35,6 +36,7 @@ def query(states, step=0):
 
 def test_the_bench_acts_by_the_models_own_policy():
     model = make_model(Setting("reach", "sac", 0, 100, 0.0, net=16))
+    model.observation_space.seed(0)
     act, states = trainer.Acting(model), np.stack([model.observation_space.sample() for _ in range(20)])
     for _ in range(2):
         expected = model.predict(states, deterministic=True)[0]
@@ -42,11 +44,13 @@ def test_the_bench_acts_by_the_models_own_policy():
         with th.no_grad():
             for parameter in model.actor.parameters():
                 parameter.mul_(1.5)  # an update
-    drawn = [act(states[0], deterministic=False) for _ in range(4_000)]
+    drawn = np.arctanh(
+        [act(states[0], deterministic=False) for _ in range(4_000)]
+    )  # tanh would hide, or enlarge, a gap
     with th.no_grad():
         mean, log_std, _ = model.actor.get_action_dist_params(th.as_tensor(states[:1]))
     for z, share in ((-1.2816, 0.1), (0.0, 0.5), (1.2816, 0.9)):
-        assert np.allclose(np.quantile(drawn, share, axis=0), th.tanh(mean + z * log_std.exp()), atol=0.08)
+        assert np.allclose((np.quantile(drawn, share, axis=0) - mean.numpy()) / log_std.exp().numpy(), z, atol=0.1)
 
 
 def test_labels_err_at_the_stated_rate_and_frozen_errors_repeat():
@@ -114,7 +118,7 @@ def test_the_report_compares_methods_on_the_tasks_that_they_share(tmp_path):
     wins = {("reach", "varl"): 1.0, ("push", "varl"): 0.2, ("push", "rlpd"): 0.1, ("reach", "sac"): 0.5}
     for (task, method), rate in wins.items():
         for seed in range(3):
-            trainer.append(evals, [[task, method, 0.1, seed, 100, 100, rate, rate, 1, 0, 0, 0.0, 1.0]])
+            trainer.append(evals, [[task, method, 0.1, seed, 100, 100, rate, rate, 1, 0, 0, 0.0, 1.0, "abc"]])
     write_report(evals, tmp_path)
     report = (tmp_path / "report.md").read_text()
     assert "| varl | 0.1k | 2 | 0.60 [0.60, 0.60] | 0.60 | +0.50 [+0.50, +0.50] | 1.00 |" in report
@@ -125,7 +129,7 @@ def test_the_report_compares_methods_on_the_tasks_that_they_share(tmp_path):
 
 def test_a_run_that_was_cut_off_is_repeated_and_a_finished_one_is_not(tmp_path):
     evals = tmp_path / "evals.csv"
-    row = ["reach", "sac", 0.1, 0, 100, 0, "", 0.0, -1, 0, 0, 0.0, 1.0]
+    row = ["reach", "sac", 0.1, 0, 100, 0, "", 0.0, -1, 0, 0, 0.0, 1.0, "abc"]
     for seed, step in ((0, 50), (0, 100), (1, 50)):
         trainer.append(evals, [[*row[:3], seed, 100, step, *row[6:]]])
     done = _keep_finished(evals)
@@ -135,10 +139,32 @@ def test_a_run_that_was_cut_off_is_repeated_and_a_finished_one_is_not(tmp_path):
     assert len(evals.read_text().splitlines()) == 3
 
 
+def test_a_row_names_the_commit_that_made_it():
+    assert re.fullmatch(r"[0-9a-f]{10,}\+?", trainer.commit())
+
+
+def test_tasks_are_reported_by_the_rule_and_never_those_that_were_tuned_on(monkeypatch):
+    random = {"push-v3": 0, "hard-v3": 0, "chance-v3": 1, "unplanned-v3": 0, "drawer-open-v3": 0, "other-v3": 0}
+    planned = dict.fromkeys(random, 20) | {"push-v3": 3, "unplanned-v3": 15}
+    chosen = tasks.choose(random, planned)
+    assert chosen[0] == "push-v3"
+    assert set(chosen) == {"push-v3", "hard-v3", "other-v3"}
+    assert len(set(tasks.REPORTING)) == tasks.COUNT
+    assert not {*tasks.TUNING} & {*tasks.GROUPS["reporting"]}
+    again = tasks.choose(dict.fromkeys(tasks.REPORTING, 0), dict.fromkeys(tasks.REPORTING, 20))
+    assert again == tasks.REPORTING, "in the order of the rule"
+    given: list[Any] = []
+    monkeypatch.setattr("benchmarks.advice.__main__.run", given.append)
+    main(["--tasks", "reach", "reporting", "--out", "x"])
+    assert given[0].tasks == ["reach", *tasks.GROUPS["reporting"]]
+
+
 def reported(tmp_path, rows):
     """The report of runs (task, method, p, seed, steps in all, success at their end)."""
     for task, method, rate, seed, steps, won in rows:
-        trainer.append(tmp_path / "evals.csv", [[task, method, rate, seed, steps, steps, won, won, 1, 0, 0, 0.0, 1.0]])
+        trainer.append(
+            tmp_path / "evals.csv", [[task, method, rate, seed, steps, steps, won, won, 1, 0, 0, 0.0, 1.0, "abc"]]
+        )
     write_report(tmp_path / "evals.csv", tmp_path)
     return (tmp_path / "report.md").read_text()
 
@@ -221,7 +247,7 @@ def test_a_finished_run_of_another_size_is_not_taken_for_this_one(tmp_path, monk
     monkeypatch.setattr(runner, "_train_all", lambda missing, *_: trained.extend(missing))
     monkeypatch.setattr(runner, "write_report", lambda *_: None)
     for method in ("sac", "varl"):
-        trainer.append(tmp_path / "evals.csv", [["reach", method, 0.1, 0, 40, 40, 0.0, 0.0, -1, 0, 0, 0.0, 1.0]])
+        trainer.append(tmp_path / "evals.csv", [["reach", method, 0.1, 0, 40, 40, 0.0, 0.0, -1, 0, 0, 0.0, 1.0, "abc"]])
     bench(tmp_path)
     assert not trained
     bench(tmp_path, "--net", "32", "--update-every", "1")

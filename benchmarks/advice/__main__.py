@@ -17,6 +17,7 @@ from varl_common.errors import VarlError  # noqa: E402
 
 from benchmarks.advice.runner import run  # noqa: E402
 from benchmarks.advice.setting import METHODS  # noqa: E402
+from benchmarks.advice.tasks import GROUPS  # noqa: E402
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.advice", description=__doc__)
     parser.add_argument(
-        "--tasks", nargs="+", required=True, help="Meta-World's names, maze-umaze, maze-medium, reach, push, lift"
+        "--tasks",
+        nargs="+",
+        required=True,
+        help="Meta-World's names, mazes, reach, push, lift; or tuning, reporting (tasks.py)",
     )
     parser.add_argument("--methods", nargs="+", default=["sac", "varl"], choices=METHODS)
     parser.add_argument("--seeds", type=_whole, default=5, help="seeds 0 .. n-1 after --first-seed")
@@ -53,7 +57,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--processes", type=_whole, default=os.cpu_count(), help="runs at a time")
     parser.add_argument("--ray-address", help="spread the runs over this Ray cluster")
     parser.add_argument("--out", type=Path, required=True, help="folder of evals.csv and report.md")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.tasks = [task for name in options.tasks for task in GROUPS.get(name, (name,))]
+    return options
 
 
 def _whole(text: str) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import functools
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,6 +37,7 @@ COLUMNS = (
     "labels",
     "advisor_s",
     "wall_s",
+    "commit",
 )
 POINTS = 20  # rows of a run: success over its last training episodes
 # Steps at which, and at the end, the deterministic policy is examined; in a run that is shorter, at each row.
@@ -147,7 +150,18 @@ def _row(setting: Setting, model: VARL, rate: float | None, found: int, wall: fl
         labels,
         round(float(getattr(asked, "seconds", 0.0)), 3),
         round(wall, 1),
+        commit(),
     ]
+
+
+@functools.cache
+def commit() -> str:
+    """The code that runs, as git names it, with a ``+`` where it has been changed since; empty outside of git."""
+    asked = ("git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=10", "--exclude=*")
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def append(out: Path, rows: Sequence[Sequence[object]], columns: Sequence[str] = COLUMNS) -> None:
