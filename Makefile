@@ -60,6 +60,10 @@ bench-fleet: build ## Measure what a second arm brings: benchmarks/results/fleet
 bench-advisor: build ## Measure what the advisor costs beside its model: benchmarks/results/advisor.json.
 	@$(ENTER); exec python benchmarks/advisor.py $(ARGS)
 
+.PHONY: bench-safety
+bench-safety: build ## How near whatever is asked of each arm comes to its bounds: benchmarks/results/safety.json.
+	@$(ENTER); exec python -m benchmarks.safety $(ARGS)
+
 .PHONY: bench-speed
 bench-speed: build ## Measure updates per second: benchmarks/results/speed.json.
 	@$(ENTER); exec python benchmarks/speed.py $(ARGS)

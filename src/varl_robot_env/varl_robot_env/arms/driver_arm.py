@@ -29,7 +29,7 @@ from varl_robot_env.perception.calibration import Calibration
 from varl_robot_env.ros.hot_loop import HotLoop
 from varl_robot_env.ros.ros_cameras import RosCameras
 from varl_robot_env.safety.following import WINDOW, Following
-from varl_robot_env.safety.governor import Governor
+from varl_robot_env.safety.governor import ARRIVED, AT_REST, Governor
 from varl_robot_env.safety.homing import WayHome
 from varl_robot_env.safety.motion_clock import MotionClock
 from varl_robot_env.safety.safety_filter import Stopped
@@ -38,8 +38,6 @@ from varl_robot_env.types import Array, Pose
 
 _SLICE = 0.01  # s: how often a passing period is looked at; it bounds how late a silence is noticed
 _QUEUE = 5  # messages that a sensor's subscription holds
-_ARRIVED = 0.02  # rad: a servo's error at rest
-_AT_REST = 0.02  # rad/s
 _ARRIVAL_TIMEOUT = 3.0  # s
 _SAME_GRIP = 0.1  # share of the gripper's way within which it is where it should be
 _LAST_WORDS = 0.1  # s for a stop to leave this host
@@ -177,10 +175,7 @@ class DriverArm:
         self._interrupted, now = reason, time.monotonic()
         if not self._begun or not self._heard.known():
             return  # nothing was ever commanded
-        start, measured = self._clock.commanded(now), self._heard.positions()
-        blocked = (np.abs(self._heard.velocities()) <= _AT_REST).all() and np.abs(start[0] - measured).max() > _ARRIVED
-        # What holds the arm is pressed no longer.
-        motion = Trajectory.at_rest(measured) if blocked else self._governor.brake(start)
+        motion = self._governor.halt(self._clock.commanded(now), self._heard.positions(), self._heard.velocities())
         self._clock.begin(motion, now)
         self._command.begin(motion, now)
 
@@ -190,8 +185,8 @@ class DriverArm:
         self._command.finish(self._clock.motion.duration + _LAST_WORDS)
 
     def _rests_at(self, joints: Array) -> bool:
-        at_rest = bool((np.abs(self._heard.velocities()) <= _AT_REST).all())
-        return at_rest and bool((np.abs(self._heard.positions() - joints) <= _ARRIVED).all())
+        at_rest = bool((np.abs(self._heard.velocities()) <= AT_REST).all())
+        return at_rest and bool((np.abs(self._heard.positions() - joints) <= ARRIVED).all())
 
     def _period(self, motion: Trajectory) -> None:
         """Begin ``motion`` and let one control period pass.

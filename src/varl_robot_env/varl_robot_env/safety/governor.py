@@ -13,12 +13,15 @@ from varl_robot_env.types import Array
 
 # How far inverse kinematics may miss the point asked for before it counts as out of reach, and the box as left, m.
 REACHED = 1e-3
+ARRIVED = 0.02  # rad: a servo's error at rest
+AT_REST = 0.02  # rad/s
 _EPSILON = 1e-6  # rad and m: arithmetic
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.125)  # of what is wanted, tried before braking
 _APART = 0.03  # rad: between two places that are looked at; the tool's way between them bends by 0.1 mm
+_TAUT = 0.99  # of the leash: the arm, too, moves while a motion is carried out
 _SHORTEST = 1e-3  # s: a braking that is shorter than a controller's cycle is stretched to it
 _SETTLED = 0.3  # s at rest after which servos have done what they will
-_PUSHED = 0.02  # rad: an arm at rest this far from where it was commanded to be was moved by others
+_PUSHED = ARRIVED  # rad: an arm at rest this far from where it was commanded to be was moved by others
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Governor:
 
     def __init__(self, robot: RobotConfig, kinematics: Kinematics) -> None:
         safety = robot.safety
-        self._kinematics, self._period, self._leash = kinematics, robot.control_period, safety.leash
+        self._kinematics, self._period, self._leash = kinematics, robot.control_period, _TAUT * safety.leash
         self._low, self._high = np.array(safety.workspace_low), np.array(safety.workspace_high)
         self.joint_low = kinematics.limits[:, 0] + safety.joint_margin
         self.joint_high = kinematics.limits[:, 1] - safety.joint_margin
@@ -99,6 +102,17 @@ class Governor:
             np.vstack([path.velocity, np.zeros_like(path.velocity)]),
         )
 
+    def halt(self, commanded: tuple[Array, Array], measured: Array, speeds: Array) -> Trajectory:
+        """The motion of a stop: to rest at the greatest deceleration, but what holds the arm is pressed no longer.
+
+        Args:
+            commanded: (n,) rad and rad/s that its controller asks for now.
+            measured: (n,) rad.
+            speeds: (n,) rad/s, measured.
+        """
+        held = (np.abs(speeds) <= AT_REST).all() and np.abs(commanded[0] - measured).max() > ARRIVED
+        return Trajectory.at_rest(measured) if held else self.brake(commanded)
+
     def outside(self, tool: Array) -> float:
         """How far ``tool`` (3,) m is outside of the workspace, m; 0 inside."""
         return float(np.maximum(np.maximum(self._low - tool, tool - self._high), 0.0).max())
@@ -131,16 +145,25 @@ class Governor:
     def _problem(self, brakes: _Path, after: _Path, measured: Array) -> str | None:
         """By name, a bound that the motion that leads to ``after`` would leave farther than braking now would."""
         limit = max(self._beyond(brakes.joints), self._beyond(brakes.rest))
-        if max(self._beyond(after.joints), self._beyond(after.rest)) > limit:
+        begin, end = brakes.velocity, after.velocity
+        turns = begin * end < 0  # within the period: such a joint goes farther than it is at either end
+        turn = np.where(turns, begin * begin / np.where(turns, begin - end, 1.0), 0.0) * self._period / 2
+        if max(map(self._beyond, (brakes.joints + turn, after.joints, after.rest))) > limit:
             return "joint_limit"
-        before, then = self._tools(brakes), self._tools(after)
+        before, then = self._tools(brakes), [*self._tools_within(brakes, after), *self._tools(after)]
         # No tolerance beside this: added up in every period it would lead anywhere.
         if max(map(self.outside, then)) > max(REACHED, *map(self.outside, before)):
             return "workspace"
         here = self._kinematics.forward(measured)[0]
-        if np.linalg.norm(then[-1] - here) > max(self._leash, float(np.linalg.norm(before[-1] - here))):
-            return "leash"
-        return None
+        ahead = [max(float(np.linalg.norm(tool - here)) for tool in way) for way in (before, then)]
+        return "leash" if ahead[1] > max(self._leash, ahead[0]) else None
+
+    def _tools_within(self, brakes: _Path, after: _Path) -> list[Array]:
+        """Places (3,) m of the tool on the way from ``brakes`` to ``after``, between these."""
+        begin, change = brakes.velocity, (after.velocity - brakes.velocity) / self._period
+        count = 2 + int(np.max(np.maximum(np.abs(begin), np.abs(after.velocity))) * self._period / _APART)
+        times = np.linspace(0.0, self._period, count + 1)[1:-1]
+        return [self._kinematics.forward(brakes.joints + begin * t + change * t * t / 2)[0] for t in times]
 
     def _tools(self, path: _Path) -> list[Array]:
         """Places (3,) m of the tool on the way to rest."""
