@@ -44,7 +44,7 @@ OPTIONS: dict[str, Any] = {"nogil": True, "forceinline": True, "error_model": "n
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 
 
-def _kept(signature: str | None, fastmath: Any) -> Callable[[Any], Any]:
+def _jit(signature: str | None, fastmath: Any) -> Callable[[Any], Any]:
     # Without the signature a function is compiled for the types that it is called with, when it first is.
     def compile_and_keep(function: Any) -> Any:
         before, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)
@@ -56,11 +56,11 @@ def _kept(signature: str | None, fastmath: Any) -> Callable[[Any], Any]:
     return compile_and_keep
 
 
-compiled = _kept(None, FASTMATH)
+compiled = _jit(None, FASTMATH)
 # Where tanh is near 1, log(1 - tanh^2) magnifies the last bit of u: no fused multiply-add there, as SB3 has none.
-exact = _kept(None, False)
+exact = _jit(None, False)
 
 
 def exact_for(signature: str) -> Callable[[Any], Any]:
     """For arguments of these types, at once: others are turned down, and what is contiguous fits what need not be."""
-    return _kept(signature, False)
+    return _jit(signature, False)

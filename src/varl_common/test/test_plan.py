@@ -44,7 +44,7 @@ def test_each_stage_of_a_grasp_is_told_from_the_state():
             state((0.3, 0.0, 0.12), gripper=0.02),  # lost it on the way up
         ]
     )
-    assert LIFT.phase_of(states, SCENE).tolist() == [0, 1, 1, 2, 3, 3, 1]
+    assert LIFT.phase_of(states, SCENE, LIFT.places(states, SCENE)).tolist() == [0, 1, 1, 2, 3, 3, 1]
 
 
 def test_actions_go_straight_at_the_place_and_slow_down_within_a_step():

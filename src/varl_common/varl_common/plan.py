@@ -109,15 +109,11 @@ class Plan:
             places.append(place)
         return np.stack(places)
 
-    def phase_of(self, states: np.ndarray, scene: Scene) -> np.ndarray:
-        """(n,) index of the phase that each of ``states`` (n, obs_dim) is in."""
-        return self._active(states, scene, self.places(states, scene))
-
     def actions(self, states: np.ndarray, scene: Scene) -> np.ndarray:
         """(n, act_dim) in [-1, 1]: straight at the active phase's place, at full speed until within one step of it."""
         states = np.asarray(states, dtype=np.float32)
         places = self.places(states, scene)
-        active = self._active(states, scene, places)
+        active = self.phase_of(states, scene, places)
         towards = places[active, np.arange(len(states))] - _position(states, scene, TOOL)
         actions = np.zeros((len(states), len(scene.action_names)), np.float32)
         for i, name in enumerate(scene.action_names):
@@ -127,7 +123,8 @@ class Plan:
                 actions[:, i] = np.array([phase.gripper for phase in self.phases], np.float32)[active]
         return np.clip(actions, -1.0, 1.0)
 
-    def _active(self, states: np.ndarray, scene: Scene, places: np.ndarray) -> np.ndarray:
+    def phase_of(self, states: np.ndarray, scene: Scene, places: np.ndarray) -> np.ndarray:
+        """(n,) index of the phase that each of ``states`` (n, obs_dim) is in; ``places`` as of :meth:`places`."""
         tool = _position(states, scene, TOOL)
         active = np.zeros(len(states), np.int64)
         held = np.ones(len(states), bool)

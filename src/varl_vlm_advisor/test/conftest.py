@@ -1,4 +1,4 @@
-"""An environment and a moment of it, without a simulator."""
+"""An environment and a transition of it, without a simulator."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -57,7 +57,7 @@ def frame() -> Frame:
 
 
 @pytest.fixture
-def moment(frame: Frame) -> Callable[..., State]:
+def transition(frame: Frame) -> Callable[..., State]:
     """Makes states: the tool somewhere over the table, the block and the target where told."""
 
     def make(number: int = 0, pictured: bool = True, tool: Any = None) -> State:

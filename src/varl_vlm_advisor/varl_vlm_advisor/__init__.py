@@ -1,1 +1,1 @@
-"""A vision-language model as action advisor: shown moments of a robot's past, what would it have done?"""
+"""A vision-language model as action advisor: shown transitions of a robot's past, what would it have done?"""

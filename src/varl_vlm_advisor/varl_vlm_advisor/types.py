@@ -30,7 +30,7 @@ class NoAdvice(Exception):
 
 @dataclass(frozen=True)
 class State:
-    """A moment of the agent's past (AdviceState.msg); arrays are float32, actions in [-1, 1]."""
+    """A transition of the agent's past (AdviceState.msg); arrays are float32, actions in [-1, 1]."""
 
     id: int
     state: NDArray[np.float32]

@@ -45,7 +45,7 @@ def test_it_gives_what_the_plans_themselves_vote_for(count: int) -> None:
         plans, states = [some_plan(rng) for _ in range(count)], near(rng, 200)
         expected = vote([plan.actions(states, SCENE) for plan in plans])
         np.testing.assert_allclose(labelling.Labeller(plans, SCENE)(states), expected, atol=1e-4)
-        seen |= set(plans[0].phase_of(states, SCENE).tolist())
+        seen |= set(plans[0].phase_of(states, SCENE, plans[0].places(states, SCENE)).tolist())
     assert seen == {0, 1, 2, 3, 4}, "every phase is somewhere the active one"
 
 

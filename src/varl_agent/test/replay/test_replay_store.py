@@ -1,117 +1,26 @@
-"""The replay store and the buffer over it: what Stable-Baselines3 samples, and nothing lost when a process dies."""
+"""The replay store: nothing lost when a process dies, a disk is full or power fails."""
 
 from __future__ import annotations
 
-import mmap
 import os
-import pickle
 import random
 import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from gymnasium import spaces
-from stable_baselines3 import SAC
-from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
-from stable_baselines3.common.callbacks import CheckpointCallback
 from varl_agent.replay import store as replay_store
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.replay.layout import Layout, Tag
 from varl_agent.replay.store import ReplayStore
 from varl_common.errors import VarlError
 
-BOX = spaces.Box(-np.inf, np.inf, (5,), np.float32)
-ACTIONS = spaces.Box(-1, 1, (2,), np.float32)
-LAYOUT = Layout(obs_dim=5, act_dim=2, capacity=40, slack=10)
-
-
-def row(number: int, layout: Layout = LAYOUT) -> np.ndarray:
-    """A time row in which every value tells its number."""
-    found = np.zeros(layout.n_envs, layout.row)
-    for name in ("observation", "action", "next_observation", "reward"):
-        found[name] = number
-    return found
-
-
-def fill(store: ReplayStore, first: int, last: int) -> None:
-    for number in range(first, last):
-        store.append(row(number, store.layout))
-
-
-def readable(store: ReplayStore) -> list[int]:
-    times = np.arange(store.oldest, store.count)
-    rows = store.take(times)
-    assert np.array_equal(rows["observation"][:, 0], rows["next_observation"][:, 4])
-    assert np.array_equal(rows["observation"][:, 0], rows["action"][:, 1])
-    return [int(value) for value in rows["reward"]]
-
-
-@pytest.mark.parametrize("n_envs", [1, 3])
-def test_samples_are_those_of_stable_baselines3(tmp_path: Path, n_envs: int) -> None:
-    theirs = ReplayBuffer(60, BOX, ACTIONS, device="cpu", n_envs=n_envs)
-    ours = PersistentReplayBuffer(60, BOX, ACTIONS, device="cpu", n_envs=n_envs, folder=tmp_path / "replay", slack=3)
-    rng = np.random.default_rng(0)
-    for step in range(100):
-        obs, next_obs = rng.standard_normal((2, n_envs, 5)).astype(np.float32)
-        action, reward = rng.uniform(-1, 1, (n_envs, 2)).astype(np.float32), rng.standard_normal(n_envs)
-        done, timeout = rng.random(n_envs) < 0.3, rng.random(n_envs) < 0.5
-        infos: list[dict[str, Any]] = [
-            {"TimeLimit.truncated": bool(d and t)} for d, t in zip(done, timeout, strict=True)
-        ]
-        for buffer in (theirs, ours):
-            buffer.add(obs, next_obs, action, reward, done, infos)
-        assert (ours.pos, ours.full, ours.size()) == (theirs.pos, theirs.full, theirs.size())
-        batches = []
-        for buffer in (theirs, ours):
-            np.random.seed(step)  # noqa: NPY002 (Stable-Baselines3 samples from the global generator)
-            batches.append(buffer.sample(16))
-        for expected, got in zip(*batches, strict=True):
-            assert (expected is None and got is None) or (expected == got).all()
-    rows, envs = np.arange(theirs.size()), np.zeros(theirs.size(), int)
-    for name in ("observations", "next_observations", "actions", "rewards", "dones", "timeouts"):
-        assert np.array_equal(getattr(ours, name)[rows, envs], getattr(theirs, name)[rows, envs]), name
-
-
-def test_images_are_stored_once_and_sampled_as_by_stable_baselines3(tmp_path: Path) -> None:
-    space = spaces.Dict({"camera": spaces.Box(0, 255, (3, 4, 2), np.uint8), "state": BOX})
-    theirs = DictReplayBuffer(50, space, ACTIONS, device="cpu", n_envs=2)
-    ours = PersistentReplayBuffer(50, space, ACTIONS, device="cpu", n_envs=2, folder=tmp_path / "replay", slack=2)
-    rng = np.random.default_rng(0)
-
-    def look() -> dict[str, np.ndarray]:
-        return {"camera": rng.integers(0, 256, (2, 3, 4, 2), np.uint8), "state": rng.random((2, 5), np.float32)}
-
-    obs, episodes = look(), 2
-    for step in range(120):
-        next_obs = look()
-        done = rng.random(2) < 0.2
-        for buffer in (theirs, ours):
-            buffer.add(obs, next_obs, rng.random((2, 2)) * 0, np.zeros(2), done, [{}, {}])
-        fresh = look()
-        obs = {
-            key: np.where(done.reshape(2, *[1] * (value.ndim - 1)), fresh[key], value)
-            for key, value in next_obs.items()
-        }
-        if step == 60:
-            obs = look()  # reset from outside: the frames after the last transitions must stay
-            done = np.array([True, True])
-        episodes += int(done.sum())
-        batches = []
-        for buffer in (theirs, ours):
-            np.random.seed(step)  # noqa: NPY002
-            batches.append(buffer.sample(32))
-        for part in ("observations", "next_observations"):
-            for key in space:
-                expected, got = (getattr(batch, part)[key] for batch in batches)
-                assert (expected == got).all(), (step, part, key)
-    assert ours.store._newest["camera"] <= 2 * 120 + episodes
+from .numbered_rows import ACTIONS, BOX, LAYOUT, fill, readable, row
 
 
 def test_a_reopened_store_goes_on(tmp_path: Path) -> None:
@@ -210,22 +119,6 @@ def test_after_a_loss_of_power_what_was_flushed_counts(tmp_path: Path, monkeypat
     assert readable(ReplayStore(tmp_path / "replay", LAYOUT)) == list(range(7))
 
 
-def test_others_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(VarlError, match=r"layout\.json"):
-        ReplayStore(tmp_path / "replay")
-    store = ReplayStore(tmp_path / "replay", LAYOUT)
-    fill(store, 0, 3)
-    with pytest.raises(VarlError, match="another process"):
-        ReplayStore(tmp_path / "replay", LAYOUT)
-    assert readable(ReplayStore(tmp_path / "replay", writable=False)) == [0, 1, 2]
-    store.close()
-    with pytest.raises(VarlError, match="obs_dim 5 instead of 6"):
-        ReplayStore(tmp_path / "replay", Layout(obs_dim=6, act_dim=2, capacity=40, slack=10))
-    (tmp_path / "replay" / "rows").write_bytes(b"short")
-    with pytest.raises(VarlError, match="damaged"):
-        ReplayStore(tmp_path / "replay", LAYOUT)
-
-
 def test_rows_found_after_a_kill_are_said_to_be_on_the_disk_only_once_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,169 +134,6 @@ def test_rows_found_after_a_kill_are_said_to_be_on_the_disk_only_once_they_are(
     other.write_text("00000000-1111-2222-3333-444444444444\n")
     monkeypatch.setattr(replay_store, "_BOOT_ID", other)
     assert readable(ReplayStore(tmp_path / "replay", LAYOUT)) == list(range(7))
-
-
-def counting(count: int, most: int) -> Callable[[Path], object]:
-    """A header that says there are, and were at most, so many rows."""
-    words = count.to_bytes(8, "little") + most.to_bytes(8, "little")
-    return lambda header: header.write_bytes(words + header.read_bytes()[16:])
-
-
-@pytest.mark.parametrize("writable", [True, False])
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda header: header.unlink(),
-        lambda header: header.write_bytes(bytes(4096)),
-        counting(0, 0),
-        counting(99, 30),
-        counting(99, 99),
-        counting(31, 31),
-        counting(2**60, 2**60),
-        counting(2**64 - 1, 2**64 - 1),
-    ],
-    ids=["missing", "zeros", "no counts", "more than were", "more than written", "one more", "2^60", "ones"],
-)
-def test_a_header_that_is_not_that_of_its_rows_is_refused_and_nothing_is_touched(
-    tmp_path: Path, spoil: Callable[[Path], object], writable: bool
-) -> None:
-    store = ReplayStore(tmp_path / "replay", LAYOUT)
-    fill(store, 0, 30)
-    store.close()
-    del store
-    spoil(tmp_path / "replay" / "header")
-    before = {path.name: path.read_bytes() for path in (tmp_path / "replay").iterdir()}
-    with pytest.raises(VarlError, match=r"replay/header .* damaged; bring it back from a copy, or remove the folder"):
-        ReplayStore(tmp_path / "replay", LAYOUT, writable)
-    assert {path.name: path.read_bytes() for path in (tmp_path / "replay").iterdir()} == before
-
-
-def test_a_count_that_never_was_is_refused_in_a_ring_that_is_full(tmp_path: Path) -> None:
-    store = ReplayStore(tmp_path / "replay", LAYOUT)
-    fill(store, 0, 70)
-    store.close()
-    counting(75, 75)(tmp_path / "replay" / "header")  # row 23 is where row 74 would be
-    with pytest.raises(VarlError, match="counts 75 rows, of which the last was never written"):
-        ReplayStore(tmp_path / "replay", LAYOUT)
-
-
-def test_fewer_rows_than_were_flushed_are_brought_back(tmp_path: Path) -> None:
-    store = ReplayStore(tmp_path / "replay", LAYOUT)
-    fill(store, 0, 30)
-    store.close()
-    counting(0, 30)(tmp_path / "replay" / "header")
-    with pytest.raises(VarlError, match="counts 0 rows where 30 were flushed"):
-        ReplayStore(tmp_path / "replay", writable=False)
-    assert readable(ReplayStore(tmp_path / "replay", LAYOUT)) == list(range(30))
-
-
-@pytest.mark.parametrize("flushed", [True, False])
-def test_rows_written_before_they_were_marked_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flushed: bool
-) -> None:
-    monkeypatch.setattr(replay_store, "_mark", lambda time: 0)
-    store = ReplayStore(tmp_path / "replay", LAYOUT)
-    fill(store, 0, 70)
-    if flushed:
-        store.close()
-    del store
-    monkeypatch.undo()
-    store = ReplayStore(tmp_path / "replay", LAYOUT)
-    assert readable(store) == list(range(30, 70))
-    fill(store, 70, 80)
-    del store
-    assert readable(ReplayStore(tmp_path / "replay", LAYOUT)) == list(range(40, 80))
-
-
-def test_a_first_row_of_zeros_is_a_row(tmp_path: Path) -> None:
-    store = ReplayStore(tmp_path / "replay", LAYOUT)
-    fill(store, 0, 1)
-    del store  # killed
-    assert readable(ReplayStore(tmp_path / "replay", LAYOUT)) == [0]
-
-
-@pytest.mark.parametrize("left", ["layout.json", "rows", "header", "stamp"])
-def test_a_store_whose_making_was_cut_short_is_made(tmp_path: Path, left: str) -> None:
-    """Ended after this was there: of the header at first only zeros, then which start of the machine it was."""
-    ReplayStore(tmp_path / "replay", LAYOUT).close()
-    header = tmp_path / "replay" / "header"
-    if left == "stamp":
-        header.write_bytes((bytes(replay_store.BOOT) + b"another").ljust(4096, b"\0"))
-    else:
-        header.write_bytes(bytes(4096)) if left == "header" else header.unlink()
-    if left == "layout.json":
-        (tmp_path / "replay" / "rows").unlink()
-    store = ReplayStore(tmp_path / "replay", LAYOUT)
-    fill(store, 0, 3)
-    assert readable(store) == [0, 1, 2]
-
-
-@pytest.mark.parametrize("text", ['"abc"', '{"version": 1, "frames": null}', "{", "[]"])
-def test_a_layout_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "layout.json").write_text(text)
-    with pytest.raises(VarlError, match=r"layout\.json is damaged \(.*\); bring it back from a copy, or remove"):
-        ReplayStore(tmp_path, LAYOUT)
-
-
-def test_where_no_store_can_be_made_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(VarlError, match="cannot be made"):
-        ReplayStore(tmp_path / "file", LAYOUT)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
-    try:
-        with pytest.raises(VarlError, match="ulimit"):
-            ReplayStore(tmp_path / "replay", LAYOUT)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-    def fail(number: int) -> Callable[..., None]:
-        def call(*_: Any, **__: Any) -> None:
-            raise OSError(number, os.strerror(number))
-
-        return call
-
-    for owner, name, number, says in [
-        (Path, "write_text", 28, "write_text cannot be made .No space left on device.; name a folder"),
-        (os, "replace", 28, "replace cannot be made .No space left on device.; name a folder"),
-        (mmap, "mmap", 12, "mmap/rows of .* bytes has no room in memory .Cannot allocate memory.; free some"),
-    ]:
-        monkeypatch.setattr(owner, name, fail(number))
-        with pytest.raises(VarlError, match=says):
-            ReplayStore(tmp_path / name, LAYOUT)
-        monkeypatch.undo()
-
-
-def test_a_pickle_of_it_is_a_reference_to_its_folder(tmp_path: Path) -> None:
-    buffer = PersistentReplayBuffer(10, BOX, ACTIONS, device="cpu", folder=tmp_path / "replay")
-    pickled = pickle.dumps(buffer)
-    assert len(pickled) < 4000
-    assert pickle.loads(pickled) is buffer, "which can be open only once"
-    buffer.add(*(np.zeros((1, *BOX.shape)),) * 2, np.zeros((1, *ACTIONS.shape)), np.ones(1), np.zeros(1), [{}])
-    buffer.store.close()
-    again = pickle.loads(pickled)
-    assert (again.size(), again.buffer_size) == (1, 10)
-    again.store.close()
-    (tmp_path / "replay").rename(tmp_path / "elsewhere")
-    with pytest.raises(VarlError, match="is not there; bring that folder back"):
-        pickle.loads(pickled)
-
-
-def test_a_checkpoint_callback_saves_it(tmp_path: Path) -> None:
-    """``CheckpointCallback(save_replay_buffer=True)``, as with any replay of Stable-Baselines3."""
-    model = SAC(
-        "MlpPolicy",
-        "Pendulum-v1",
-        replay_buffer_class=PersistentReplayBuffer,
-        replay_buffer_kwargs={"folder": tmp_path / "replay"},
-        learning_starts=100,
-        device="cpu",
-    )
-    model.learn(20, callback=CheckpointCallback(10, str(tmp_path), save_replay_buffer=True))
-    (tmp_path / "rl_model_10_steps.zip").stat()
-    model.load_replay_buffer(tmp_path / "rl_model_replay_buffer_10_steps.pkl")
-    assert model.replay_buffer is not None
-    assert model.replay_buffer.size() == 20
 
 
 WRITER = """

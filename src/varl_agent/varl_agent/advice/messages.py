@@ -19,7 +19,7 @@ ADVICE_LIMIT = 0.8
 
 @dataclass(frozen=True)
 class AdviceQuery:
-    """Moments of the agent's recent past, n of them.
+    """Transitions of the agent's recent past, n of them.
 
     Attributes:
         step: environment step at which they are shown.
@@ -28,7 +28,7 @@ class AdviceQuery:
         actions: (n, act_dim) float32 in [-1, 1], as executed.
         next_states: (n, obs_dim) float32 after the action.
         rewards: (n,) float32.
-        frames: for each moment the camera frames taken before the action, or None.
+        frames: for each transition the camera frames taken before the action, or None.
     """
 
     step: int

@@ -145,7 +145,7 @@ class CudaUpdate(FastUpdate):
         self._critic.step(self._max_norm)
 
         advised = tuple(part[x.advised] for part in (mean, std, free))
-        gate_weights = self._opened(x, *advised[:2]) if len(x.advice) else None
+        gate_weights = self._gate_weights(x, *advised[:2]) if len(x.advice) else None
 
         x.pi[:, -axes:] = action[rows:]
         q_pi, pi_tape = self._critics.forward(x.pi.expand(2, -1, -1))
@@ -174,7 +174,7 @@ class CudaUpdate(FastUpdate):
             th.where(left_out, old, tensor, out=tensor)
         temperature.value -= hold * (temperature.value - before[0]).clamp(min=0.0)
 
-    def _opened(self, x: Inputs, mean: th.Tensor, std: th.Tensor) -> th.Tensor:
+    def _gate_weights(self, x: Inputs, mean: th.Tensor, std: th.Tensor) -> th.Tensor:
         def q(action: th.Tensor) -> th.Tensor:
             values, _ = self._critics.forward(th.cat([x.actor[x.advised], action], 1).expand(2, -1, -1))
             return values.amin(0)

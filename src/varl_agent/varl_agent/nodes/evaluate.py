@@ -49,7 +49,7 @@ class EvaluateNode(Node):
             "of": self.settings.episodes,
             "success rate": _mean(self.results, "success") if self.results else 0.0,
         }
-        return Health(f"{len(self.results)} episodes played", figures=figures)
+        return Health(f"{len(self.results)} episodes played", values=figures)
 
 
 def trained_settings(folder: RunFolder) -> LearnerSettings:

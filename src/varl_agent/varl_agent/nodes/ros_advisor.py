@@ -84,7 +84,7 @@ class RosAdvisor:
 
 
 def _states(query: AdviceQuery, pictured: int) -> list[msg.AdviceState]:
-    """The moments of ``query``, the first ``pictured`` of those that have pictures with them."""
+    """The transitions of ``query``, the first ``pictured`` of those that have pictures with them."""
     frames = list(query.frames or [None] * len(query))
     for i in [i for i, taken in enumerate(frames) if taken][pictured:]:
         frames[i] = None
@@ -118,7 +118,7 @@ def _answer(response: GetAdvice.Response, n: int, act_dim: int) -> AdviceAnswer:
 
 
 def _advised(env: msg.EnvDescription, query: AdviceQuery, answer: AdviceAnswer) -> msg.Advised:
-    """The moments with an action advised, as a picture needs them."""
+    """The transitions with an action advised, as a picture needs them."""
     x, scale = env.entity_indices[list(env.entities).index("tool")], np.array(env.action_scale[:3])
     rows = np.flatnonzero(np.isfinite(answer.actions).all(axis=1))
     shown = msg.Advised(advisor=answer.advisor)

@@ -42,7 +42,7 @@ class StatusTopic:
         return Health(
             record.phase.name.lower(),
             problem=record.message or "failed" if record.phase == Phase.FAILED else "",
-            figures={"step": record.step, "updates": record.updates, "success rate": record.success_rate, **shown},
+            values={"step": record.step, "updates": record.updates, "success rate": record.success_rate, **shown},
         )
 
     def publish(self) -> None:

@@ -48,8 +48,8 @@ class AdviceSettings(Config):
     """When to ask, what to show, and how the answers shape the actor."""
 
     trigger: list[PositiveInt] = Field(description="environment steps at which to ask")
-    states_per_query: PositiveInt = Field(description="moments shown at a time")
-    selection: Literal["recent", "spread", "uncertain"] = Field(description="which moments")
+    states_per_query: PositiveInt = Field(description="transitions shown at a time")
+    selection: Literal["recent", "spread", "uncertain"] = Field(description="which transitions")
     gate: str = Field(description="where advice still pulls")
     guidance_weight: NonNegativeFloat = Field(description="lambda: weight of the advice in the actor's loss")
     guidance_batch_size: PositiveInt = Field(description="advised or imitated states per update")

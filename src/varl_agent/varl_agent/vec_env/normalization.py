@@ -21,9 +21,9 @@ class AcceptedStatistics:
 
     def accept(self) -> None:
         """Keep what the last step made of the statistics."""
-        self._kept = {name: deepcopy(getattr(self._normalize, name, None)) for name in STATISTICS}
+        self._saved = {name: deepcopy(getattr(self._normalize, name, None)) for name in STATISTICS}
 
     def reject(self) -> None:
         """Undo what the last step did to the statistics."""
-        for name, value in deepcopy(self._kept).items():
+        for name, value in deepcopy(self._saved).items():
             setattr(self._normalize, name, value)

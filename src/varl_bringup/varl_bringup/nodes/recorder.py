@@ -44,7 +44,7 @@ class RecorderNode(Node):
         self._writer = Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
         self.create_timer(_LOOK_EVERY, self._look)
-        Diagnostics(self, "bag", lambda: Health("records", figures={"topics": len(self._seen)}), str(bag))
+        Diagnostics(self, "bag", lambda: Health("records", values={"topics": len(self._seen)}), str(bag))
         self.get_logger().info(f"records into {bag}")
 
     def destroy_node(self) -> None:

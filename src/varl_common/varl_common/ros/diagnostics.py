@@ -14,12 +14,12 @@ PERIOD = 1.0  # s, the usual rate of diagnostic_updater (which the ROS packages 
 
 @dataclass(frozen=True)
 class Health:
-    """How something is: ``problem`` where it needs somebody, ``warning`` where it may; figures by name."""
+    """How something is: ``problem`` where it needs somebody, ``warning`` where it may; values by name."""
 
     words: str = "fine"
     warning: str = ""
     problem: str = ""
-    figures: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def level(self) -> bytes:
@@ -47,7 +47,7 @@ class Diagnostics:
             name=self._name,
             message=health.problem or health.warning or health.words,
             hardware_id=self._hardware_id,
-            values=[KeyValue(key=name, value=str(value)) for name, value in health.figures.items()],
+            values=[KeyValue(key=name, value=str(value)) for name, value in health.values.items()],
         )
         array = DiagnosticArray(status=[status])
         array.header.stamp = self._node.get_clock().now().to_msg()

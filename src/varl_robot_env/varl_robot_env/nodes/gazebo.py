@@ -107,7 +107,7 @@ class GazeboNode(Node):
         Diagnostics(self, "simulation", self._health, robot.name)
 
     def _health(self) -> Health:
-        return Health("simulates", self._missing() or "", figures={"simulated time (s)": self.time_ns / 1e9})
+        return Health("simulates", self._missing() or "", values={"simulated time (s)": self.time_ns / 1e9})
 
     def connect(self) -> None:
         """Wait for all that must be there, let the world stand still, and offer the services.

@@ -123,7 +123,7 @@ class PerceptionNode(Node):
     def _health(self) -> Health:
         unseen = [thing.name for thing in self._config.things if thing.name not in self._seen]
         warning = f"not in sight: {', '.join(unseen)}" if self._pictures else "no picture yet"
-        return Health("all in sight", warning if unseen else "", figures={"pictures": self._pictures})
+        return Health("all in sight", warning if unseen else "", values={"pictures": self._pictures})
 
     def _camera(self) -> Array | None:
         """(4, 4) the optical frame in the base frame, or None before the arm's joints are known."""

@@ -73,7 +73,7 @@ class RealSenseNode(Node):
     def _health(self) -> Health:
         health = self.camera.health
         figures = {name: getattr(health, name) for name in ("frames", "drops", "reconnects")}
-        return Health("streaming", problem=health.error, figures=figures)
+        return Health("streaming", problem=health.error, values=figures)
 
 
 def main() -> None:

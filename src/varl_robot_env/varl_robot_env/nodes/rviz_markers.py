@@ -59,9 +59,7 @@ class MarkersNode(Node):
             self._pictures += 1
 
     def _health(self) -> Health:
-        return Health(
-            "draws", "" if self._pictures else "no status of an env yet", figures={"pictures": self._pictures}
-        )
+        return Health("draws", "" if self._pictures else "no status of an env yet", values={"pictures": self._pictures})
 
 
 def main() -> None:

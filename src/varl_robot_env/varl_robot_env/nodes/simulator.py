@@ -174,7 +174,7 @@ class SimulatorNode(Node):
     def _health(self) -> Health:
         warning = self._simulation.camera.error if self._robot.cameras else None
         figures = {"simulated time (s)": self._simulation.time_ns / 1e9}
-        return Health("lock-step" if self._config.lock_step else "real time", warning or "", figures=figures)
+        return Health("lock-step" if self._config.lock_step else "real time", warning or "", values=figures)
 
     def _idle(self) -> None:
         with self._lock:

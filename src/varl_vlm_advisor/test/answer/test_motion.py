@@ -17,7 +17,7 @@ from varl_vlm_advisor.service.config import AdvisorConfig
 from varl_vlm_advisor.types import NoAdvice, State
 
 PLACE = np.array([0.4, 0.1, 0.02])
-Moment = Callable[..., State]
+MakeTransition = Callable[..., State]
 
 
 def ask(env: EnvDescription, state: State, convention: str = "pixel") -> Question:
@@ -41,15 +41,15 @@ def spoken(question: Question, convention: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("convention", get_args(Convention))
-def test_each_family_points_at_the_same_place(env: EnvDescription, moment: Moment, convention: str) -> None:
-    question = ask(env, moment(), convention)
+def test_each_family_points_at_the_same_place(env: EnvDescription, transition: MakeTransition, convention: str) -> None:
+    question = ask(env, transition(), convention)
     assert lift(question, spoken(question, convention), surface_height=0.02) == pytest.approx(PLACE, abs=1e-6)
 
 
-def test_depth_goes_before_the_surface(env: EnvDescription, moment: Moment, frame: Frame) -> None:
+def test_depth_goes_before_the_surface(env: EnvDescription, transition: MakeTransition, frame: Frame) -> None:
     assert frame.camera_pose is not None
     ahead = (PLACE - frame.camera_pose[:3, 3]) @ frame.camera_pose[:3, 2]
-    question = ask(env, replace(moment(), frames=(with_depth(frame, float(ahead)),)))
+    question = ask(env, replace(transition(), frames=(with_depth(frame, float(ahead)),)))
     assert lift(question, spoken(question, "pixel"), surface_height=0.5) == pytest.approx(PLACE, abs=0.001)
 
 
@@ -63,9 +63,11 @@ def test_depth_goes_before_the_surface(env: EnvDescription, moment: Moment, fram
         ("lift", None, 1.0),
     ],
 )
-def test_a_phase_is_a_motion(env: EnvDescription, moment: Moment, phase: str, towards: Any, gripper: float) -> None:
+def test_a_phase_is_a_motion(
+    env: EnvDescription, transition: MakeTransition, phase: str, towards: Any, gripper: float
+) -> None:
     tool = np.array([0.405, 0.1, 0.07])
-    question = ask(env, moment(tool=tool))
+    question = ask(env, transition(tool=tool))
     answer = question.answer_model.model_validate(
         {"id": 1, "reason": "", "can_tell": True, "phase": phase, "point": list(spoken(question, "pixel"))}
     )
@@ -75,18 +77,18 @@ def test_a_phase_is_a_motion(env: EnvDescription, moment: Moment, phase: str, to
     assert action[3] == gripper
 
 
-def test_without_depth_or_surface_it_refuses(env: EnvDescription, moment: Moment) -> None:
-    question = ask(env, moment())
+def test_without_depth_or_surface_it_refuses(env: EnvDescription, transition: MakeTransition) -> None:
+    question = ask(env, transition())
     with pytest.raises(NoAdvice, match="surface_height is not set"):
         lift(question, spoken(question, "pixel"), None)
 
 
-def test_a_hole_in_the_depth_falls_back(env: EnvDescription, moment: Moment, frame: Frame) -> None:
-    question = ask(env, replace(moment(), frames=(with_depth(frame, 0.0),)))
+def test_a_hole_in_the_depth_falls_back(env: EnvDescription, transition: MakeTransition, frame: Frame) -> None:
+    question = ask(env, replace(transition(), frames=(with_depth(frame, 0.0),)))
     assert lift(question, spoken(question, "pixel"), surface_height=0.02) == pytest.approx(PLACE, abs=1e-6)
 
 
-def test_pointing_needs_a_calibrated_picture(env: EnvDescription, moment: Moment, frame: Frame) -> None:
-    for state in (moment(pictured=False), replace(moment(), frames=(Frame("camera", frame.jpeg),))):
+def test_pointing_needs_a_calibrated_picture(env: EnvDescription, transition: MakeTransition, frame: Frame) -> None:
+    for state in (transition(pictured=False), replace(transition(), frames=(Frame("camera", frame.jpeg),))):
         with pytest.raises(NoAdvice, match="calibration"):
             ask(env, state)

@@ -14,7 +14,7 @@ from varl_vlm_advisor.types import State
 
 @pytest.fixture
 def holds(
-    advisor: Callable[..., Advisor], env: EnvDescription, moment: Callable[..., State]
+    advisor: Callable[..., Advisor], env: EnvDescription, transition: Callable[..., State]
 ) -> Iterator[Callable[[Shape], None]]:
     """Checks that a shape comes to its right status or answer, and that the budget has each of its requests."""
     with Server() as server:
@@ -33,7 +33,7 @@ def holds(
             asked = advisor(backend="openai", openai=openai, retry={"backoff": 0.01}, breaker={"failures": 100})
             for question, calls in enumerate(shape.calls):
                 before = len(server.calls)
-                (advice,) = asked.ask(env, [moment(question)], 20.0).result(30).advice
+                (advice,) = asked.ask(env, [transition(question)], 20.0).result(30).advice
                 assert advice.status == shape.status, advice
                 assert shape.reason in advice.reason
                 if shape.status == AdviceStatus.OK:

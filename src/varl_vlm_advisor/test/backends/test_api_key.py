@@ -63,7 +63,7 @@ def test_words_are_no_secrets() -> None:
 
 
 def test_nothing_of_openais_account_reaches_another_server(
-    advisor: Callable[..., Advisor], env: EnvDescription, moment: Callable[..., State]
+    advisor: Callable[..., Advisor], env: EnvDescription, transition: Callable[..., State]
 ) -> None:
     pytest.importorskip("openai")
     seen: list[str] = []
@@ -77,7 +77,7 @@ def test_nothing_of_openais_account_reaches_another_server(
             "base_url": f"{server.url}/",
             "model": "m",
         }  # a slash at the end makes no difference
-        answers = advisor(backend="openai", openai=settings).ask(env, [moment()], 20.0).result(30)
+        answers = advisor(backend="openai", openai=settings).ask(env, [transition()], 20.0).result(30)
     assert answers.advice[0].status == AdviceStatus.OK
     assert "authorization: bearer none" in seen[0]
     assert "private" not in seen[0]

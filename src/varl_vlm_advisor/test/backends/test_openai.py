@@ -93,13 +93,13 @@ def test_every_behaviour_has_an_expectation() -> None:
 
 @pytest.mark.parametrize(("behaviour", "status"), EXPECTED.items())
 def test_each_misbehaviour_ends_in_a_status_by_the_deadline(
-    client: Any, server: Server, env: EnvDescription, moment: Any, behaviour: str, status: AdviceStatus,
+    client: Any, server: Server, env: EnvDescription, transition: Any, behaviour: str, status: AdviceStatus,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     caplog.set_level(logging.DEBUG)
     server.behaviour = behaviour
     deadline = 1.0 if status == TIMEOUT else DEADLINE
-    answers = ask(client(), env, [moment(number) for number in range(3)], deadline)
+    answers = ask(client(), env, [transition(number) for number in range(3)], deadline)
     assert [advice.status for advice in answers.advice] == [status] * 3, answers.advice
     for advice in answers.advice:
         assert (advice.action is not None) == (status == OK)
@@ -111,16 +111,16 @@ def test_each_misbehaviour_ends_in_a_status_by_the_deadline(
 
 
 def test_a_key_may_come_from_a_file(
-    client: Any, server: Server, env: EnvDescription, moment: Any, tmp_path: Path
+    client: Any, server: Server, env: EnvDescription, transition: Any, tmp_path: Path
 ) -> None:
     path = tmp_path / "key"
     path.write_text("sk-of-the-file\n")
-    ask(client(openai={"api_key_file": str(path)}), env, [moment()])
+    ask(client(openai={"api_key_file": str(path)}), env, [transition()])
     assert server.calls[0].authorization == "Bearer sk-of-the-file"
 
 
-def test_one_picture_and_the_schema_go_along(client: Any, server: Server, env: EnvDescription, moment: Any) -> None:
-    ask(client(), env, [moment()])
+def test_one_picture_and_the_schema_go_along(client: Any, server: Server, env: EnvDescription, transition: Any) -> None:
+    ask(client(), env, [transition()])
     (call,) = server.calls
     assert call.pictures == 1
     schema = call.body["response_format"]["json_schema"]["schema"]
@@ -129,76 +129,78 @@ def test_one_picture_and_the_schema_go_along(client: Any, server: Server, env: E
 
 
 def test_a_format_that_the_server_does_not_know_is_asked_for_once(
-    client: Any, server: Server, env: EnvDescription, moment: Any
+    client: Any, server: Server, env: EnvDescription, transition: Any
 ) -> None:
     server.behaviour = "no_schema"
     asked = client(in_flight=1)
-    ask(asked, env, [moment(0)])
-    ask(asked, env, [moment(1)])
+    ask(asked, env, [transition(0)])
+    ask(asked, env, [transition(1)])
     forms = [call.body.get("response_format", {}).get("type") for call in server.calls]
     assert forms == ["json_schema", "json_object", None, None]
 
 
-def test_what_cannot_succeed_is_not_tried_again(client: Any, server: Server, env: EnvDescription, moment: Any) -> None:
+def test_what_cannot_succeed_is_not_tried_again(
+    client: Any, server: Server, env: EnvDescription, transition: Any
+) -> None:
     for behaviour, tries in {"wrong_key": 1, "unknown_model": 1, "rate_limited_long": 1, "broken": 3}.items():
         server.behaviour = behaviour
         server.calls.clear()
-        ask(client(), env, [moment()])
+        ask(client(), env, [transition()])
         assert len(server.calls) == tries, behaviour
 
 
-def test_the_repair_tells_what_was_wrong(client: Any, server: Server, env: EnvDescription, moment: Any) -> None:
+def test_the_repair_tells_what_was_wrong(client: Any, server: Server, env: EnvDescription, transition: Any) -> None:
     server.behaviour = "wrong_id"
-    ask(client(), env, [moment()])
+    ask(client(), env, [transition()])
     assert len(server.calls) == 2
     assert '"id" is 1, expected' in server.calls[1].text
 
 
 def test_the_breaker_leaves_a_broken_server_alone_and_comes_back(
-    client: Any, server: Server, env: EnvDescription, moment: Any
+    client: Any, server: Server, env: EnvDescription, transition: Any
 ) -> None:
     for rest, after in ((600.0, UNAVAILABLE), (0.01, OK)):
         asked = client(breaker={"failures": 3, "rest": rest}, retry={"attempts": 1}, in_flight=1)
         server.behaviour = "broken"
         server.calls.clear()
-        ask(asked, env, [moment(number) for number in range(3)])
+        ask(asked, env, [transition(number) for number in range(3)])
         assert asked.asker.breaker.open
         server.behaviour = "good"
         time.sleep(0.02)
-        assert ask(asked, env, [moment()]).advice[0].status == after
+        assert ask(asked, env, [transition()]).advice[0].status == after
         assert len(server.calls) == (4 if after == OK else 3)
 
 
-def test_no_more_in_flight_than_told(client: Any, server: Server, env: EnvDescription, moment: Any) -> None:
+def test_no_more_in_flight_than_told(client: Any, server: Server, env: EnvDescription, transition: Any) -> None:
     server.behaviour = "slow"  # half a second each
     start = time.monotonic()
-    ask(client(in_flight=2), env, [moment(number) for number in range(4)])
+    ask(client(in_flight=2), env, [transition(number) for number in range(4)])
     assert time.monotonic() - start >= 1.0
 
 
 def test_the_budget_outlives_the_node(
-    client: Any, server: Server, env: EnvDescription, moment: Any, tmp_path: Path
+    client: Any, server: Server, env: EnvDescription, transition: Any, tmp_path: Path
 ) -> None:
     settings = {"run_dir": str(tmp_path), "budget": {"calls": 5}, "in_flight": 1}
-    first = ask(client(**settings), env, [moment(number) for number in range(3)])
-    second = ask(client(**settings), env, [moment(number) for number in range(3)])
+    first = ask(client(**settings), env, [transition(number) for number in range(3)])
+    second = ask(client(**settings), env, [transition(number) for number in range(3)])
     assert [advice.status for advice in first.advice] == [OK] * 3
     assert [advice.status for advice in second.advice] == [OK, OK, AdviceStatus.BUDGET]
     assert "5 calls" in second.advice[2].reason
     assert len(server.calls) == 5
 
 
-def test_money_is_counted_by_the_prices(client: Any, env: EnvDescription, moment: Any) -> None:
+def test_money_is_counted_by_the_prices(client: Any, env: EnvDescription, transition: Any) -> None:
     asked = client(budget={"money": 0.002, "price_in": 1.0, "price_out": 2.0}, in_flight=1)
-    answers = ask(asked, env, [moment(number) for number in range(3)])  # 900 and 60 tokens: 0.00102 each
+    answers = ask(asked, env, [transition(number) for number in range(3)])  # 900 and 60 tokens: 0.00102 each
     assert [advice.status for advice in answers.advice] == [OK, OK, AdviceStatus.BUDGET]
     assert asked.asker.budget.spent.money == pytest.approx(2 * 0.00102)
 
 
 def test_a_paid_run_can_be_repeated_for_nothing(
-    client: Any, advisor: Callable[..., Advisor], server: Server, env: EnvDescription, moment: Any, tmp_path: Path
+    client: Any, advisor: Callable[..., Advisor], server: Server, env: EnvDescription, transition: Any, tmp_path: Path
 ) -> None:
-    states = [moment(number) for number in range(3)]
+    states = [transition(number) for number in range(3)]
     folder = str(tmp_path / "recorded")
     recorded = ask(client(cache={"mode": "auto", "folder": folder}), env, states)
     server.behaviour = "broken"
@@ -209,13 +211,13 @@ def test_a_paid_run_can_be_repeated_for_nothing(
     assert len(server.calls) == calls
     for again in (cached, replayed):
         assert [str(a.action) for a in again.advice] == [str(a.action) for a in recorded.advice]
-    unseen = ask(client(cache={"mode": "replay", "folder": folder}), env, [moment(99)])
+    unseen = ask(client(cache={"mode": "replay", "folder": folder}), env, [transition(99)])
     assert unseen.advice[0].status == UNAVAILABLE
     assert not any(KEY in path.read_text() for path in model.rglob("*.json"))
 
 
-def test_a_model_that_does_not_look_is_flagged(client: Any, env: EnvDescription, moment: Any) -> None:
-    answers = ask(client(), env, [moment(number) for number in range(8)])
+def test_a_model_that_does_not_look_is_flagged(client: Any, env: EnvDescription, transition: Any) -> None:
+    answers = ask(client(), env, [transition(number) for number in range(8)])
     assert all(advice.reason.startswith("[the same answer") for advice in answers.advice)
 
 

@@ -11,7 +11,7 @@ from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.types import State
 
 Make = Callable[..., Advisor]
-Moment = Callable[..., State]
+MakeTransition = Callable[..., State]
 
 
 def actions(advisor: Advisor, env: EnvDescription, states: list[State]) -> np.ndarray:
@@ -20,14 +20,14 @@ def actions(advisor: Advisor, env: EnvDescription, states: list[State]) -> np.nd
     return np.stack([advice.action for advice in answers.advice if advice.action is not None])
 
 
-def test_it_points_the_tool_at_the_block(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+def test_it_points_the_tool_at_the_block(advisor: Make, env: EnvDescription, transition: MakeTransition) -> None:
     exact = advisor(scripted={"error_rate": 0.0})
-    (action,) = actions(exact, env, [moment(tool=[0.3, 0.2, 0.12])])
+    (action,) = actions(exact, env, [transition(tool=[0.3, 0.2, 0.12])])
     assert action.tolist() == [1.0, -1.0, 0.0, -1.0]  # over to the block, open
 
 
-def test_the_rate_of_wrong_axes_is_as_set(advisor: Make, env: EnvDescription, moment: Moment) -> None:
-    states = [moment(number, pictured=False) for number in range(600)]
+def test_the_rate_of_wrong_axes_is_as_set(advisor: Make, env: EnvDescription, transition: MakeTransition) -> None:
+    states = [transition(number, pictured=False) for number in range(600)]
     right = actions(advisor(scripted={"error_rate": 0.0}), env, states)
     said = actions(advisor(scripted={"error_rate": 0.2}), env, states)
     wrong = np.sign(right) != np.sign(said)
@@ -35,9 +35,9 @@ def test_the_rate_of_wrong_axes_is_as_set(advisor: Make, env: EnvDescription, mo
 
 
 def test_the_same_question_gets_the_same_answer_whoever_asks(
-    advisor: Make, env: EnvDescription, moment: Moment
+    advisor: Make, env: EnvDescription, transition: MakeTransition
 ) -> None:
-    states = [moment(number) for number in range(40)]
+    states = [transition(number) for number in range(40)]
     first = actions(advisor(scripted={"error_rate": 0.5, "seed": 3}), env, states)
     renumbered = [replace(state, id=state.id + 100) for state in reversed(states)]
     second = actions(advisor(scripted={"error_rate": 0.5, "seed": 3}), env, renumbered)[::-1]
@@ -46,21 +46,21 @@ def test_the_same_question_gets_the_same_answer_whoever_asks(
     assert not np.array_equal(first, other_seed)
 
 
-def test_an_unknown_task_is_refused_by_name(advisor: Make, env: EnvDescription, moment: Moment) -> None:
-    answers = advisor().ask(replace(env, task="juggle"), [moment()], 5.0).result(10)
+def test_an_unknown_task_is_refused_by_name(advisor: Make, env: EnvDescription, transition: MakeTransition) -> None:
+    answers = advisor().ask(replace(env, task="juggle"), [transition()], 5.0).result(10)
     assert answers.advice[0].status == AdviceStatus.REFUSED
     assert "'juggle'" in answers.advice[0].reason
     assert answers.advice[0].action is None
 
 
-def test_it_is_labelled_a_stand_in(advisor: Make, env: EnvDescription, moment: Moment) -> None:
-    answers = advisor().ask(env, [moment()], 5.0).result(10)
+def test_it_is_labelled_a_stand_in(advisor: Make, env: EnvDescription, transition: MakeTransition) -> None:
+    answers = advisor().ask(env, [transition()], 5.0).result(10)
     assert answers.advisor == "scripted (stand-in for a VLM)"
     assert answers.advice[0].reason.startswith("scripted:")
 
 
-def test_votes_outvote_errors(advisor: Make, env: EnvDescription, moment: Moment) -> None:
-    states = [moment(number, pictured=False) for number in range(200)]
+def test_votes_outvote_errors(advisor: Make, env: EnvDescription, transition: MakeTransition) -> None:
+    states = [transition(number, pictured=False) for number in range(200)]
     right = actions(advisor(scripted={"error_rate": 0.0}), env, states)
     errors = [
         (np.sign(actions(advisor(votes=votes, scripted={"error_rate": 0.3}), env, states)) != np.sign(right)).mean()
@@ -69,8 +69,12 @@ def test_votes_outvote_errors(advisor: Make, env: EnvDescription, moment: Moment
     assert errors[1] < errors[0] / 3
 
 
-def test_a_plan_comes_with_an_action_for_each_state(advisor: Make, env: EnvDescription, moment: Moment) -> None:
-    answers = advisor(strategy="plan", scripted={"error_rate": 0.0}).ask(env, [moment(), moment(1)], 5.0).result(10)
+def test_a_plan_comes_with_an_action_for_each_state(
+    advisor: Make, env: EnvDescription, transition: MakeTransition
+) -> None:
+    answers = (
+        advisor(strategy="plan", scripted={"error_rate": 0.0}).ask(env, [transition(), transition(1)], 5.0).result(10)
+    )
     assert answers.plan is not None
     assert [phase.target for phase in answers.plan.phases] == ["block", "block", "block", "target"]
     assert all(advice.action is not None for advice in answers.advice)

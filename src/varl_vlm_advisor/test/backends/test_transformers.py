@@ -16,7 +16,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("llguidance")
 
 Make = Callable[..., Advisor]
-Moment = Callable[..., State]
+MakeTransition = Callable[..., State]
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,15 @@ def settings(model: Path, **others: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("strategy", ["direction", "plan", "point"])
 def test_a_random_model_is_held_to_the_schema(
-    advisor: Make, env: EnvDescription, moment: Moment, models: dict[str, Path], strategy: str, architecture: str
+    advisor: Make,
+    env: EnvDescription,
+    transition: MakeTransition,
+    models: dict[str, Path],
+    strategy: str,
+    architecture: str,
 ) -> None:
     asked = advisor(strategy=strategy, surface_height=0.0, **settings(models[architecture], temperature=1.0))
-    answers = asked.ask(env, [moment(0), moment(1)], 60.0).result(70)
+    answers = asked.ask(env, [transition(0), transition(1)], 60.0).result(70)
     assert answers.advisor == f"transformers (tiny-{architecture})"
     for advice in answers.advice:
         # It may say that it cannot tell, or point at the sky, but never break the form.
@@ -50,27 +55,29 @@ def test_a_random_model_is_held_to_the_schema(
 
 
 def test_the_same_question_gets_the_same_answer(
-    advisor: Make, env: EnvDescription, moment: Moment, model: Path
+    advisor: Make, env: EnvDescription, transition: MakeTransition, model: Path
 ) -> None:
     told = [
-        advisor(**settings(model, temperature=1.0)).ask(env, [moment(5)], 60.0).result(70).advice[0].reason
+        advisor(**settings(model, temperature=1.0)).ask(env, [transition(5)], 60.0).result(70).advice[0].reason
         for _ in range(2)
     ]
     assert told[0] == told[1]
 
 
-def test_it_gives_way_at_the_deadline(advisor: Make, env: EnvDescription, moment: Moment, model: Path) -> None:
+def test_it_gives_way_at_the_deadline(
+    advisor: Make, env: EnvDescription, transition: MakeTransition, model: Path
+) -> None:
     asked = advisor(**settings(model, max_tokens=8000))
-    answers = asked.ask(env, [moment(number) for number in range(30)], 0.5).result(20)
+    answers = asked.ask(env, [transition(number) for number in range(30)], 0.5).result(20)
     assert AdviceStatus.TIMEOUT in [advice.status for advice in answers.advice]
-    later = asked.ask(env, [moment(50)], 60.0).result(70)
+    later = asked.ask(env, [transition(50)], 60.0).result(70)
     assert later.advice[0].status != AdviceStatus.TIMEOUT
 
 
 def test_an_answer_cut_at_the_token_limit_is_invalid(
-    advisor: Make, env: EnvDescription, moment: Moment, model: Path
+    advisor: Make, env: EnvDescription, transition: MakeTransition, model: Path
 ) -> None:
-    answers = advisor(**settings(model, max_tokens=20)).ask(env, [moment()], 30.0).result(35)
+    answers = advisor(**settings(model, max_tokens=20)).ask(env, [transition()], 30.0).result(35)
     assert answers.advice[0].status == AdviceStatus.INVALID
     assert "cut off" in answers.advice[0].reason
 
@@ -83,7 +90,7 @@ def test_a_model_that_is_not_there_is_one_sentence(advisor: Make, name: str, rem
 
 
 def test_a_chat_template_without_a_system_role_is_given_the_rules_in_the_users(
-    advisor: Make, env: EnvDescription, moment: Moment, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    advisor: Make, env: EnvDescription, transition: MakeTransition, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """vllm-project/guidellm#67: Gemma 2's template, and those of many others."""
     folder = make_tiny_vlm(tmp_path / "tiny")
@@ -91,17 +98,17 @@ def test_a_chat_template_without_a_system_role_is_given_the_rules_in_the_users(
     refusal = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
     template.write_text(refusal + template.read_text())
     asked = advisor(**settings(folder))
-    answers = asked.ask(env, [moment(0), moment(1)], 60.0).result(70)
+    answers = asked.ask(env, [transition(0), transition(1)], 60.0).result(70)
     assert {advice.status for advice in answers.advice} <= {AdviceStatus.OK, AdviceStatus.REFUSED}, answers.advice
     assert len([record for record in caplog.records if "refuses the system's role" in record.getMessage()]) == 1
     template.write_text("{{ raise_exception('I take nothing') }}")
-    answers = advisor(**settings(folder)).ask(env, [moment(0)], 60.0).result(70)
+    answers = advisor(**settings(folder)).ask(env, [transition(0)], 60.0).result(70)
     assert answers.advice[0].status == AdviceStatus.UNAVAILABLE
     assert "I take nothing" in answers.advice[0].reason
 
 
 def test_weights_that_overflow_in_half_precision_are_told(
-    advisor: Make, env: EnvDescription, moment: Moment, tmp_path: Path
+    advisor: Make, env: EnvDescription, transition: MakeTransition, tmp_path: Path
 ) -> None:
     """huggingface/transformers#33294: logits that are NaN, which sampling would take for anything."""
     import torch
@@ -112,22 +119,22 @@ def test_weights_that_overflow_in_half_precision_are_told(
     with torch.no_grad():
         model.get_output_embeddings().weight.mul_(1e30)  # finite in bfloat16, infinite in float16
     model.save_pretrained(folder)
-    answers = advisor(**settings(folder, dtype="float16")).ask(env, [moment()], 60.0).result(70)
+    answers = advisor(**settings(folder, dtype="float16")).ask(env, [transition()], 60.0).result(70)
     assert answers.advice[0].status == AdviceStatus.UNAVAILABLE
     assert "set transformers.dtype to bfloat16 or float32" in answers.advice[0].reason
 
 
 def test_other_weights_in_the_same_folder_are_another_model(
-    advisor: Make, env: EnvDescription, moment: Moment, tmp_path: Path
+    advisor: Make, env: EnvDescription, transition: MakeTransition, tmp_path: Path
 ) -> None:
     """A folder that is trained again must not be answered for by what was recorded before."""
     folder = make_tiny_vlm(tmp_path / "tiny", seed=0)
     cache = {"mode": "auto", "folder": str(tmp_path / "kept")}
-    advisor(**settings(folder), cache=cache).ask(env, [moment()], 60.0).result(70)
+    advisor(**settings(folder), cache=cache).ask(env, [transition()], 60.0).result(70)
     again = advisor(**settings(folder), cache=cache)
-    again.ask(env, [moment()], 60.0).result(70)
+    again.ask(env, [transition()], 60.0).result(70)
     assert again.statistics.events["calls"] == 0
     make_tiny_vlm(folder, seed=1)
     other = advisor(**settings(folder), cache=cache)
-    other.ask(env, [moment()], 60.0).result(70)
+    other.ask(env, [transition()], 60.0).result(70)
     assert other.statistics.events["calls"] == 1

@@ -34,7 +34,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[object]:
 def test_an_example_can_be_restored_and_experts_score_best(world: object) -> None:
     examples = collect(world, 4, seed=1)  # type: ignore[arg-type]
     for example in examples:
-        assert np.array_equal(restore(world, example), example.moment.state)  # type: ignore[arg-type]
+        assert np.array_equal(restore(world, example), example.transition.state)  # type: ignore[arg-type]
     experts = np.stack([example.expert for example in examples])
     best = score(world, examples, experts)  # type: ignore[arg-type]
     worst = score(world, examples, -experts)  # type: ignore[arg-type]
@@ -97,12 +97,12 @@ def test_the_same_states_judge_two_advisors(world: object, tmp_path: Path) -> No
     found = load_or_make(world, 3, 0, tmp_path)  # type: ignore[arg-type]
     assert (folder / "states.npz").stat().st_mtime_ns == written
     for one, other in zip(made, found, strict=True):
-        assert one.moment.frames[0].jpeg == other.moment.frames[0].jpeg
-        assert one.moment.frames[0].depth == other.moment.frames[0].depth
+        assert one.transition.frames[0].jpeg == other.transition.frames[0].jpeg
+        assert one.transition.frames[0].depth == other.transition.frames[0].depth
         for name in ("state", "action", "next_state", "reward"):
-            assert np.array_equal(getattr(one.moment, name), getattr(other.moment, name))
+            assert np.array_equal(getattr(one.transition, name), getattr(other.transition, name))
         assert np.array_equal(one.expert, other.expert)
-        assert np.array_equal(restore(world, other), one.moment.state)  # type: ignore[arg-type]
+        assert np.array_equal(restore(world, other), one.transition.state)  # type: ignore[arg-type]
     with pytest.raises(VarlError, match="holds 3 states, 4 are wanted"):
         load_or_make(world, 4, 0, tmp_path)  # type: ignore[arg-type]
 

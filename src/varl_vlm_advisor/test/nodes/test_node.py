@@ -77,12 +77,12 @@ def call(node: Node, message: GetAdvice.Request, timeout: float = 60.0) -> GetAd
 
 
 def test_it_answers_every_state_and_ends_cleanly(
-    start: Callable[..., subprocess.Popen[str]], client: Node, env: EnvDescription, moment: Callable[..., State]
+    start: Callable[..., subprocess.Popen[str]], client: Node, env: EnvDescription, transition: Callable[..., State]
 ) -> None:
     process = start("backend:=scripted")
     seen: list[DiagnosticArray] = []
     client.create_subscription(DiagnosticArray, "/diagnostics", seen.append, 10)
-    answer = call(client, request(env, [moment(number) for number in range(5)], 30.0))
+    answer = call(client, request(env, [transition(number) for number in range(5)], 30.0))
     assert answer.advisor == "scripted (stand-in for a VLM)"
     assert [advice.id for advice in answer.advice] == [0, 1, 2, 3, 4]
     assert all(advice.status == msg.Advice.OK and len(advice.action) == 4 for advice in answer.advice)
@@ -98,7 +98,7 @@ def test_it_answers_every_state_and_ends_cleanly(
 
 
 def test_a_vision_language_model_answers_through_the_service(
-    start: Callable[..., subprocess.Popen[str]], client: Node, env: EnvDescription, moment: Callable[..., State],
+    start: Callable[..., subprocess.Popen[str]], client: Node, env: EnvDescription, transition: Callable[..., State],
     tmp_path: Path,
 ) -> None:  # fmt: skip
     pytest.importorskip("transformers")
@@ -112,7 +112,7 @@ def test_a_vision_language_model_answers_through_the_service(
         f"transformers.model:={model}",
         "transformers.max_tokens:=3000",
     )
-    answer = call(client, request(env, [moment(0), moment(1)], 40.0))
+    answer = call(client, request(env, [transition(0), transition(1)], 40.0))
     assert answer.advisor == "transformers (tiny)"
     for advice in answer.advice:
         assert advice.status in (msg.Advice.OK, msg.Advice.REFUSED), advice.reason  # it may say that it cannot tell
@@ -120,7 +120,7 @@ def test_a_vision_language_model_answers_through_the_service(
 
 
 def test_a_backend_comes_with_a_package_and_may_say_anything(
-    start: Callable[..., subprocess.Popen[str]], client: Node, env: EnvDescription, moment: Callable[..., State],
+    start: Callable[..., subprocess.Popen[str]], client: Node, env: EnvDescription, transition: Callable[..., State],
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     package = tmp_path / "third_party-1.0.dist-info"
@@ -132,7 +132,7 @@ def test_a_backend_comes_with_a_package_and_may_say_anything(
     process = start("backend:=fuzz", "strategy:=direction", "votes:=1")
     seen = set()
     for first in range(0, FUZZED, 500):
-        states = [moment(number, pictured=False) for number in range(first, first + 500)]
+        states = [transition(number, pictured=False) for number in range(first, first + 500)]
         for number, advice in enumerate(call(client, request(env, states, 60.0)).advice, first):
             assert advice.id == number
             assert (len(advice.action) == 4) == (advice.status == msg.Advice.OK)

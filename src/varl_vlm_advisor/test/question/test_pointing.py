@@ -15,7 +15,7 @@ from varl_vlm_advisor.question.pointing import GRID, convention_of, picture_size
 from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.types import NoAdvice, State
 
-Moment = Callable[..., State]
+MakeTransition = Callable[..., State]
 
 SIZES = [(320, 240), (640, 480), (1920, 1080), (64, 48), (56, 56), (4096, 3072), (1280, 720), (33, 500), (848, 480)]
 
@@ -66,10 +66,10 @@ def test_a_family_is_known_by_its_name(model: str, convention: str) -> None:
     assert convention_of(model) == convention
 
 
-def test_qwen25s_point_in_a_small_picture_is_where_it_saw_it(env: EnvDescription, moment: Moment) -> None:
+def test_qwen25s_point_in_a_small_picture_is_where_it_saw_it(env: EnvDescription, transition: MakeTransition) -> None:
     """Its processor makes 308x252 of 320x240: taken for pixels of the latter, points are 4 to 5 % off."""
     config = QuestionConfig.from_dict({"strategy": "point", "picture": {"width": 320}}, "test")
-    question = Prompter(config, sees=True, model="Qwen2.5-VL-3B").question(env, moment())
+    question = Prompter(config, sees=True, model="Qwen2.5-VL-3B").question(env, transition())
     assert decode_image(question.image).shape[:2] == (252, 308)
     assert "which is 308 wide and 252 high" in question.text
     place = np.array([0.4, 0.1, 0.02])
@@ -83,9 +83,9 @@ def test_qwen25s_point_in_a_small_picture_is_where_it_saw_it(env: EnvDescription
     assert lift(question, seen, surface_height=0.02) == pytest.approx(place, abs=1e-6)
 
 
-def test_each_strategy_shows_its_camera(env: EnvDescription, moment: Moment, frame: Frame) -> None:
+def test_each_strategy_shows_its_camera(env: EnvDescription, transition: MakeTransition, frame: Frame) -> None:
     env = replace(env, cameras=["scene", "wrist"])
-    state = replace(moment(), frames=(replace(frame, camera="scene"), replace(frame, camera="wrist")))
+    state = replace(transition(), frames=(replace(frame, camera="scene"), replace(frame, camera="wrist")))
     camera = {"direction": "", "point": "wrist", "plan": "scene"}
     for strategy, shown in {"direction": "scene", "point": "wrist", "plan": "scene"}.items():
         config = QuestionConfig.from_dict({"strategy": strategy, "camera": camera}, "test")
@@ -95,11 +95,11 @@ def test_each_strategy_shows_its_camera(env: EnvDescription, moment: Moment, fra
         assert question.frame.camera == shown
     config = QuestionConfig.from_dict({"strategy": "plan", "camera": {"plan": "scene"}}, "test")
     without = Prompter(config, sees=True).question(env, replace(state, frames=state.frames[1:]))
-    assert "There is no picture of this moment" in without.text
+    assert "There is no picture of this transition" in without.text
 
 
-def test_a_camera_that_the_robot_lacks_is_told(env: EnvDescription, moment: Moment) -> None:
+def test_a_camera_that_the_robot_lacks_is_told(env: EnvDescription, transition: MakeTransition) -> None:
     config = QuestionConfig.from_dict({"strategy": "plan", "camera": {"plan": "camra"}}, "test")
     with pytest.raises(NoAdvice, match="no camera 'camra'; did you mean 'camera'") as caught:
-        Prompter(config, sees=True).question(env, moment())
+        Prompter(config, sees=True).question(env, transition())
     assert caught.value.status == AdviceStatus.REFUSED

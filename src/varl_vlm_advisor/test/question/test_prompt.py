@@ -16,15 +16,15 @@ from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.service.config import AdvisorConfig
 from varl_vlm_advisor.types import NoAdvice, State
 
-Moment = Callable[..., State]
+MakeTransition = Callable[..., State]
 
 
 def prompter(**settings: object) -> Prompter:
     return Prompter(AdvisorConfig.from_dict({"strategy": "direction"} | settings, "test"), sees=True)
 
 
-def test_it_says_task_axes_state_action_and_outcome(env: EnvDescription, moment: Moment) -> None:
-    question = prompter().question(env, moment(tool=[0.3, 0.2, 0.12]))
+def test_it_says_task_axes_state_action_and_outcome(env: EnvDescription, transition: MakeTransition) -> None:
+    question = prompter().question(env, transition(tool=[0.3, 0.2, 0.12]))
     for part in (
         "Lift the block to the target.",
         "- dx: + moves the tool along +x of base_link, - against it; large is 0.0125 m, small is 0.0037 m",
@@ -38,9 +38,11 @@ def test_it_says_task_axes_state_action_and_outcome(env: EnvDescription, moment:
     assert "$" not in question.text + question.system
 
 
-def test_the_camera_in_words_is_the_camera_in_numbers(env: EnvDescription, moment: Moment, frame: Frame) -> None:
+def test_the_camera_in_words_is_the_camera_in_numbers(
+    env: EnvDescription, transition: MakeTransition, frame: Frame
+) -> None:
     assert frame.camera_pose is not None
-    question = prompter().question(env, moment())
+    question = prompter().question(env, transition())
     right = frame.camera_pose[:3, 0]
     assert f"- image-right is {right[0]:+.2f} x, {right[1]:+.2f} y" in question.text
     # What is said of +y agrees with where +y goes in the picture.
@@ -69,9 +71,9 @@ def test_the_axes_are_drawn_where_they_project(env: EnvDescription, frame: Frame
 
 @pytest.mark.parametrize(("width", "size"), [(640, (480, 640)), (320, (240, 320)), (2000, (480, 640))])
 def test_a_picture_is_made_no_wider_than_told(
-    env: EnvDescription, moment: Moment, frame: Frame, width: int, size: tuple[int, int]
+    env: EnvDescription, transition: MakeTransition, frame: Frame, width: int, size: tuple[int, int]
 ) -> None:
-    question = prompter(picture={"width": width}).question(env, moment())
+    question = prompter(picture={"width": width}).question(env, transition())
     assert decode_image(question.image).shape[:2] == size
     assert question.projection is not None
     full = Projection(640, 480, frame.k, frame.camera_pose).pixel(np.array([0.4, 0.0, 0.1]))
@@ -97,35 +99,37 @@ def test_a_mirrored_frame_shows_the_same_scene(frame: Frame) -> None:
     assert others[0] == pytest.approx(-axes[0])
 
 
-def test_a_question_is_known_by_its_content(env: EnvDescription, moment: Moment) -> None:
+def test_a_question_is_known_by_its_content(env: EnvDescription, transition: MakeTransition) -> None:
     make = prompter()
-    one = make.question(env, moment(1))
-    same = make.question(env, replace(moment(1), id=99))
-    other = make.question(env, moment(2))
+    one = make.question(env, transition(1))
+    same = make.question(env, replace(transition(1), id=99))
+    other = make.question(env, transition(2))
     assert one.key(0) == same.key(0)
     assert len({one.key(0), one.key(1), other.key(0), one.again("{}", "no").key(0)}) == 4
 
 
-def test_without_a_picture_it_says_so(env: EnvDescription, moment: Moment) -> None:
-    question = prompter().question(env, moment(pictured=False))
+def test_without_a_picture_it_says_so(env: EnvDescription, transition: MakeTransition) -> None:
+    question = prompter().question(env, transition(pictured=False))
     assert not question.image
     assert "There is no picture" in question.text
 
 
-def test_without_calibration_it_draws_nothing_and_says_so(env: EnvDescription, moment: Moment, frame: Frame) -> None:
-    state = replace(moment(), frames=(Frame("camera", frame.jpeg),))
+def test_without_calibration_it_draws_nothing_and_says_so(
+    env: EnvDescription, transition: MakeTransition, frame: Frame
+) -> None:
+    state = replace(transition(), frames=(Frame("camera", frame.jpeg),))
     question = prompter().question(env, state)
     assert "The camera's place is not known" in question.text
     assert "drawn in" not in question.text
 
 
 @pytest.mark.parametrize("jpeg", [b"", b"not a picture", b"\xff\xd8\xff\xe0" + b"\x00" * 50])
-def test_an_unreadable_frame_is_invalid(env: EnvDescription, moment: Moment, jpeg: bytes) -> None:
+def test_an_unreadable_frame_is_invalid(env: EnvDescription, transition: MakeTransition, jpeg: bytes) -> None:
     with pytest.raises(NoAdvice, match="not a readable JPEG"):
-        prompter().question(env, replace(moment(), frames=(Frame("camera", jpeg),)))
+        prompter().question(env, replace(transition(), frames=(Frame("camera", jpeg),)))
 
 
-def test_a_picture_of_the_question(env: EnvDescription, moment: Moment, tmp_path: Path) -> None:
-    question = prompter().question(env, moment(tool=[0.4, 0.0, 0.15]))
+def test_a_picture_of_the_question(env: EnvDescription, transition: MakeTransition, tmp_path: Path) -> None:
+    question = prompter().question(env, transition(tool=[0.4, 0.0, 0.15]))
     picture = cv2.cvtColor(decode_image(question.image), cv2.COLOR_RGB2BGR)
     assert cv2.imwrite(str(tmp_path / "question.png"), picture)

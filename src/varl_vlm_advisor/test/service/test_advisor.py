@@ -21,7 +21,7 @@ from varl_vlm_advisor.service.config import config_model, load_config
 from varl_vlm_advisor.types import NoAdvice, State
 
 Make = Callable[..., Advisor]
-Moment = Callable[..., State]
+MakeTransition = Callable[..., State]
 
 
 class Backend:
@@ -57,15 +57,15 @@ def statuses(advisor: Advisor, env: EnvDescription, states: list[State], deadlin
 
 
 def test_states_that_make_no_sense_are_invalid_and_the_others_answered(
-    advisor: Make, env: EnvDescription, moment: Moment
+    advisor: Make, env: EnvDescription, transition: MakeTransition
 ) -> None:
     states = [
-        moment(0),
-        replace(moment(1), state=np.full(10, np.nan, np.float32)),
-        replace(moment(2), action=np.zeros(3, np.float32)),
-        replace(moment(3), next_state=np.zeros(0, np.float32)),
-        replace(moment(4), id=7),
-        replace(moment(5), id=7),
+        transition(0),
+        replace(transition(1), state=np.full(10, np.nan, np.float32)),
+        replace(transition(2), action=np.zeros(3, np.float32)),
+        replace(transition(3), next_state=np.zeros(0, np.float32)),
+        replace(transition(4), id=7),
+        replace(transition(5), id=7),
     ]
     assert statuses(advisor(), env, states) == [AdviceStatus.OK] + [AdviceStatus.INVALID] * 5
 
@@ -83,24 +83,24 @@ def test_states_that_make_no_sense_are_invalid_and_the_others_answered(
     ],
 )
 def test_an_environment_that_makes_no_sense_is_invalid(
-    advisor: Make, env: EnvDescription, moment: Moment, wrong: dict[str, Any]
+    advisor: Make, env: EnvDescription, transition: MakeTransition, wrong: dict[str, Any]
 ) -> None:
-    assert statuses(advisor(), replace(env, **wrong), [moment(0), moment(1)]) == [AdviceStatus.INVALID] * 2
+    assert statuses(advisor(), replace(env, **wrong), [transition(0), transition(1)]) == [AdviceStatus.INVALID] * 2
 
 
 @pytest.mark.parametrize("deadline", [float("nan"), float("inf")])
 def test_a_deadline_that_is_none_is_invalid(
-    advisor: Make, env: EnvDescription, moment: Moment, deadline: float
+    advisor: Make, env: EnvDescription, transition: MakeTransition, deadline: float
 ) -> None:
-    answers = advisor().ask(env, [moment()], deadline).result(20)
+    answers = advisor().ask(env, [transition()], deadline).result(20)
     assert answers.advice[0].status == AdviceStatus.INVALID
 
 
 @pytest.mark.parametrize("deadline", [0.0, -5.0])
 def test_a_deadline_that_has_passed_is_a_timeout(
-    advisor: Make, env: EnvDescription, moment: Moment, deadline: float
+    advisor: Make, env: EnvDescription, transition: MakeTransition, deadline: float
 ) -> None:
-    answers = advisor().ask(env, [moment()], deadline).result(20)
+    answers = advisor().ask(env, [transition()], deadline).result(20)
     assert answers.advice[0].status == AdviceStatus.TIMEOUT
 
 
@@ -109,16 +109,18 @@ def test_no_states_are_no_answers(advisor: Make, env: EnvDescription) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("bug"), KeyError("x"), MemoryError(), TimeoutError()])
-def test_a_backend_with_a_bug_is_a_status(advisor: Make, env: EnvDescription, moment: Moment, error: Exception) -> None:
+def test_a_backend_with_a_bug_is_a_status(
+    advisor: Make, env: EnvDescription, transition: MakeTransition, error: Exception
+) -> None:
     def act(question: Question, sample: int) -> Reply:
         raise error
 
     asked = advisor(Backend(act))
-    assert statuses(asked, env, [moment(0), moment(1)]) == [AdviceStatus.INVALID] * 2
+    assert statuses(asked, env, [transition(0), transition(1)]) == [AdviceStatus.INVALID] * 2
 
 
 def test_a_backend_that_will_not_be_cancelled_does_not_hold_the_answer(
-    advisor: Make, env: EnvDescription, moment: Moment
+    advisor: Make, env: EnvDescription, transition: MakeTransition
 ) -> None:
     released = threading.Event()
 
@@ -128,17 +130,17 @@ def test_a_backend_that_will_not_be_cancelled_does_not_hold_the_answer(
                 await asyncio.sleep(0.02)
         raise NoAdvice(AdviceStatus.REFUSED, "late")
 
-    assert statuses(advisor(Backend(lambda q, s: stubborn())), env, [moment()], 0.5) == [AdviceStatus.TIMEOUT]
+    assert statuses(advisor(Backend(lambda q, s: stubborn())), env, [transition()], 0.5) == [AdviceStatus.TIMEOUT]
     released.set()
 
 
-def test_what_is_there_by_the_deadline_is_kept(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+def test_what_is_there_by_the_deadline_is_kept(advisor: Make, env: EnvDescription, transition: MakeTransition) -> None:
     async def late(question: Question) -> Reply:
         await asyncio.sleep(30 if question.state.id == 1 else 0)
         return said(question)
 
     asked = advisor(Backend(lambda q, s: late(q)))
-    assert statuses(asked, env, [moment(0), moment(1), moment(2)], 3.0) == [
+    assert statuses(asked, env, [transition(0), transition(1), transition(2)], 3.0) == [
         AdviceStatus.OK,
         AdviceStatus.TIMEOUT,
         AdviceStatus.OK,
@@ -146,29 +148,33 @@ def test_what_is_there_by_the_deadline_is_kept(advisor: Make, env: EnvDescriptio
 
 
 def test_votes_go_by_axis_and_their_agreement_is_the_confidence(
-    advisor: Make, env: EnvDescription, moment: Moment
+    advisor: Make, env: EnvDescription, transition: MakeTransition
 ) -> None:
     words = [("+large", "0"), ("+small", "+large"), ("+large", "-large"), ("-large", "0")]
 
     def act(question: Question, sample: int) -> Reply:
         return said(question, dx=words[sample][0], dy=words[sample][1])
 
-    (advice,) = advisor(Backend(act), votes=4).ask(env, [moment()], 20.0).result(30).advice
+    (advice,) = advisor(Backend(act), votes=4).ask(env, [transition()], 20.0).result(30).advice
     assert advice.action is not None
     assert advice.action.tolist() == [1.0, 0.0, 0.0, 0.0]
     assert advice.confidence == pytest.approx((3 / 4 + 2 / 4 + 1 + 1) / 4)
 
 
-def test_a_sample_that_cannot_be_used_agrees_with_none(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+def test_a_sample_that_cannot_be_used_agrees_with_none(
+    advisor: Make, env: EnvDescription, transition: MakeTransition
+) -> None:
     def act(question: Question, sample: int) -> Reply:
         return said(question, dx="+large") if sample else Reply("no JSON")
 
-    (advice,) = advisor(Backend(act), votes=4).ask(env, [moment()], 20.0).result(30).advice
+    (advice,) = advisor(Backend(act), votes=4).ask(env, [transition()], 20.0).result(30).advice
     assert advice.status == AdviceStatus.OK
     assert advice.confidence == pytest.approx(3 / 4)
 
 
-def test_whoever_asks_does_not_wait_for_the_model(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+def test_whoever_asks_does_not_wait_for_the_model(
+    advisor: Make, env: EnvDescription, transition: MakeTransition
+) -> None:
     released = threading.Event()
 
     async def slow() -> Reply:
@@ -177,16 +183,16 @@ def test_whoever_asks_does_not_wait_for_the_model(advisor: Make, env: EnvDescrip
         return Reply("{}")
 
     asked = advisor(Backend(lambda q, s: slow()))
-    pending = [asked.ask(env, [moment(number)], 60.0) for number in range(5)]
+    pending = [asked.ask(env, [transition(number)], 60.0) for number in range(5)]
     assert not any(future.done() for future in pending)
     released.set()
     assert all(future.result(60).advice[0].status == AdviceStatus.INVALID for future in pending)
 
 
-def test_closing_in_the_middle_ends_the_thread(env: EnvDescription, moment: Moment) -> None:
+def test_closing_in_the_middle_ends_the_thread(env: EnvDescription, transition: MakeTransition) -> None:
     backend: Any = Backend(lambda q, s: asyncio.sleep(60))
     asked = Advisor(config_model()(), backend)
-    asked.ask(env, [moment()], 60.0)
+    asked.ask(env, [transition()], 60.0)
     assert "advisor" in [thread.name for thread in threading.enumerate()]
     asked.close()
     assert "advisor" not in [thread.name for thread in threading.enumerate()]

@@ -19,7 +19,7 @@ from varl_vlm_advisor.testing.server import KEY, Server
 from varl_vlm_advisor.types import NoAdvice, State
 
 Make = Callable[..., Advisor]
-Moment = Callable[..., State]
+MakeTransition = Callable[..., State]
 DOWN = NoAdvice(AdviceStatus.UNAVAILABLE, "it is down", retry=True)
 
 
@@ -75,72 +75,74 @@ def cached(advisor: Make, tmp_path: Path) -> Callable[..., Advisor]:
 
 @pytest.mark.parametrize("answer", [good, cannot_tell])
 def test_what_validated_is_recorded_and_found_again(
-    cached: Any, env: EnvDescription, moment: Moment, answer: Any
+    cached: Any, env: EnvDescription, transition: MakeTransition, answer: Any
 ) -> None:
-    first = ask(cached(Model(answer)), env, moment())
+    first = ask(cached(Model(answer)), env, transition())
     for mode in ("auto", "replay"):
         model = Model(DOWN)
-        again = ask(cached(model, mode), env, moment())
+        again = ask(cached(model, mode), env, transition())
         assert (again.status, again.reason, str(again.action)) == (first.status, first.reason, str(first.action))
         assert not model.asked
 
 
-def test_what_did_not_validate_is_not_recorded(cached: Any, env: EnvDescription, moment: Moment) -> None:
-    assert ask(cached(Model(bad)), env, moment()).status == AdviceStatus.INVALID
+def test_what_did_not_validate_is_not_recorded(cached: Any, env: EnvDescription, transition: MakeTransition) -> None:
+    assert ask(cached(Model(bad)), env, transition()).status == AdviceStatus.INVALID
     model = Model(good)
-    assert ask(cached(model), env, moment()).status == AdviceStatus.OK
+    assert ask(cached(model), env, transition()).status == AdviceStatus.OK
     assert len(model.asked) == 1
 
 
-def test_a_repaired_answer_is_recorded_under_the_question(cached: Any, env: EnvDescription, moment: Moment) -> None:
-    assert ask(cached(Model(bad, good)), env, moment()).status == AdviceStatus.OK
-    assert ask(cached(Model(DOWN), "replay"), env, moment()).status == AdviceStatus.OK
+def test_a_repaired_answer_is_recorded_under_the_question(
+    cached: Any, env: EnvDescription, transition: MakeTransition
+) -> None:
+    assert ask(cached(Model(bad, good)), env, transition()).status == AdviceStatus.OK
+    assert ask(cached(Model(DOWN), "replay"), env, transition()).status == AdviceStatus.OK
 
 
 def test_an_answer_of_another_response_format_is_another_answer(
-    cached: Any, env: EnvDescription, moment: Moment
+    cached: Any, env: EnvDescription, transition: MakeTransition
 ) -> None:
-    ask(cached(Model(good)), env, moment())
+    ask(cached(Model(good)), env, transition())
     model = Model(lambda question: good(question, dx="+large"))
     model.response_format = "text"
-    assert ask(cached(model), env, moment()).action[0] == 1.0
+    assert ask(cached(model), env, transition()).action[0] == 1.0
     assert len(model.asked) == 1
 
 
 def test_an_answer_that_was_recorded_in_a_looser_format_is_found_once_that_is_known(
-    cached: Any, env: EnvDescription, moment: Moment
+    cached: Any, env: EnvDescription, transition: MakeTransition
 ) -> None:
     loose = Model(good)
     loose.response_format = "text"
-    ask(cached(loose), env, moment())
+    ask(cached(loose), env, transition())
 
     def refuse(question: Question) -> Reply:
         model.response_format = "text"
         raise AskAgain
 
     model = Model(refuse)
-    assert ask(cached(model), env, moment()).status == AdviceStatus.OK
+    assert ask(cached(model), env, transition()).status == AdviceStatus.OK
     assert len(model.asked) == 1
 
 
-def test_every_request_is_counted(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+def test_every_request_is_counted(advisor: Make, env: EnvDescription, transition: MakeTransition) -> None:
     """A refused form, a failure that passes, an answer to repair and its repair: four requests."""
     asked = advisor(Model(AskAgain(), DOWN, bad, good), retry={"backoff": 0.001})
-    assert ask(asked, env, moment()).status == AdviceStatus.OK
+    assert ask(asked, env, transition()).status == AdviceStatus.OK
     assert asked.asker.budget.spent.calls == 4
     assert asked.statistics.events["calls"] == 4
 
 
-def test_the_budget_ends_retries_too(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+def test_the_budget_ends_retries_too(advisor: Make, env: EnvDescription, transition: MakeTransition) -> None:
     model = Model(DOWN, DOWN, good)
     asked = advisor(model, retry={"backoff": 0.001}, budget={"calls": 2})
-    assert ask(asked, env, moment()).status == AdviceStatus.BUDGET
+    assert ask(asked, env, transition()).status == AdviceStatus.BUDGET
     assert len(model.asked) == 2
 
 
-def test_a_call_that_was_given_up_is_paid(advisor: Make, env: EnvDescription, moment: Moment) -> None:
+def test_a_call_that_was_given_up_is_paid(advisor: Make, env: EnvDescription, transition: MakeTransition) -> None:
     asked = advisor(Model(asyncio.sleep(60)), budget={"price_in": 1.0, "price_out": 1.0})
-    assert ask(asked, env, moment(), 0.5).status == AdviceStatus.TIMEOUT
+    assert ask(asked, env, transition(), 0.5).status == AdviceStatus.TIMEOUT
     spent = asked.asker.budget.spent
     assert spent.calls == 1
     assert spent.tokens > 600 + 200  # words, a picture of 640x480, and an answer
@@ -148,11 +150,11 @@ def test_a_call_that_was_given_up_is_paid(advisor: Make, env: EnvDescription, mo
 
 
 def test_answers_without_a_count_of_tokens_are_estimated(
-    advisor: Make, env: EnvDescription, moment: Moment, server: Server
+    advisor: Make, env: EnvDescription, transition: MakeTransition, server: Server
 ) -> None:
     asked = advisor(backend="openai", openai={"base_url": server.url, "model": "m"})
     server.behaviour = "uncounted"
-    assert ask(asked, env, moment()).status == AdviceStatus.OK
+    assert ask(asked, env, transition()).status == AdviceStatus.OK
     assert asked.statistics.tokens_in > 600
     assert 10 < asked.statistics.tokens_out < 200
 
@@ -166,31 +168,36 @@ def server() -> Iterator[Server]:
 
 @pytest.mark.parametrize("key", ["x", "large", "none", "direction"])
 def test_a_key_that_is_a_word_changes_no_answer(
-    advisor: Make, env: EnvDescription, moment: Moment, server: Server, monkeypatch: pytest.MonkeyPatch, key: str
+    advisor: Make,
+    env: EnvDescription,
+    transition: MakeTransition,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
 ) -> None:
     monkeypatch.setenv("SOME_KEY", key)
     asked = advisor(backend="openai", openai={"base_url": server.url, "model": "m", "api_key_env": "SOME_KEY"})
-    advice = ask(asked, env, moment())
+    advice = ask(asked, env, transition())
     assert advice.action.tolist() == [-1.0] * 4
     assert server.calls[0].authorization == f"Bearer {key}"
 
 
 @pytest.mark.parametrize("behaviour", ["parrot", "parrot_in_prose", "wrong_key"])
 def test_a_key_that_is_repeated_is_nowhere_to_be_read(
-    advisor: Make, env: EnvDescription, moment: Moment, server: Server, monkeypatch: pytest.MonkeyPatch,
+    advisor: Make, env: EnvDescription, transition: MakeTransition, server: Server, monkeypatch: pytest.MonkeyPatch,
     behaviour: str, tmp_path: Path,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("SOME_KEY", KEY)
     server.behaviour = behaviour
     openai = {"base_url": server.url, "model": "m", "api_key_env": "SOME_KEY"}
-    advice = ask(advisor(backend="openai", openai=openai, cache={"folder": str(tmp_path)}), env, moment())
+    advice = ask(advisor(backend="openai", openai=openai, cache={"folder": str(tmp_path)}), env, transition())
     assert "***" in advice.reason
     assert KEY[-6:] not in advice.reason
     assert not any(KEY in path.read_text() for path in tmp_path.rglob("*.json"))
 
 
 def test_one_probe_of_many_questions_reaches_the_server(
-    advisor: Make, env: EnvDescription, moment: Moment, monkeypatch: pytest.MonkeyPatch
+    advisor: Make, env: EnvDescription, transition: MakeTransition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered, enter = threading.Semaphore(0), Breaker.enter
 
@@ -207,10 +214,10 @@ def test_one_probe_of_many_questions_reaches_the_server(
 
     model = Model(DOWN)
     asked = advisor(model, breaker={"failures": 1, "rest": 0.001}, retry={"attempts": 1}, in_flight=8)
-    ask(asked, env, moment())
+    ask(asked, env, transition())
     entered.acquire()
     model.replies = [None]
     model.reply = lambda question, sample: when_all_have_tried(question)  # type: ignore[method-assign]
-    states = [replace(moment(number), id=number) for number in range(8)]
+    states = [replace(transition(number), id=number) for number in range(8)]
     statuses = [advice.status for advice in asked.ask(env, states, 20.0).result(40).advice]
     assert sorted(statuses) == [AdviceStatus.OK] + [AdviceStatus.UNAVAILABLE] * 7

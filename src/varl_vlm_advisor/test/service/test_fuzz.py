@@ -14,14 +14,14 @@ from varl_vlm_advisor.types import State
 
 @pytest.mark.parametrize(("strategy", "count"), [("direction", 2000), ("point", 1000), ("plan", 1000)])
 def test_every_output_ends_in_a_status(
-    advisor: Callable[..., Advisor], env: EnvDescription, moment: Callable[..., State], strategy: str, count: int
+    advisor: Callable[..., Advisor], env: EnvDescription, transition: Callable[..., State], strategy: str, count: int
 ) -> None:
     backend = FuzzBackend(FuzzBackend.Settings())
     asked = advisor(backend, strategy=strategy, surface_height=0.0, picture={"width": 64}, in_flight=64)
     seen: Counter[AdviceStatus] = Counter()
     size = 1 if strategy == "plan" else 500
     for first in range(0, count, size):
-        states = [moment(number, pictured=strategy == "point") for number in range(first, first + size)]
+        states = [transition(number, pictured=strategy == "point") for number in range(first, first + size)]
         answers = asked.ask(env, states, 60.0).result(70)
         assert [advice.id for advice in answers.advice] == [state.id for state in states]
         for advice in answers.advice:

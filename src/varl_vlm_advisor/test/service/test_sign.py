@@ -53,9 +53,9 @@ class Hijacked:
 
 
 @pytest.fixture
-def signed(moment: Callable[..., State]) -> State:
-    """A moment with the sign in its picture."""
-    state = moment()
+def signed(transition: Callable[..., State]) -> State:
+    """A transition with the sign in its picture."""
+    state = transition()
     image = decode_image(state.frames[0].jpeg)
     cv2.rectangle(image, (20, 380), (620, 440), (255, 255, 255), -1)
     cv2.putText(image, SIGN, (30, 420), cv2.FONT_HERSHEY_SIMPLEX, 0.75, (0, 0, 0), 2)

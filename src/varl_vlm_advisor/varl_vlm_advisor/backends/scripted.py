@@ -58,8 +58,8 @@ class ScriptedBackend:
 
     def _rng(self, question: Question, sample: int) -> np.random.Generator:
         told = f"{self._settings.seed}/{sample}/{question.env.task}/{question.strategy}".encode()
-        moment = question.state
-        digest = hashlib.sha256(told + moment.state.tobytes() + moment.action.tobytes()).digest()
+        transition = question.state
+        digest = hashlib.sha256(told + transition.state.tobytes() + transition.action.tobytes()).digest()
         return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
     def _word(self, name: str, right: str, rng: np.random.Generator) -> str:

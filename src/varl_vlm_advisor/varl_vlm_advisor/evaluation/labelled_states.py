@@ -1,4 +1,4 @@
-"""Labelled states: a moment with its picture, what the expert would do, and how the simulator came there."""
+"""Labelled states: a transition with its picture, what the expert would do, and how the simulator came there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from varl_vlm_advisor.evaluation.worlds import World
 from varl_vlm_advisor.types import State
 
 _LONGEST = 40
-"""Steps after which a moment is taken, at the latest: the shortest episode (reach) has 50."""
+"""Steps after which a transition is taken, at the latest: the shortest episode (reach) has 50."""
 _STRAY = 0.3
 """Share of steps that are random, in runs, so that the states are not only an expert's."""
 _RUN = 5
@@ -21,7 +21,7 @@ _RUN = 5
 class LabelledState:
     """One state of a simulated task, with what the expert would do there."""
 
-    moment: State
+    transition: State
     expert: NDArray[np.float32]
     """The expert's action, shape (act_dim,) in [-1, 1]."""
     seed: int
@@ -72,5 +72,5 @@ def _example(
 ) -> LabelledState:
     frame, expert = world.frame(), world.expert(state)
     after, reward, _ = world.step(action)
-    moment = State(number, state, action, after, reward, (frame,))
-    return LabelledState(moment, expert, seed, np.array(history, np.float32).reshape(len(history), len(action)))
+    transition = State(number, state, action, after, reward, (frame,))
+    return LabelledState(transition, expert, seed, np.array(history, np.float32).reshape(len(history), len(action)))

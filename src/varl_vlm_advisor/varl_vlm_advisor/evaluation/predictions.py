@@ -61,7 +61,7 @@ def ask_advisor(
 
     Each state is asked about as configured, mirrored and without the picture, and twice to compare.
     """
-    states = [example.moment for example in examples]
+    states = [example.transition for example in examples]
     flipped = [replace(state, frames=tuple(mirror(frame) for frame in state.frames)) for state in states]
     blind = [replace(state, frames=()) for state in states]
     advisor = Advisor(config)

@@ -87,14 +87,14 @@ LEGEND = (
 
 def picture(env: EnvDescription, example: LabelledState, predictions: Predictions, number: int) -> tuple[Image, str]:
     """The frame with both arrows, and the words below it."""
-    frame = example.moment.frames[0]
+    frame = example.transition.frames[0]
     image = decode_image(frame.jpeg)
     projection = Projection(image.shape[1], image.shape[0], frame.k, frame.camera_pose)
     if image.shape[1] < _WIDTH:  # thin arrows want pixels
         height = round(_WIDTH * image.shape[0] / image.shape[1])
         image = np.asarray(cv2.resize(image, (_WIDTH, height), interpolation=cv2.INTER_CUBIC), np.uint8)
         projection = projection.scaled(_WIDTH, height)
-    tool = env.position(TOOL, example.moment.state)
+    tool = env.position(TOOL, example.transition.state)
     advised = predictions.actions[number]
     if tool is not None and projection.calibrated:
         start = projection.pixel(tool)

@@ -34,22 +34,22 @@ def load_or_make(world: World, count: int, seed: int, folder: Path) -> list[Labe
     if len(found) < count:
         raise VarlError(f"{name} holds {len(found)} states, {count} are wanted; ask for fewer, or remove it")
     first = found[0]
-    if not np.allclose(restore(world, first), first.moment.state, atol=_SAME):
+    if not np.allclose(restore(world, first), first.transition.state, atol=_SAME):
         raise VarlError(f"{name} was made with another version of the simulator or the task; remove it")
     return found[:count]
 
 
 def save(made: list[LabelledState], folder: Path) -> None:
-    """Write ``made``, whose moments have one frame each, to ``folder``."""
+    """Write ``made``, whose transitions have one frame each, to ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    frames = [example.moment.frames[0] for example in made]
+    frames = [example.transition.frames[0] for example in made]
     for number, frame in enumerate(frames):
         (folder / f"{number:04}.jpg").write_bytes(frame.jpeg)
         if frame.depth:
             (folder / f"{number:04}-depth.png").write_bytes(frame.depth)
     arrays: dict[str, Any] = {
-        **{name: np.stack([getattr(s.moment, name) for s in made]) for name in ("state", "action", "next_state")},
-        "reward": np.array([example.moment.reward for example in made]),
+        **{name: np.stack([getattr(s.transition, name) for s in made]) for name in ("state", "action", "next_state")},
+        "reward": np.array([example.transition.reward for example in made]),
         "expert": np.stack([example.expert for example in made]),
         "seed": np.array([example.seed for example in made]),
         "history": np.concatenate([example.history for example in made]),
@@ -88,5 +88,5 @@ def _example(arrays: dict[str, np.ndarray], number: int, history: np.ndarray, fo
         row["k"],
         row["camera_pose"],
     )
-    moment = State(number, row["state"], row["action"], row["next_state"], float(row["reward"]), (frame,))
-    return LabelledState(moment, row["expert"], int(row["seed"]), history)
+    transition = State(number, row["state"], row["action"], row["next_state"], float(row["reward"]), (frame,))
+    return LabelledState(transition, row["expert"], int(row["seed"]), history)

@@ -19,7 +19,7 @@ class PictureConfig(Config):
 
 
 class CameraConfig(Config):
-    """Which camera each strategy shows. Empty: the first that the moment has a picture of."""
+    """Which camera each strategy shows. Empty: the first that the transition has a picture of."""
 
     direction: str = Field(default="", description="camera shown with a question for a direction")
     point: str = Field(default="", description="camera shown with a question for a point")

@@ -1,4 +1,4 @@
-"""A moment in words: the axes, the camera, the state, the action and what came of it."""
+"""A transition in words: the axes, the camera, the state, the action and what came of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def answer_fields(env: EnvDescription) -> str:
 def view(projection: Projection | None, drawn: bool) -> str:
     """How the picture lies in the base frame: "image-right is +0.55 x, +0.83 y"."""
     if projection is None:
-        return "There is no picture of this moment; go by the state."
+        return "There is no picture of this transition; go by the state."
     image_axes = projection.image_axes()
     if image_axes is None:
         return "The camera's place is not known; go by the state for directions."
@@ -42,13 +42,13 @@ def view(projection: Projection | None, drawn: bool) -> str:
     return "\n".join(lines)
 
 
-def state(env: EnvDescription, moment: State) -> str:
+def state(env: EnvDescription, transition: State) -> str:
     """Where the things are, from the tool too, and every other element of the state."""
     lines, told = [], set()
-    tool = env.position(TOOL, moment.state)
+    tool = env.position(TOOL, transition.state)
     for entity, first in zip(env.entities, env.entity_indices, strict=True):
         told |= {first, first + 1, first + 2}
-        place = env.position(entity, moment.state)
+        place = env.position(entity, transition.state)
         assert place is not None
         line = f"- {entity} at {_vector(place)} m"
         if tool is not None and entity != TOOL:
@@ -56,28 +56,28 @@ def state(env: EnvDescription, moment: State) -> str:
         lines.append(line)
     for index, (name, unit) in enumerate(zip(env.observation_names, env.observation_units, strict=True)):
         if index not in told:
-            lines.append(f"- {name}: {moment.state[index]:.3f} {unit}".rstrip())
+            lines.append(f"- {name}: {transition.state[index]:.3f} {unit}".rstrip())
     return "\n".join(lines)
 
 
-def did(env: EnvDescription, moment: State) -> str:
+def did(env: EnvDescription, transition: State) -> str:
     """The action taken, as numbers and in the words of the answer."""
-    said = encode(moment.action, env.action_names)
-    parts = [f"{n} {v:+.2f} ({said[n]})" for n, v in zip(env.action_names, moment.action, strict=True)]
+    said = encode(transition.action, env.action_names)
+    parts = [f"{n} {v:+.2f} ({said[n]})" for n, v in zip(env.action_names, transition.action, strict=True)]
     return ", ".join(parts)
 
 
-def outcome(env: EnvDescription, moment: State) -> str:
+def outcome(env: EnvDescription, transition: State) -> str:
     """How far each thing moved, and the reward."""
     parts = []
     for entity in env.entities:
-        before, after = env.position(entity, moment.state), env.position(entity, moment.next_state)
+        before, after = env.position(entity, transition.state), env.position(entity, transition.next_state)
         assert before is not None
         assert after is not None
         moved = after - before
         still = np.abs(moved).max() < 0.0005  # half a millimetre
         parts.append(f"{entity} did not move" if still else f"{entity} moved by {_vector(moved, sign=True)} m")
-    return "; ".join([*parts, f"reward {moment.reward:g}"])
+    return "; ".join([*parts, f"reward {transition.reward:g}"])
 
 
 def _axis(env: EnvDescription, index: int, projection: Projection | None) -> str:

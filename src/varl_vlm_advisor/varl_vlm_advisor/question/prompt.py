@@ -1,4 +1,4 @@
-"""Makes questions: a moment in words and a picture, put into the templates of one version."""
+"""Makes questions: a transition in words and a picture, put into the templates of one version."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Prompter:
         return self._worded(question) if self._sees else question
 
     def _frame(self, env: EnvDescription, state: State) -> Frame | None:
-        """The frame of the camera that this strategy shows; None where the moment has no picture of it."""
+        """The frame of the camera that this strategy shows; None where the transition has no picture of it."""
         camera = getattr(self._config.camera, self._config.strategy)
         if camera and camera not in env.cameras:
             known = did_you_mean(camera, list(env.cameras)) if env.cameras else "it has none"

@@ -124,8 +124,8 @@ class Advisor:
         (plans,) = await self._by(until, [self._sampler.plans(env, shown, until, samples)])
         if isinstance(plans, NoAdvice):
             return [_none(state, plans) for state in states], None
-        moments = np.stack([state.state for state in states])
-        actions = np.stack([plan.actions(moments, env) for plan in plans])
+        transitions = np.stack([state.state for state in states])
+        actions = np.stack([plan.actions(transitions, env) for plan in plans])
         votes = [vote(list(actions[:, row])) for row in range(len(states))]
         middle = np.stack([action for action, _ in votes])
         nearest = plans[int(np.abs(actions - middle).sum(axis=(1, 2)).argmin())]
