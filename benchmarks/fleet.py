@@ -86,14 +86,13 @@ def main() -> None:
 
 def start(arm: str, finer: Path) -> list[subprocess.Popen[bytes]]:
     """A simulator and an env node in the namespace ``arm``."""
-    robot = ["-p", f"robot_file:={CONFIG / 'robots/varl_arm.yaml'}"]
+    files = ["-p", f"robot_file:={CONFIG / 'robots/varl_arm.yaml'}", "-p", f"task_file:={CONFIG / 'tasks/reach.yaml'}"]
     simulator = ["--params-file", str(CONFIG / "simulator.yaml"), "--params-file", str(finer)]
     simulator += ["-p", "lock_step:=true"]
-    env = ["-p", f"task_file:={CONFIG / 'tasks/reach.yaml'}"]
     folder = Path(get_package_prefix("varl_robot_env")) / "lib" / "varl_robot_env"
     return [
-        subprocess.Popen([str(folder / name), "--ros-args", "-r", f"__ns:=/{arm}", *robot, *words])
-        for name, words in (("simulator", simulator), ("env", env))
+        subprocess.Popen([str(folder / name), "--ros-args", "-r", f"__ns:=/{arm}", *files, *words])
+        for name, words in (("simulator", simulator), ("env", []))
     ]
 
 

@@ -187,7 +187,7 @@ def graph(lock_step: bool) -> Iterator[RosEnv]:
     """The simulator and the env node as processes, and a client of them."""
     robot, task = CONFIG / "robots" / "varl_arm.yaml", CONFIG / "tasks" / "reach.yaml"
     processes = [
-        start("simulator", f"robot_file:={robot}", f"lock_step:={str(lock_step).lower()}"),
+        start("simulator", f"robot_file:={robot}", f"task_file:={task}", f"lock_step:={str(lock_step).lower()}"),
         start("env", f"robot_file:={robot}", f"task_file:={task}"),
     ]
     node = rclpy.create_node("benchmark")

@@ -55,9 +55,9 @@ class Processes:
     def robot(self, task: str = "reach") -> tuple["Process", "Process"]:
         """A simulator in lock-step and its env node."""
         robot_file = CONFIG / "robots/varl_arm.yaml"
-        simulator = self.node("varl_robot_env", "simulator", ("simulator.yaml",), robot_file=robot_file, lock_step=True)
-        task_file = CONFIG / f"tasks/{task}.yaml"
-        return simulator, self.node("varl_robot_env", "env", robot_file=robot_file, task_file=task_file)
+        files: Any = {"robot_file": robot_file, "task_file": CONFIG / f"tasks/{task}.yaml"}
+        simulator = self.node("varl_robot_env", "simulator", ("simulator.yaml",), **files, lock_step=True)
+        return simulator, self.node("varl_robot_env", "env", **files)
 
     def advisor(self) -> "Process":
         """The scripted advisor."""

@@ -132,8 +132,9 @@ def test_the_world_is_mujocos() -> None:
     rate = load(CONTROLLERS)["controller_manager"]["ros__parameters"]["update_rate"]
     assert rate == pytest.approx(1 / config["timestep"])
     models = {model.get("name"): model for model in world.iter("model")}
-    assert [float(x) for x in text(models["block"], ".//size").split()] == [config["block_size"]] * 3
-    assert float(text(models["block"], ".//mass")) == config["block_mass"]
+    block = load(ROOT / "config/tasks/push.yaml")["things"]["block"]["object"]
+    assert [float(x) for x in text(models["block"], ".//size").split()] == block["size"]
+    assert float(text(models["block"], ".//mass")) == block["mass"]
     assert {float(mu.text or "nan") for mu in world.iter("mu")} == {config["friction"]}
     size = float(text(world, ".//image/width")), float(text(world, ".//image/height"))
     assert size == (config["camera_width"], config["camera_height"])

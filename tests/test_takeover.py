@@ -93,9 +93,9 @@ def call(node: rclpy.node.Node, service: str) -> Trigger.Response:
 
 
 def simulated(processes: Any, task_file: Path) -> RosEnv:
-    robot_file = CONFIG / "robots/varl_arm.yaml"
-    processes.node("varl_robot_env", "simulator", ("simulator.yaml",), robot_file=robot_file, lock_step=True)
-    processes.node("varl_robot_env", "env", (JOYSTICK,), robot_file=robot_file, task_file=task_file)
+    files: Any = {"robot_file": CONFIG / "robots/varl_arm.yaml", "task_file": task_file}
+    processes.node("varl_robot_env", "simulator", ("simulator.yaml",), **files, lock_step=True)
+    processes.node("varl_robot_env", "env", (JOYSTICK,), **files)
     return RosEnv(rclpy.create_node("tester"))
 
 
@@ -126,7 +126,7 @@ def test_whoever_holds_the_arm_moves_it_through_the_same_filter(processes: Any, 
 
 def test_a_person_says_that_it_is_solved(processes: Any, hand: Hand, tmp_path: Path) -> None:
     task_file = tmp_path / "reach.yaml"
-    task_file.write_text(yaml.safe_dump(load_yaml(CONFIG / "tasks/reach.yaml") | {"judge": "person"}))
+    task_file.write_text(yaml.safe_dump(load_yaml(CONFIG / "tasks/reach.yaml") | {"success": {"person": True}}))
     env, node = simulated(processes, task_file), rclpy.create_node("judge")
     env.reset(seed=0)
     assert env.step(POLICY)[1:3] == (0.0, False)
@@ -145,7 +145,7 @@ def test_geometry_judges_where_the_task_says_nothing(processes: Any, ros: int) -
     env.reset(seed=0)
     answer = call(rclpy.create_node("judge"), "/env/success")
     assert not answer.success
-    assert "judge: person" in answer.message
+    assert "success: {person: true}" in answer.message
     assert not env.step(POLICY)[2]
     env.close()
 
@@ -220,9 +220,7 @@ def test_demonstrations_are_recorded_by_varl_teleop_and_a_training_starts_with_t
     assert f"2 episodes; train with demonstrations:={dataset}" in told
 
     hand.let_go()
-    robot_file, task_file = CONFIG / "robots/varl_arm.yaml", CONFIG / "tasks/reach.yaml"
-    processes.node("varl_robot_env", "simulator", ("simulator.yaml",), robot_file=robot_file, lock_step=True)
-    processes.node("varl_robot_env", "env", robot_file=robot_file, task_file=task_file)
+    processes.robot()
     run = tmp_path / "run"
     learner = processes.learner(run, 100, seed=1, demonstrations=dataset)
     assert learner.wait(100) == 0, learner.output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, field_validator
 from pydantic_core import ErrorDetails
@@ -60,7 +60,8 @@ def _sentences(error: ValidationError, model: type[BaseModel]) -> str:
             parts.append(f"parameter {field!r} is missing; add it")
         else:
             message = item["msg"].removeprefix("Value error, ")
-            got = "" if item["type"] == "value_error" and not field else f" (got {item['input']!r}{_unquoted(item)})"
+            whole = item["type"] == "value_error" and (not field or isinstance(item["input"], dict))  # it says what
+            got = "" if whole else f" (got {item['input']!r}{_unquoted(item)})"
             parts.append(f"parameter {field!r}: {message}{got}" if field else f"{message}{got}")
     return "; ".join(parts)
 
@@ -76,9 +77,16 @@ def _unquoted(item: ErrorDetails) -> str:
 
 def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """Names of the fields of the model nested at ``loc``, or of ``model`` where that cannot be told."""
-    current: Any = model
+    models: list[Any] = [model]
     for key in loc:
-        field = getattr(current, "model_fields", {}).get(key)
-        if field is not None:
-            current = field.annotation
-    return list(getattr(current, "model_fields", model.model_fields))
+        fields = [field for one in models for field in one.model_fields.items() if key in (field[0], field[1].alias)]
+        if fields:  # else an index, or the name of an element
+            models = _models_in(fields[0][1].annotation)
+    return [field.alias or name for one in models or [model] for name, field in one.model_fields.items()]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a field's type is made of: ``dict[str, Thing] | None`` of ``Thing``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]

@@ -30,6 +30,7 @@ class ArmState:
         speeds: (n,) rad/s.
         gripper: position of the gripper's joint, m; None where the robot has none.
         entities: pose of each thing that is seen, base frame.
+        force: (3,) on the tool, N; None where nothing measures it.
     """
 
     stamp_ns: int
@@ -37,12 +38,20 @@ class ArmState:
     speeds: Array
     gripper: float | None
     entities: Mapping[str, Pose]
+    force: Array | None = None
 
 
 class Arm(Protocol):
-    """An arm that is told motions, one control period at a time."""
+    """An arm that is told motions, one control period at a time.
+
+    Attributes:
+        lock_step: time stands still between two motions.
+        places: a reset puts things at their poses; else a person has put them there.
+        cameras: their names.
+    """
 
     lock_step: bool
+    places: bool
     cameras: list[str]
 
     def reset(self, joints: Array, gripper: float | None, entities: Mapping[str, Pose], capture: bool) -> ArmState:

@@ -150,7 +150,11 @@ def _robot(program: str, values: Mapping[str, str], files: ParameterFiles) -> li
     if backend == "gazebo":
         nodes += gazebo_nodes(robot_file, lock_step, values["namespace"], files)
     if backend == "mujoco":
-        simulator: dict[str, ParameterValue] = {"robot_file": str(robot_file), "lock_step": lock_step}
+        simulator: dict[str, ParameterValue] = {
+            "robot_file": str(robot_file),
+            "task_file": str(task_file),
+            "lock_step": lock_step,
+        }
         nodes.append(Node("varl_robot_env", "simulator", files.of("simulator"), simulator))
     env: dict[str, ParameterValue] = {"robot_file": str(robot_file), "task_file": str(task_file), "backend": backend}
     if backend != "real" and not lock_step:

@@ -10,7 +10,6 @@ from varl_common.yaml_file import load_yaml
 from varl_robot_env.config.driver import ARM_COMMANDS, GRIPPER_COMMANDS, FaultConfig
 from varl_robot_env.config.paths import config_folder
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.tasks.task import load_task
 
 FILES = sorted((config_folder() / "robots").glob("*.yaml"))
 VENDORS = ["fr3", "gen3", "so101", "ur5e", "xarm6"]
@@ -132,12 +131,3 @@ def test_a_fault_is_any_value_that_is_not_good(rule: dict, value: float, good: b
 def test_a_fault_has_one_rule(rule: dict) -> None:
     with pytest.raises(VarlError, match="either good"):
         FaultConfig.from_dict({"topic": "a", "type": "p/msg/M", "meaning": "m"} | rule, "robot.yaml")
-
-
-@pytest.mark.parametrize("name", ["fr3", "gen3", "ur5e", "xarm6", "varl_arm"])
-def test_the_reach_tasks_targets_are_within_reach(name: str) -> None:
-    robot = RobotConfig.from_yaml(config_folder() / "robots" / f"{name}.yaml")
-    task = load_task(config_folder() / "tasks" / "reach.yaml").config
-    slack = task.success_radius * 0.6
-    assert (np.array(task.target_low) >= np.array(robot.safety.workspace_low) - slack).all()
-    assert (np.array(task.target_high) <= np.array(robot.safety.workspace_high) + slack).all()

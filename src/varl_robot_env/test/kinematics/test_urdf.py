@@ -95,4 +95,4 @@ def test_the_simulator_tells_the_robots_file_and_what_is_wrong(old: str, new: st
     robot = RobotConfig.from_yaml(config_file("robots", "varl_arm"))
     wrong = robot.model_copy(update={"urdf": robot.urdf_text().replace(old, new, 1)})
     with pytest.raises(VarlError, match=rf"varl_arm.yaml: .*{sentence}"):
-        Simulation(wrong, SimulatorConfig.from_yaml(config_folder() / "simulator.yaml"))
+        Simulation(wrong, SimulatorConfig.from_yaml(config_folder() / "simulator.yaml"), {})

@@ -44,9 +44,9 @@ class Graph:
     """A simulator and an env node."""
 
     def __init__(self, task: str, lock_step: bool, *parameters: str, robot: Path = ROBOT) -> None:
-        given = (f"robot_file:={robot}", f"lock_step:={str(lock_step).lower()}")
-        self.simulator = start("simulator", *given)
-        self.env = start("env", *given, f"task_file:={config_file('tasks', task)}", *parameters)
+        files = (f"robot_file:={robot}", f"task_file:={config_file('tasks', task)}")
+        given = (*files, f"lock_step:={str(lock_step).lower()}")
+        self.simulator, self.env = start("simulator", *given), start("env", *given, *parameters)
 
     def stop(self) -> list[int]:
         """Ctrl-C, and the statuses that both end with."""
@@ -277,7 +277,7 @@ def test_an_env_node_without_its_robot_says_so(ros: int, node: Node) -> None:
         ("env", ["taskfile:=x"], "unknown parameter 'taskfile'"),
         ("env", ["robot_file:=/nowhere.yaml", "task_file:=x"], "/nowhere.yaml does not exist"),
         ("env", [f"robot_file:={ROBOT}", "task_file:=/nowhere/x.yaml"], "/nowhere/x.yaml does not exist"),
-        ("env", [f"robot_file:={ROBOT}", f"task_file:={ROBOT}"], "unknown task"),
+        ("env", [f"robot_file:={ROBOT}", f"task_file:={ROBOT}"], "parameter 'task' is missing"),
         ("env", [f"robot_file:={ROBOT}", "task_file:=x", "backend:=magic"], "'mujoco', 'gazebo' or 'real'"),
         ("simulator", ["lock_step:=true"], "'robot_file' is missing"),
         ("simulator", [f"robot_file:={ROBOT}", "lock_step:=true", "timestep:=-1.0"], "timestep"),

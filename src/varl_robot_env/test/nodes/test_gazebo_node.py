@@ -18,11 +18,13 @@ from varl_robot_env.motion import Trajectory
 from varl_robot_env.simulation.gazebo import Gazebo, World
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
+from varl_robot_env.tasks.task import load_task
 from varl_robot_env.types import Pose
 
 ROBOT_FILE = config_file("robots", "varl_arm")
 ROBOT = RobotConfig.from_yaml(ROBOT_FILE)
 SIMULATOR = SimulatorConfig.from_yaml(config_folder() / "simulator.yaml")
+THINGS = load_task(config_file("tasks", "push")).config.things
 WORLD_FILE = Path(__file__).parents[2] / "gazebo" / "varl_world.sdf"
 UPRIGHT = (0.0, 0.0, 0.0, 1.0)
 HOME = {**dict(zip(ROBOT.joints, ROBOT.home, strict=True)), "left_finger_joint": 0.04}
@@ -32,7 +34,7 @@ class Played:
     """MuJoCo's physics as Gazebo lets one have it: steps, commands and things, but no joints."""
 
     def __init__(self) -> None:
-        self.simulation = Simulation(ROBOT, SIMULATOR)
+        self.simulation = Simulation(ROBOT, SIMULATOR, THINGS)
         self.stuck = False
 
     @property
@@ -68,7 +70,7 @@ def gazebo(played: Played) -> Gazebo:
 def test_the_world_is_read_from_its_file(tmp_path: Path) -> None:
     world = World.from_sdf(WORLD_FILE)
     assert (world.name, world.step_ns) == ("varl", round(SIMULATOR.timestep * 1e9))
-    camera, mujocos = world.cameras["camera"], Simulation(ROBOT, SIMULATOR).camera.pose
+    camera, mujocos = world.cameras["camera"], Simulation(ROBOT, SIMULATOR, THINGS).camera.pose
     np.testing.assert_allclose(camera[:3], mujocos[:3])
     assert abs(camera[3:] @ mujocos[3:]) == pytest.approx(1.0), "the same way round, up to the quaternion's sign"
     (tmp_path / "w.sdf").write_text("<sdf><world/></sdf>")

@@ -114,8 +114,9 @@ def test_a_joystick_that_makes_no_sense_holds_nothing(axes: list[float]) -> None
 @pytest.fixture
 def core() -> EnvCore:
     robot = RobotConfig.from_yaml(config_file("robots", "varl_arm"))
-    arm = SimulatedArm(robot, SimulatorConfig.from_yaml(config_folder() / "simulator.yaml"))
-    return EnvCore(load_task(config_file("tasks", "reach"), judge="person", max_episode_steps=9), robot, arm, "mujoco")
+    task = load_task(config_file("tasks", "reach"), success={"person": True}, max_episode_steps=9)
+    simulator = SimulatorConfig.from_yaml(config_folder() / "simulator.yaml")
+    return EnvCore(task, robot, SimulatedArm(robot, simulator, task.config.things), "mujoco")
 
 
 def test_a_person_judges_where_the_task_says_so(core: EnvCore) -> None:

@@ -15,16 +15,18 @@ from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.motion import Trajectory
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
+from varl_robot_env.tasks.task import load_task
 
 ROBOT = RobotConfig.from_yaml(config_file("robots", "varl_arm"))
 CONFIG = SimulatorConfig.from_yaml(config_folder() / "simulator.yaml")
+THINGS = load_task(config_file("tasks", "push")).config.things
 HOME = dict(zip(ROBOT.joints, ROBOT.home, strict=True))
 PERIOD = ROBOT.period_ns
 
 
 @pytest.fixture
 def simulation() -> Simulation:
-    return Simulation(ROBOT, CONFIG)
+    return Simulation(ROBOT, CONFIG, THINGS)
 
 
 def joint(simulation: Simulation, name: str) -> float:

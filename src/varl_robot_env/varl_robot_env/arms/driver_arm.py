@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 from rclpy.callback_groups import CallbackGroup
@@ -61,7 +60,7 @@ class DriverArm:
         group: CallbackGroup,
         watched: WatchedTopics,
         trip: Callable[[str], None],
-        task: Task[Any],
+        task: Task,
         scene: SimulatedScene | None = None,
     ) -> None:
         """Subscribe to what the robot's file names.
@@ -88,7 +87,7 @@ class DriverArm:
         self._servo = ServoState(node, robot.arm_controller, group) if servo else None
         manager = "" if servo else robot.driver.controller_manager
         self._controller = ControllerState(node, manager, robot.arm_controller, group) if manager else None
-        self._scene = scene
+        self._scene, self.places = scene, scene is not None
         self._gripper = self._make_gripper(node, task.grasps)
         self._grasps, self._opens = task.grasps, task.config.opens_gripper or scene is not None
         self._images = RosCameras(node, robot.cameras, group, self._loop)
@@ -98,9 +97,8 @@ class DriverArm:
             for camera in robot.cameras
             if camera.calibration
         }
-        things = [name for name in task.entities if name not in ("tool", "target")]
         gripper = robot.gripper.joint if robot.gripper and task.grasps else None
-        self._heard = DriverInputs(node, robot, watched, things, gripper, self._on_scale)
+        self._heard = DriverInputs(node, robot, watched, task.seen, gripper, self._on_scale)
         self._inputs = watched.inputs
         self._clock = MotionClock(np.array(robot.home), time.monotonic())
         self._following = Following()

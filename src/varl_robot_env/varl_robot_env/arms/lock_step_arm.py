@@ -43,6 +43,7 @@ class LockStepArm:
     """
 
     lock_step = True
+    places = True
 
     def __init__(self, node: Node, robot: RobotConfig, group: CallbackGroup, sees: bool) -> None:
         """``sees``: the task looks at entities. Else they are left alone until a frame needs its camera's pose."""

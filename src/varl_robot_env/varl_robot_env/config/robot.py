@@ -90,13 +90,6 @@ class CameraConfig(Config):
     """File that the calibration wrote, relative to the robot's file; empty: where the camera is, is not known."""
 
 
-class AppearanceConfig(Config):
-    """How the real robot's camera sees the task's things, "the blue cube". Empty: not to be told by looks."""
-
-    block: str = ""
-    target: str = ""
-
-
 class RobotConfig(Config):
     """An arm, its gripper and cameras: names, limits, rates."""
 
@@ -123,7 +116,8 @@ class RobotConfig(Config):
     """Metres the tool moves along an axis in one period at an action of 1."""
     safety: SafetyConfig
     cameras: list[CameraConfig]
-    appearance: AppearanceConfig = AppearanceConfig()
+    appearance: dict[str, str] = {}  # noqa: RUF012  (pydantic copies it)
+    """How the real camera sees tasks' things, by name: "the blue cube". What is not here is not told by its looks."""
     driver: DriverConfig = DriverConfig()
     source: Path
     """The file this came from."""

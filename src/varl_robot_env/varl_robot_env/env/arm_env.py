@@ -92,8 +92,8 @@ class ArmEnv(gymnasium.Env[Float32, Float32]):
         """
         robot_config = RobotConfig.from_yaml(config_file("robots", robot))
         simulator = SimulatorConfig.from_yaml(simulator_file or config_folder() / "simulator.yaml")
-        self.arm = SimulatedArm(robot_config, simulator)
         task_model = load_task(config_file("tasks", task))
+        self.arm = SimulatedArm(robot_config, simulator, task_model.config.things)
         self.core = EnvCore(task_model, robot_config, self.arm, backend="mujoco", dense=checked_reward(reward))
         self.description = self.core.description
         self.capture = False

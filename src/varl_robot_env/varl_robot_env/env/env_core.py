@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from varl_common.env_description import EnvDescription
 from varl_common.frame import Frame
+from varl_common.poses import matrix_to_pose
 
 from varl_robot_env.arm import Arm, ArmState, StaleState
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.safety.safety_filter import RefusedAction, SafetyFilter, Stopped
+from varl_robot_env.tasks.fit import check_fits
 from varl_robot_env.tasks.instruction import instruction
-from varl_robot_env.tasks.task import Situation, Task
+from varl_robot_env.tasks.observation import Observed
+from varl_robot_env.tasks.situation import TOOL, Situation
+from varl_robot_env.tasks.task import Task
 from varl_robot_env.types import Array, Float32, Pose
-
-# Bounds of the observation beyond the workspace; what leaves them is observed at the bound.
-_TOOL_MARGIN = 0.02  # m: servos overshoot
-_BLOCK_MARGIN = 0.08  # m: it can be pushed farther than the tool goes
-_TOOL_SPEED = 0.5  # m/s: twice what an action asks for
 
 
 class NeedsReset(RuntimeError):
@@ -58,34 +56,44 @@ class EnvCore:
         safety: the filter that every action passes.
     """
 
-    def __init__(self, task: Task[Any], robot: RobotConfig, arm: Arm, backend: str, dense: bool = False) -> None:
+    def __init__(self, task: Task, robot: RobotConfig, arm: Arm, backend: str, dense: bool = False) -> None:
         """Join the parts.
 
         Raises:
-            VarlError: the robot's file and its URDF do not fit together.
+            VarlError: the robot's file, its URDF and the task do not fit together.
         """
+        check_fits(task, robot, backend)
         self._task, self._robot, self._arm, self._dense = task, robot, arm, dense
-        self._kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
+        urdf = robot.urdf_text()
+        self._kinematics = Kinematics(urdf, robot.joints, robot.base_frame, robot.tool_frame)
+        self._links = {
+            name: (Kinematics(urdf, robot.joints, robot.base_frame, thing.link), np.array(thing.offset))
+            for name, thing in task.config.things.items()
+            if thing.link
+        }
+        self._observed = Observed(task.config.observe, task.config.things, robot)
         self.safety = SafetyFilter(robot, self._kinematics, task.grasps)
         self._backend = backend
         self._home = np.array(robot.home)
-        self._home_tool = self._kinematics.forward(self._home)[0]
+        self._home_tool = _pose(*self._kinematics.forward(self._home))
         self._rng = np.random.default_rng()
         self._state: ArmState | None = None  # None: no episode is running
-        self._target = np.zeros(3)
+        self._scene: dict[str, Pose] = {}  # where things started, or are where nothing senses them
+        self._begin: dict[str, Pose] = {}
         self._steps = 0
         self._success_marked = False
         self._interrupted = False  # by a stop, since the reset
 
     @property
     def target(self) -> Array:
-        """(3,) m: where the task wants the tool or what it moves."""
-        return self._target
+        """(3,) m: where the task wants the tool or what it moves; NaN where it is no fixed place."""
+        goal = self._task.goal
+        return np.asarray(self._scene[goal][:3]) if goal in self._scene else np.full(3, np.nan)
 
     @property
     def person_judges(self) -> bool:
         """Whether it is for a person to say that the task is solved: :meth:`mark_success`."""
-        return bool(self._task.config.judge == "person")
+        return self._task.person_judges
 
     def mark_success(self) -> None:
         """A person says that the task is solved: the step that runs, or the next one, ends the episode so."""
@@ -98,7 +106,7 @@ class EnvCore:
     @cached_property
     def description(self) -> EnvDescription:
         """Names, units and bounds of everything that goes in and out; asked for once the arm is ready."""
-        return _describe(self._task, self._robot, self._arm, self._backend)
+        return _describe(self._task, self._robot, self._arm, self._backend, self._observed)
 
     def reset(self, seed: int | None = None, capture: bool = False) -> Observation:
         """Begin an episode. A ``seed`` restarts the task's random numbers.
@@ -111,13 +119,19 @@ class EnvCore:
         self.safety.check()
         if seed is not None:
             self._rng = np.random.default_rng(seed)
-        scene = self._task.sample(self._rng, self._home_tool)
-        self._target, self._steps = scene["target"][:3], 0
-        state = self._arm.reset(self._home, self._start_gripper(), scene, capture)
+        self._steps = 0
+        if self._arm.places:
+            self._scene = self._task.sample(self._rng, self._home_tool)
+        state = self._arm.reset(self._home, self._start_gripper(), self._scene if self._arm.places else {}, capture)
         if self._interrupted:
             raise Stopped("the arm was stopped on its way home; call reset again")
         self.safety.begin(state.gripper)
-        observation = self._observe(state, self._situation(state), capture)
+        if not self._arm.places:  # what is drawn keeps its distance from where things really are
+            self._scene = self._task.sample(self._rng, self._home_tool, self._sensed(state))
+        situation = self._situation(state)
+        self._begin = dict(situation.poses)
+        self._task.begin(situation)
+        observation = self._observe(state, situation, capture)
         self._state = state
         return observation
 
@@ -141,7 +155,7 @@ class EnvCore:
             raise
         state = self._arm.move(command.motion, command.gripper, capture)
         situation = self._situation(state)
-        success = self._success_marked if self.person_judges else self._task.is_success(situation)
+        success = self._task.is_success(situation)
         self._steps += 1
         truncated = not success and self._steps >= self._task.config.max_episode_steps
         observation = self._observe(state, situation, capture)
@@ -164,74 +178,51 @@ class EnvCore:
         return gripper.open if self._task.grasps else gripper.closed
 
     def _situation(self, state: ArmState) -> Situation:
-        tool = self._kinematics.forward(state.joints)[0]
-        return Situation(tool, self._block(state)[:3], self._target)
+        poses = {TOOL: _pose(*self._kinematics.forward(state.joints)), **self._scene, **self._sensed(state)}
+        for name, (kinematics, offset) in self._links.items():
+            position, rotation = kinematics.forward(state.joints)
+            poses[name] = _pose(position + rotation @ offset, rotation)
+        gripper = self._robot.gripper
+        opening = None
+        if gripper and state.gripper is not None:
+            opening = (state.gripper - gripper.closed) / (gripper.open - gripper.closed)
+        velocity = self._kinematics.jacobian(state.joints)[:3] @ state.speeds
+        return Situation(poses, self._begin, velocity, state.gripper, opening, state.force, self._success_marked)
 
-    def _block(self, state: ArmState) -> Pose:
-        if not self._task.sees_block:
-            return np.full(7, np.nan)
-        if "block" not in state.entities:
-            raise StaleState("nobody says where the block is; publish it on the entities topic")
-        return state.entities["block"]
+    def _sensed(self, state: ArmState) -> dict[str, Pose]:
+        """Poses of the things that the task needs and somebody sees."""
+        for name in self._task.seen:
+            if name not in state.entities:
+                raise StaleState(f"nobody says where the {name} is; publish it on the entities topic")
+        return {name: state.entities[name] for name in self._task.seen}
 
     def _observe(self, state: ArmState, situation: Situation, capture: bool) -> Observation:
-        velocity = self._kinematics.jacobian(state.joints)[:3] @ state.speeds
-        parts: list[Array] = [situation.tool, velocity]
-        if self._task.grasps:
-            parts.append(np.array([state.gripper]))
-        if self._task.sees_block:
-            parts.append(situation.block)
-        parts.append(situation.target)
-        vector = np.concatenate(parts).astype(np.float32)
-        bounds = self.description
-        vector = np.clip(vector, bounds.observation_low, bounds.observation_high)
-        return Observation(state.stamp_ns, vector, self._arm.frames() if capture else [])
+        return Observation(state.stamp_ns, self._observed(situation), self._arm.frames() if capture else [])
 
 
-def _describe(task: Task[Any], robot: RobotConfig, arm: Arm, backend: str) -> EnvDescription:
-    low, high = np.array(robot.safety.workspace_low), np.array(robot.safety.workspace_high)
-    names: list[str] = []
-    units: list[str] = []
-    lows: list[float] = []
-    highs: list[float] = []
-    indices: list[int] = []
+def _pose(position: Array, rotation: Array) -> Pose:
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = rotation, position
+    return matrix_to_pose(matrix)
 
-    def add(what: str, unit: str, least: Any, most: Any, axes: str = "xyz") -> None:
-        names.extend(f"{what}{axis}" for axis in axes)
-        units.extend([unit] * len(axes))
-        lows.extend(np.broadcast_to(least, len(axes)))
-        highs.extend(np.broadcast_to(most, len(axes)))
 
-    add("tool_", "m", low - _TOOL_MARGIN, high + _TOOL_MARGIN)
-    indices.append(0)
-    add("tool_v", "m/s", -_TOOL_SPEED, _TOOL_SPEED)
-    if task.grasps and robot.gripper:
-        names.append("gripper")
-        units.append("m")
-        lows.append(min(robot.gripper.open, robot.gripper.closed))
-        highs.append(max(robot.gripper.open, robot.gripper.closed))
-    if task.sees_block:
-        indices.append(len(names))
-        add("block_", "m", np.append(low[:2] - _BLOCK_MARGIN, 0.0), high + _BLOCK_MARGIN)
-    indices.append(len(names))
-    add("target_", "m", low - _TOOL_MARGIN, high + _TOOL_MARGIN)
-
-    gripper = (["gripper"], [""], [1.0]) if task.grasps else ([], [], [])
+def _describe(task: Task, robot: RobotConfig, arm: Arm, backend: str, observed: Observed) -> EnvDescription:
+    act = task.config.act
     return EnvDescription(
         task=task.name,
         robot=robot.name,
         backend=backend,
         instruction=instruction(task.config, robot, backend),
         base_frame=robot.base_frame,
-        observation_names=names,
-        observation_units=units,
-        observation_low=np.array(lows, dtype=np.float32),
-        observation_high=np.array(highs, dtype=np.float32),
-        action_names=["dx", "dy", "dz", *gripper[0]],
-        action_units=["m", "m", "m", *gripper[1]],
-        action_scale=np.array([robot.action_scale] * 3 + gripper[2]),
+        observation_names=observed.names,
+        observation_units=observed.units,
+        observation_low=observed.low,
+        observation_high=observed.high,
+        action_names=list(act),
+        action_units=["" if axis == "gripper" else "m" for axis in act],
+        action_scale=np.array([1.0 if axis == "gripper" else robot.action_scale for axis in act]),
         entities=task.entities,
-        entity_indices=indices,
+        entity_indices=[observed.positions[name] for name in task.entities],
         control_period=robot.control_period,
         max_episode_steps=task.config.max_episode_steps,
         lock_step=arm.lock_step,

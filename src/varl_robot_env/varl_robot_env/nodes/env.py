@@ -89,7 +89,7 @@ class EnvNode(LifecycleNode):
         self._watched = WatchedTopics(self, self._arm_group, self._on_fault)
         simulated = parameters.backend != "real"
         if simulated and parameters.lock_step:
-            self._arm: LockStepArm | DriverArm = LockStepArm(self, robot, self._arm_group, task.sees_block)
+            self._arm: LockStepArm | DriverArm = LockStepArm(self, robot, self._arm_group, bool(task.seen))
         else:
             robot, group = with_description(self, robot), self._arm_group
             scene = SimulatedScene(self, robot.base_frame, group) if simulated else None
@@ -204,7 +204,7 @@ class EnvNode(LifecycleNode):
         if self._core.person_judges:
             self._core.mark_success()
         else:
-            response.message = "geometry judges this task; for a person to, write judge: person in its file"
+            response.message = "geometry judges this task; for a person to, write success: {person: true} into its file"
         return response
 
     def _open_gripper(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

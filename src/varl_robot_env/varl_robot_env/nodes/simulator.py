@@ -32,6 +32,7 @@ from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
 from varl_robot_env.ros.image_messages import to_image
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
+from varl_robot_env.tasks.task import load_task
 
 RCLError = rclpy_implementation.RCLError
 
@@ -47,6 +48,8 @@ class SimulatorParameters(SimulatorConfig):
     """Parameters of the node: config/simulator.yaml and what the launch adds."""
 
     robot_file: Path
+    task_file: Path
+    """Its things are put on the table."""
     lock_step: bool
     """True: time passes only in Advance; false: by the wall clock."""
 
@@ -58,7 +61,8 @@ class SimulatorNode(Node):
         super().__init__("simulator")
         self._config = declare_parameters(self, SimulatorParameters)
         self._robot = RobotConfig.from_yaml(self._config.robot_file)
-        self._simulation = Simulation(self._robot, self._config)
+        things = load_task(self._config.task_file).config.things
+        self._simulation = Simulation(self._robot, self._config, things)
         self._lock = threading.RLock()  # in real time the simulation has a thread of its own
         self._command_group, self._service_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         self.hot_groups: tuple[CallbackGroup, ...] = (self._command_group, self._service_group)

@@ -21,6 +21,7 @@ from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.simulation.lock_step import check_scene, whole_steps
 from varl_robot_env.types import Pose
 
+ENTITIES = ("block", "target")  # models of the world's file
 _ARRIVED = 0.02  # rad or m: a position controller's error at rest
 _AT_REST = 2e-3  # rad or m in a control period
 _PATIENCE = 3.0  # s of simulated time beyond what the way takes
@@ -116,7 +117,7 @@ class Gazebo:
         Raises:
             VarlError: a joint or entity is not known, or the arm did not arrive.
         """
-        check_scene(joints, entities, self._speeds)
+        check_scene(joints, entities, self._speeds, ENTITIES)
         takes = self._send(joints)
         due = self._engine.time_ns + round((takes + _PATIENCE) * 1e9)
         before = dict.fromkeys(joints, np.inf)

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 
 from varl_common.errors import VarlError, did_you_mean
 
-ENTITIES = ("block", "target")
-
 
 def whole_steps(duration_ns: int, step_ns: int) -> int:
     """How many physics steps a duration is.
@@ -21,13 +19,15 @@ def whole_steps(duration_ns: int, step_ns: int) -> int:
     return steps
 
 
-def check_scene(joints: Iterable[str], entities: Iterable[str], known_joints: Iterable[str]) -> None:
-    """That a scene speaks of nothing but ``known_joints`` and ``ENTITIES``.
+def check_scene(
+    joints: Iterable[str], entities: Iterable[str], known_joints: Iterable[str], known_entities: Iterable[str]
+) -> None:
+    """That a scene speaks of nothing but ``known_joints`` and ``known_entities``.
 
     Raises:
         VarlError: it does; the message names the nearest that there is.
     """
-    for kind, names, known in (("joint", joints, list(known_joints)), ("entity", entities, list(ENTITIES))):
+    for kind, names, known in (("joint", joints, list(known_joints)), ("entity", entities, list(known_entities))):
         for name in names:
             if name not in known:
                 raise VarlError(f"the simulator has no {kind} {name!r}; {did_you_mean(name, known)}")

@@ -11,6 +11,7 @@ from varl_common.poses import pose_to_matrix
 
 from varl_robot_env.arm import ArmState
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.config.things import ThingConfig
 from varl_robot_env.motion import GripperMotion, Moment, Trajectory
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
@@ -21,10 +22,12 @@ class SimulatedArm:
     """An :class:`~varl_robot_env.arm.Arm` in lock-step with its own simulation."""
 
     lock_step = True
+    places = True
 
-    def __init__(self, robot: RobotConfig, config: SimulatorConfig) -> None:
+    def __init__(self, robot: RobotConfig, config: SimulatorConfig, things: Mapping[str, ThingConfig]) -> None:
+        """``things``: of the task."""
         self._robot = robot
-        self.simulation = Simulation(robot, config)
+        self.simulation = Simulation(robot, config, things)
         self._motion = Trajectory.at_rest(np.array(robot.home))
         self.cameras = [camera.name for camera in robot.cameras]
         self._depth = any(camera.depth_topic for camera in robot.cameras)

@@ -10,6 +10,7 @@ import numpy as np
 from varl_common.errors import VarlError, did_you_mean
 
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.config.things import ThingConfig
 from varl_robot_env.headless_mujoco import mujoco
 from varl_robot_env.motion import Trajectory
 from varl_robot_env.simulation.camera import Camera
@@ -30,13 +31,13 @@ class Simulation:
         controllers: joint names by controller.
     """
 
-    def __init__(self, robot: RobotConfig, config: SimulatorConfig) -> None:
-        """Build the world, with the robot at home and its gripper open.
+    def __init__(self, robot: RobotConfig, config: SimulatorConfig, things: Mapping[str, ThingConfig]) -> None:
+        """Build the world, with the robot at home, its gripper open, and the ``things`` of a task that are objects.
 
         Raises:
             VarlError: the robot's URDF cannot be simulated, or lacks one of its joints.
         """
-        self.model = build_world(robot, config)
+        self.model = build_world(robot, config, things)
         self.data = mujoco.MjData(self.model)
         self.camera = Camera(self.model, "camera", config.camera_width, config.camera_height)
         self.controllers: dict[str, list[str]] = {robot.arm_controller: list(robot.joints)}
@@ -48,8 +49,7 @@ class Simulation:
         self.joint_names = [joint.name for joint in joints]
         self._qpos = np.array([joint.qposadr[0] for joint in joints])
         self._dofs = np.array([joint.dofadr[0] for joint in joints])
-        self._block = self.model.body("block").jntadr[0]
-        self._mocap = self.model.body("target").mocapid[0]
+        self._bodies = {name: self.model.body(name).id for name, thing in things.items() if thing.object}
         self._actuators = {
             controller: [self.model.actuator(joint).id for joint in joints]
             for controller, joints in self.controllers.items()
@@ -72,9 +72,7 @@ class Simulation:
 
     def entities(self) -> dict[str, Pose]:
         """Pose of each entity in the base frame."""
-        address = self.model.jnt_qposadr[self._block]
-        mocap = np.concatenate([self.data.mocap_pos[self._mocap], self.data.mocap_quat[self._mocap]])
-        return {"block": _ros_pose(self.data.qpos[address : address + 7]), "target": _ros_pose(mocap)}
+        return {name: self._pose(body) for name, body in self._bodies.items()}
 
     def command(self, controller: str, joints: Sequence[str], trajectory: Trajectory) -> None:
         """Let ``controller`` carry out a trajectory of its ``joints`` (by name; rad, m) from now on, then hold.
@@ -113,7 +111,7 @@ class Simulation:
         Raises:
             VarlError: a joint or an entity is not known.
         """
-        check_scene(joints, entities, self.joint_names)
+        check_scene(joints, entities, self.joint_names, self._bodies)
         poses = self.entities() if self._step else {}
         mujoco.mj_resetData(self.model, self.data)
         places = self._home | dict(joints)
@@ -138,12 +136,9 @@ class Simulation:
         Raises:
             VarlError: an entity is not known.
         """
-        check_scene([], entities, self.joint_names)
+        check_scene([], entities, self.joint_names, self._bodies)
         for name, pose in entities.items():
             self._place(name, np.asarray(pose, dtype=np.float64))
-            if name != "target":
-                dofs = self.model.jnt_dofadr[self._block]
-                self.data.qvel[dofs : dofs + 6] = 0.0
         self._step += 1
         mujoco.mj_forward(self.model, self.data)
 
@@ -151,12 +146,23 @@ class Simulation:
         """A copy (mujoco.MjData) of the present state, to render while the simulation goes on."""
         return copy.copy(self.data)
 
+    def _pose(self, body: int) -> Pose:
+        """Pose (7,) of a body; ``xpos`` would be that of a physics step ago."""
+        mocap, joint = self.model.body_mocapid[body], self.model.body_jntadr[body]
+        if mocap >= 0:
+            return _ros_pose(np.concatenate([self.data.mocap_pos[mocap], self.data.mocap_quat[mocap]]))
+        address = self.model.jnt_qposadr[joint]
+        return _ros_pose(self.data.qpos[address : address + 7])
+
     def _place(self, name: str, pose: Pose) -> None:
-        if name == "target":
-            self.data.mocap_pos[self._mocap], self.data.mocap_quat[self._mocap] = pose[:3], pose[[6, 3, 4, 5]]
+        body = self._bodies[name]
+        mocap, joint = self.model.body_mocapid[body], self.model.body_jntadr[body]
+        if mocap >= 0:
+            self.data.mocap_pos[mocap], self.data.mocap_quat[mocap] = pose[:3], pose[[6, 3, 4, 5]]
         else:
-            address = self.model.jnt_qposadr[self._block]
-            self.data.qpos[address : address + 7] = pose[[0, 1, 2, 6, 3, 4, 5]]
+            position, speed = self.model.jnt_qposadr[joint], self.model.jnt_dofadr[joint]
+            self.data.qpos[position : position + 7] = pose[[0, 1, 2, 6, 3, 4, 5]]
+            self.data.qvel[speed : speed + 6] = 0.0
 
     def _joints_of(self, controller: str) -> Sequence[str]:
         if controller not in self.controllers:

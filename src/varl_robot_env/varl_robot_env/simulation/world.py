@@ -1,7 +1,8 @@
-"""The simulated world: the robot's URDF on a table, with a block, a target and a camera."""
+"""The simulated world: the robot's URDF on a table, with the things of a task and a camera."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from varl_common.errors import VarlError
 from varl_common.yaml_file import load_yaml
 
 from varl_robot_env.config.robot import RobotConfig, Vector3
+from varl_robot_env.config.things import ObjectConfig, ThingConfig
 from varl_robot_env.headless_mujoco import mujoco
 from varl_robot_env.kinematics.urdf import FREE, parse_urdf, way_to_root
 from varl_robot_env.types import Array
@@ -24,10 +26,16 @@ _ARMATURE_SLIDE = 0.1  # kg, the same for a prismatic joint
 # Collision bits: the robot touches things, things touch each other and the robot, the robot not itself.
 _ROBOT, _THING = 2, 1
 _COLLISION_GROUP = 3  # not drawn
+_UNTOUCHED = {"contype": 0, "conaffinity": 0}
+_TOUCHES = {"contype": _THING, "conaffinity": _THING | _ROBOT, "condim": 4, "solref": [0.005, 1.0]}
+_SHAPES = {
+    "box": mujoco.mjtGeom.mjGEOM_BOX,
+    "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
+    "sphere": mujoco.mjtGeom.mjGEOM_SPHERE,
+}
 _TABLE_HALF = (0.42, 0.55, 0.02)
 _TABLE_CENTRE_X = 0.28
 _LEG_HALF = (0.025, 0.34)
-_TARGET_RADIUS = 0.02
 
 
 class SimulatorConfig(Config):
@@ -37,12 +45,8 @@ class SimulatorConfig(Config):
     """Physics step, s."""
     joint_state_rate: PositiveFloat
     """Joint states per second of simulated time in real-time mode, Hz."""
-    block_size: PositiveFloat
-    """Edge of the cube, m."""
-    block_mass: PositiveFloat
-    """kg."""
     friction: PositiveFloat
-    """Coulomb friction between block, table and fingers."""
+    """Coulomb friction between things, table and fingers, where a thing has none of its own."""
     camera_width: PositiveInt
     camera_height: PositiveInt
     camera_rate: PositiveFloat
@@ -75,8 +79,8 @@ class SimulatorConfig(Config):
         return cls.from_dict(values | overrides, str(path))
 
 
-def build_world(robot: RobotConfig, config: SimulatorConfig) -> Any:
-    """The compiled ``mujoco.MjModel``: the robot with position servos, table, ``block``, ``target``, ``camera``.
+def build_world(robot: RobotConfig, config: SimulatorConfig, things: Mapping[str, ThingConfig]) -> Any:
+    """The compiled ``mujoco.MjModel``: the robot with position servos, table, ``things`` by their names, ``camera``.
 
     Raises:
         VarlError: the URDF cannot be simulated.
@@ -86,7 +90,7 @@ def build_world(robot: RobotConfig, config: SimulatorConfig) -> Any:
         spec = mujoco.MjSpec.from_string(robot.urdf_text())
         _physics(spec, config)
         _servos(spec, robot)
-        _scene(spec, config)
+        _scene(spec, config, things)
         return spec.compile()
     except (ValueError, mujoco.FatalError) as error:
         raise VarlError(f"{robot.source}: MuJoCo cannot simulate {robot.urdf}: {error}") from None
@@ -153,10 +157,9 @@ def _servos(spec: Any, robot: RobotConfig) -> None:
                 tie.solref = [0.004, 1.0]
 
 
-def _scene(spec: Any, config: SimulatorConfig) -> None:
+def _scene(spec: Any, config: SimulatorConfig, things: Mapping[str, ThingConfig]) -> None:
     world = spec.worldbody
     box, cylinder = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER
-    touches = {"contype": _THING, "conaffinity": _THING | _ROBOT, "condim": 4, "solref": [0.005, 1.0]}
     friction = [config.friction, 0.01, 0.0001]
     world.add_geom(
         name="table",
@@ -165,35 +168,21 @@ def _scene(spec: Any, config: SimulatorConfig) -> None:
         pos=[_TABLE_CENTRE_X, 0, -_TABLE_HALF[2]],
         rgba=[0.80, 0.68, 0.53, 1],
         friction=friction,
-        **touches,
+        **_TOUCHES,
     )
-    unseen = {"contype": 0, "conaffinity": 0}
     for x in (-1, 1):
         for y in (-1, 1):
             corner = [_TABLE_CENTRE_X + 0.92 * x * _TABLE_HALF[0], 0.92 * y * _TABLE_HALF[1]]
             leg = [*corner, -2 * _TABLE_HALF[2] - _LEG_HALF[1]]
-            world.add_geom(type=cylinder, size=[*_LEG_HALF, 0], pos=leg, rgba=[0.22, 0.23, 0.25, 1], **unseen)
+            world.add_geom(type=cylinder, size=[*_LEG_HALF, 0], pos=leg, rgba=[0.22, 0.23, 0.25, 1], **_UNTOUCHED)
     floor = -2 * (_TABLE_HALF[2] + _LEG_HALF[1])
     world.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_PLANE, size=[4, 4, 1], pos=[0, 0, floor], rgba=[0.62, 0.65, 0.68, 1], **unseen
+        type=mujoco.mjtGeom.mjGEOM_PLANE, size=[4, 4, 1], pos=[0, 0, floor], rgba=[0.62, 0.65, 0.68, 1], **_UNTOUCHED
     )
 
-    half = config.block_size / 2
-    block = world.add_body(name="block", pos=[0.4, 0.0, half])
-    block.add_freejoint()
-    block.add_geom(
-        name="block",
-        type=box,
-        size=[half] * 3,
-        mass=config.block_mass,
-        rgba=[0.85, 0.20, 0.16, 1],
-        friction=friction,
-        **touches,
-    )
-    target = world.add_body(name="target", mocap=True, pos=[0.4, 0.0, 0.2])
-    target.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[_TARGET_RADIUS, 0, 0], rgba=[0.15, 0.70, 0.25, 0.75], **unseen
-    )
+    for name, thing in things.items():
+        if thing.object:
+            _add_object(world, name, thing.object, config.friction)
 
     world.add_light(
         directional=True,
@@ -233,6 +222,20 @@ def _scene(spec: Any, config: SimulatorConfig) -> None:
     visual.map.znear = 0.02
     getattr(visual, "global").offwidth = config.camera_width
     getattr(visual, "global").offheight = config.camera_height
+
+
+def _add_object(world: Any, name: str, thing: ObjectConfig, friction: float) -> None:
+    """A body ``name`` that is pushed around where it has a mass, and else stays where the scene puts it."""
+    touches = (
+        {"contype": 0, "conaffinity": 0}
+        if thing.mark
+        else _TOUCHES | {"friction": [thing.friction or friction, 0.01, 0.0001]}
+    )
+    body = world.add_body(name=name, mocap=thing.mass is None)
+    if thing.mass is not None:
+        body.add_freejoint()
+    half = thing.half if thing.shape == "box" else (thing.half[0], thing.half[2], 0.0)
+    body.add_geom(name=name, type=_SHAPES[thing.shape], size=half, mass=thing.mass or 0.0, rgba=thing.rgba, **touches)
 
 
 def _look(position: Array, at: Array) -> Array:

@@ -2,113 +2,113 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, model_validator
+from scipy.spatial.transform import Rotation
 from varl_common.config import Config
 from varl_common.errors import VarlError, did_you_mean
 from varl_common.yaml_file import load_yaml
 
-from varl_robot_env.config.robot import Vector3
+from varl_robot_env.config.things import ThingConfig, Things
+from varl_robot_env.tasks.observation import check_observed
+from varl_robot_env.tasks.predicates import Judge, Person, Predicate
+from varl_robot_env.tasks.situation import TOOL, Situation
 from varl_robot_env.types import Array, Pose
 
-# Tries to draw a scene in which nothing is solved from the start; more than that and the ranges leave no room.
+Axis = Literal["dx", "dy", "dz", "gripper"]
+# Tries to draw a place that is as far from others as it must be; more than that and the ranges leave no room.
 _TRIES = 1000
-_PARKED_BLOCK = (0.05, 0.42, 0.0)  # on the table, out of the arm's way
-_UPRIGHT = (0.0, 0.0, 0.0, 1.0)
-_DEFAULT_HALF_BLOCK = 0.02  # m
+_ENTRY_POINTS = "varl.tasks"
 
 
 class TaskConfig(Config):
-    """What every task's file says."""
+    """A task's file: config/tasks/reach.yaml. Metres, base frame."""
 
     task: str
+    """Its name."""
     instruction: str
-    """The task in a sentence, for people and for a vision-language model; {block} and {target} are its things."""
+    """The task in a sentence, for people and a vision-language model; things in braces are called by their looks."""
     max_episode_steps: PositiveInt
-    target_low: Vector3
-    """Corner of the box in which the target is drawn, m, base frame."""
-    target_high: Vector3
-    start_distance: PositiveFloat
-    """Least distance at the start between what is moved and where it is to go, m."""
+    things: Things
+    """What the task is about, in the order in which their places are drawn."""
+    observe: Annotated[tuple[str, ...], Field(min_length=1)]
+    """What the state holds, in its order: ``tool``, ``velocity``, ``gripper``, ``force``, things, ``<thing>.yaw``."""
+    act: Annotated[tuple[Axis, ...], Field(min_length=1)]
+    """What an action moves, in its order."""
+    success: Predicate
+    """When it is done."""
+    dense: tuple[tuple[str, str], ...] = ()
+    """The dense reward, for comparison only: it is the less, the farther these pairs are from each other."""
     opens_gripper: bool = False
     """Where the task grasps: at a reset a real gripper opens, whatever it may hold; false: a person opens it."""
-    judge: Literal["geometry", "person"] = "geometry"
-    """Who says that it is solved: where things are, or a person by a button or service."""
-
-    @field_validator("instruction")
-    @classmethod
-    def _names_things(cls, instruction: str) -> str:
-        try:
-            instruction.format(block="", target="")
-        except (KeyError, IndexError, ValueError):
-            raise ValueError("expected a sentence whose only names in braces are {block} and {target}") from None
-        return instruction
+    python: str = ""
+    """What a file cannot say: the entry point of ``varl.tasks`` that is the task's class; empty: nothing."""
+    settings: dict[str, Any] = {}  # noqa: RUF012  (pydantic copies it)
+    """For that class."""
 
     @model_validator(mode="after")
-    def _box_is_a_box(self) -> Self:
-        if any(low > high for low, high in zip(self.target_low, self.target_high, strict=True)):
-            raise ValueError("target_low must not be above target_high; swap the corners")
+    def _speaks_of_what_there_is(self) -> Self:
+        for name in self.things:
+            if not name.isidentifier() or name in (TOOL, "velocity", "gripper", "force", "base"):
+                raise ValueError(f"a thing cannot be called {name!r}; give it a name of letters and underscores")
+        check_observed(self.observe, self.things)
+        _known("success", self.named_by_success, [TOOL, *self.things])
+        _known("dense", {name for pair in self.dense for name in pair}, [TOOL, *self.things])
+        before = [TOOL]
+        for name, thing in self.things.items():
+            if thing.start:
+                relative = [thing.start.relative_to] if thing.start.relative_to else []
+                _known(f"things.{name}.start", [*relative, *thing.start.away_from], before)
+            before.append(name)
+        if self.act not in (("dx", "dy", "dz"), ("dx", "dy", "dz", "gripper")):
+            raise ValueError("act is [dx, dy, dz] or [dx, dy, dz, gripper]")
+        for field, values in (("observe", self.observe), ("act", self.act)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{field} names something twice; name each once")
         return self
 
+    @model_validator(mode="after")
+    def _can_be_told(self) -> Self:
+        try:
+            self.instruction.format(**self.things)
+        except (KeyError, IndexError, ValueError, AttributeError):
+            names = " and ".join(f"{{{name}}}" for name in self.things)
+            raise ValueError(f"instruction: expected a sentence whose only names in braces are {names}") from None
+        return self
 
-class ReachConfig(TaskConfig):
-    """config/tasks/reach.yaml"""
+    @property
+    def named_by_success(self) -> set[str]:
+        """The things that success looks at."""
+        return {name for rule in self.success.all_rules() for name in rule.names}
 
-    success_radius: PositiveFloat
-    """Distance of the tool from the target at which it has reached it, m."""
-
-
-class PushConfig(TaskConfig):
-    """config/tasks/push.yaml"""
-
-    success_radius: PositiveFloat
-    """Distance of the block's centre from the target at which it is there, m."""
-    block_low: tuple[float, float]
-    """Corner of the area in which the block starts, x and y, m, base frame."""
-    block_high: tuple[float, float]
-
-
-class LiftConfig(TaskConfig):
-    """config/tasks/lift.yaml"""
-
-    success_height: PositiveFloat
-    """Height of the block's centre above the table at which it is lifted, m."""
-    block_low: tuple[float, float]
-    block_high: tuple[float, float]
+    @property
+    def used(self) -> set[str]:
+        """The things without whose poses there is neither observation, reward nor start."""
+        observed = {item.removesuffix(".yaw") for item in self.observe}
+        drawn = {name for thing in self.things.values() if thing.start for name in _named_by_start(thing)}
+        dense = {name for pair in self.dense for name in pair}
+        return (observed | drawn | dense | self.named_by_success) & set(self.things)
 
 
-@dataclass(frozen=True)
-class Situation:
-    """What a task is judged by: positions (3,) m in the base frame."""
-
-    tool: Array
-    block: Array
-    target: Array
-
-
-ConfigT = TypeVar("ConfigT", bound=TaskConfig)
-
-
-class Task(ABC, Generic[ConfigT]):
-    """A task.
+class Task:
+    """A task as its file describes it. A class of the entry points ``varl.tasks`` overrides what a file cannot say.
 
     Attributes:
-        grasps: the action has a gripper element, and episodes start with the gripper open.
-        sees_block: the block's position is part of the observation.
+        config: its file.
+        grasps: the action moves the gripper, and episodes start with the gripper open.
+        seen: the things that perception must tell of.
     """
 
-    config_type: type[ConfigT]
-    grasps = False
-    sees_block = True
-
-    def __init__(self, config: ConfigT) -> None:
+    def __init__(self, config: TaskConfig) -> None:
         self.config = config
+        self.grasps = "gripper" in config.act
+        self.seen = [name for name in config.things if name in config.used and config.things[name].sensed]
+        self._judge = Judge(config.success)
 
     @property
     def name(self) -> str:
@@ -116,115 +116,104 @@ class Task(ABC, Generic[ConfigT]):
 
     @property
     def entities(self) -> list[str]:
-        """The things with a position in the observation, in its order."""
-        return ["tool", "block", "target"] if self.sees_block else ["tool", "target"]
+        """What has a position in the observation, in its order."""
+        return [item for item in self.config.observe if item == TOOL or item in self.config.things]
 
-    @abstractmethod
-    def sample(self, rng: np.random.Generator, tool: Array) -> dict[str, Pose]:
-        """Poses of ``block`` and ``target`` for an episode that starts with the tool at ``tool`` (3,) m.
+    @property
+    def goal(self) -> str:
+        """The place that the task is about: the last one of its observation that is fixed; empty: there is none."""
+        places = [name for name in self.entities if name != TOOL and not self.config.things[name].sensed]
+        return places[-1] if places else ""
+
+    @property
+    def person_judges(self) -> bool:
+        """Whether it is for a person to say that the task is solved."""
+        return any(isinstance(rule, Person) for rule in self.config.success.all_rules())
+
+    def sample(
+        self, rng: np.random.Generator, tool: Pose, observed: Mapping[str, Pose] | None = None
+    ) -> dict[str, Pose]:
+        """Where things are as an episode begins.
+
+        Args:
+            rng: draws the places.
+            tool: its pose (7,) at the start.
+            observed: poses of things that a person has placed; the others are drawn.
 
         Raises:
-            VarlError: the task's ranges leave no room for ``start_distance``.
+            VarlError: the ranges leave no room for the distances that must be between things.
         """
+        poses = {TOOL: tool}
+        for name, thing in self.config.things.items():
+            if observed and name in observed:
+                poses[name] = observed[name]
+            elif thing.start:
+                poses[name] = self._draw(rng, name, thing, poses)
+        del poses[TOOL]
+        return poses
 
-    @abstractmethod
+    def begin(self, situation: Situation) -> None:
+        """An episode begins with ``situation``."""
+        self._judge = Judge(self.config.success)
+
     def is_success(self, situation: Situation) -> bool:
-        """Whether the task is solved, by geometry."""
+        """Whether the task is solved, in the period that brought about ``situation``."""
+        return self._judge(situation)
 
-    @abstractmethod
     def distance(self, situation: Situation) -> float:
         """How far from solved, m: the dense reward's negative."""
+        return sum((situation.distance(*pair) for pair in self.config.dense), 0.0)
 
     def reward(self, situation: Situation, success: bool, dense: bool) -> float:
         """Sparse: 1 on success, else 0. Dense, for comparison only: less the distance, and 1 more on success."""
         return float(success) - self.distance(situation) if dense else float(success)
 
-    def _draw_target(self, rng: np.random.Generator, start: Array) -> Array:
-        low, high = np.array(self.config.target_low), np.array(self.config.target_high)
+    def _draw(self, rng: np.random.Generator, name: str, thing: ThingConfig, poses: Mapping[str, Pose]) -> Pose:
+        start, corners = thing.start, thing.corners()
+        assert start
+        assert corners
+        base = poses[start.relative_to][:3] if start.relative_to else np.zeros(3)
         for _ in range(_TRIES):
-            target = rng.uniform(low, high)
-            if np.linalg.norm(target - start) >= self.config.start_distance:
-                return target
-        raise VarlError(f"task {self.name}: the target's box leaves no room for start_distance; widen it")
+            place = base + _uniform(rng, start.low, *corners)
+            if all(np.linalg.norm(place - poses[other][:3]) >= far for other, far in start.away_from.items()):
+                low, high = start.yaw
+                yaw = rng.uniform(low, high) if low < high else low
+                return np.concatenate([place, Rotation.from_euler("z", yaw).as_quat()])
+        raise VarlError(f"task {self.name}: where {name} starts leaves no room for away_from; widen its start")
 
 
-class Reach(Task[ReachConfig]):
-    """Bring the tool to a target in the air."""
-
-    config_type = ReachConfig
-    sees_block = False
-
-    def sample(self, rng: np.random.Generator, tool: Array) -> dict[str, Pose]:
-        return {"block": _pose(np.array(_PARKED_BLOCK) + _rest()), "target": _pose(self._draw_target(rng, tool))}
-
-    def is_success(self, situation: Situation) -> bool:
-        return _distance(situation.tool, situation.target) <= self.config.success_radius
-
-    def distance(self, situation: Situation) -> float:
-        return _distance(situation.tool, situation.target)
-
-
-class Push(Task[PushConfig]):
-    """Push the block over the table to a target."""
-
-    config_type = PushConfig
-
-    def sample(self, rng: np.random.Generator, tool: Array) -> dict[str, Pose]:
-        block = _draw_block(rng, self.config.block_low, self.config.block_high)
-        return {"block": _pose(block), "target": _pose(self._draw_target(rng, block))}
-
-    def is_success(self, situation: Situation) -> bool:
-        return _distance(situation.block, situation.target) <= self.config.success_radius
-
-    def distance(self, situation: Situation) -> float:
-        return _distance(situation.tool, situation.block) + _distance(situation.block, situation.target)
-
-
-class Lift(Task[LiftConfig]):
-    """Grasp the block and raise it; the target hangs above the block's start."""
-
-    config_type = LiftConfig
-    grasps = True
-
-    def sample(self, rng: np.random.Generator, tool: Array) -> dict[str, Pose]:
-        block = _draw_block(rng, self.config.block_low, self.config.block_high)
-        return {"block": _pose(block), "target": _pose(block + self._draw_target(rng, np.zeros(3)))}
-
-    def is_success(self, situation: Situation) -> bool:
-        return bool(situation.block[2] >= self.config.success_height)
-
-    def distance(self, situation: Situation) -> float:
-        return _distance(situation.tool, situation.block) + _distance(situation.block, situation.target)
-
-
-TASKS: Mapping[str, type[Task[Any]]] = {"reach": Reach, "push": Push, "lift": Lift}
-
-
-def load_task(path: str | Path, **overrides: Any) -> Task[Any]:
+def load_task(path: str | Path, **overrides: Any) -> Task:
     """The task that a file in config/tasks describes; ``overrides`` replace its fields.
 
     Raises:
-        VarlError: the file is missing, its task is unknown, or a field is wrong.
+        VarlError: the file is missing, a field is wrong, or its class is not installed.
     """
-    values = load_yaml(path) | overrides
-    name = str(values.get("task"))
-    if name not in TASKS:
-        raise VarlError(f"{path}: unknown task {name!r}; {did_you_mean(name, list(TASKS))}")
-    kind = TASKS[name]
-    return kind(kind.config_type.from_dict(values, str(path)))
+    config = TaskConfig.from_dict(load_yaml(path) | overrides, str(path))
+    if not config.python:
+        return Task(config)
+    known = {entry.name: entry for entry in entry_points(group=_ENTRY_POINTS)}
+    if config.python not in known:
+        near = did_you_mean(config.python, known) if known else "none is installed"
+        raise VarlError(f"{path}: no package offers the task class {config.python!r} in {_ENTRY_POINTS}; {near}")
+    task: Task = known[config.python].load()(config)
+    return task
 
 
-def _distance(one: Array, other: Array) -> float:
-    return float(np.linalg.norm(one - other))
+def _uniform(rng: np.random.Generator, drawn: tuple[float, ...], low: Iterable[float], high: Iterable[float]) -> Array:
+    """(3,) between two corners; of ``drawn`` numbers only, and those of the table are its first two."""
+    low, high = np.array([*low]), np.array([*high])
+    count = len(drawn)
+    return np.concatenate([rng.uniform(low[:count], high[:count]), low[count:]]) if count else low
 
 
-def _rest() -> Array:
-    return np.array([0.0, 0.0, _DEFAULT_HALF_BLOCK])
+def _named_by_start(thing: ThingConfig) -> Iterator[str]:
+    if thing.start:
+        yield from thing.start.away_from
+        if thing.start.relative_to:
+            yield thing.start.relative_to
 
 
-def _pose(position: Array) -> Pose:
-    return np.concatenate([position, _UPRIGHT])
-
-
-def _draw_block(rng: np.random.Generator, low: tuple[float, float], high: tuple[float, float]) -> Array:
-    return np.append(rng.uniform(low, high), _DEFAULT_HALF_BLOCK)
+def _known(where: str, names: Iterable[str], known: list[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{where}: there is no {name!r} (yet); {did_you_mean(name, known)}")

@@ -1,0 +1,70 @@
+"""Whether a task can be done by a robot at all: asked before anything moves."""
+
+from __future__ import annotations
+
+import numpy as np
+from varl_common.errors import VarlError
+
+from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.config.things import ThingConfig
+from varl_robot_env.tasks.observation import TOOL_MARGIN
+from varl_robot_env.tasks.predicates import Distance
+from varl_robot_env.tasks.situation import TOOL
+from varl_robot_env.tasks.task import Task
+from varl_robot_env.types import Array
+
+
+def check_fits(task: Task, robot: RobotConfig, backend: str) -> None:
+    """That ``robot`` can do ``task``.
+
+    Raises:
+        VarlError: it cannot; the message has the numbers.
+    """
+    source = f"task {task.name} does not fit {robot.name}"
+    if robot.gripper is None and (task.grasps or "gripper" in task.config.observe):
+        raise VarlError(f"{source}: it asks for a gripper, and {robot.source} has none; name its gripper there")
+    for name in task.seen:
+        if backend == "real" and task.config.things[name].source == "simulator":
+            raise VarlError(f"{source}: {name} comes from a simulator; on an arm it is from: marker, color or vlm")
+    low, high = np.array(robot.safety.workspace_low), np.array(robot.safety.workspace_high)
+    for name in sorted(task.config.used):
+        box = _where(task, name)
+        if box is None:
+            continue
+        near = _near_enough(task, name)
+        gap = float(np.linalg.norm(np.maximum(np.maximum(low - box[0], box[1] - high), 0.0)))
+        if gap > near:
+            axis = int(np.argmax(np.maximum(low - box[0], box[1] - high)))
+            raise VarlError(
+                f"{source}: {name} starts at {'xyz'[axis]} from {box[0][axis]:g} to {box[1][axis]:g} m, the tool stays "
+                f"within {low[axis]:g} to {high[axis]:g} m and must come as near as {near:g} m; change start in the "
+                "task's file, or the workspace in the robot's"
+            )
+
+
+def _where(task: Task, name: str) -> tuple[Array, Array] | None:
+    """Corners of all the places where a thing may start, base frame, m; None where it is not said."""
+    if name == TOOL:
+        return None
+    thing: ThingConfig = task.config.things[name]
+    corners = thing.corners()
+    if corners is None or thing.start is None:
+        return None
+    low, high = np.array(corners[0]), np.array(corners[1])
+    if thing.start.relative_to:
+        base = _where(task, thing.start.relative_to)
+        if base is None:
+            return None
+        low, high = low + base[0], high + base[1]
+    return low, high
+
+
+def _near_enough(task: Task, name: str) -> float:
+    """How far outside of the workspace a thing may start, m: what the tool need not come nearer to, or what the
+    observation's bounds let through."""
+    radii = [
+        rule.at_most
+        for rule in task.config.success.all_rules()
+        if isinstance(rule, Distance) and set(rule.distance) == {TOOL, name} and rule.at_most is not None
+    ]
+    return min([TOOL_MARGIN, *radii])

@@ -1,0 +1,43 @@
+"""What a task is judged by: the arm and the things, at one instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from varl_robot_env.types import Array, Pose
+
+TOOL = "tool"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """The arm and the things at one instant.
+
+    Attributes:
+        poses: pose (7,) of ``tool`` and of each thing, base frame.
+        begin: the same at the begin of the episode.
+        velocity: (3,) of the tool, m/s.
+        gripper: position of the gripper's joint, m (rad); None where the robot has none.
+        opening: of the gripper, 0 closed to 1 open; None where the robot has none.
+        force: (3,) on the tool, N; None where nothing measures it.
+        marked: a person has said that the task is solved.
+    """
+
+    poses: Mapping[str, Pose]
+    begin: Mapping[str, Pose] = field(default_factory=dict)
+    velocity: Array = field(default_factory=lambda: np.zeros(3))
+    gripper: float | None = None
+    opening: float | None = None
+    force: Array | None = None
+    marked: bool = False
+
+    def position(self, name: str) -> Array:
+        """(3,) of ``tool`` or a thing, m, base frame."""
+        return np.asarray(self.poses[name][:3])
+
+    def distance(self, one: str, other: str) -> float:
+        """Between two of them, m."""
+        return float(np.linalg.norm(self.position(one) - self.position(other)))
