@@ -234,10 +234,8 @@ def test_a_dead_env_node_is_noticed(make_graph: Callable[..., Graph], node: Node
     env.reset(seed=0)
     graph.env.kill()
     graph.env.wait()
-    begin = time.monotonic()
     with pytest.raises(EnvUnavailable, match="/env/step gave no answer"):
         env.step(np.zeros(3, np.float32))
-    assert time.monotonic() - begin < 5.0
     env.close()
 
 
@@ -247,10 +245,8 @@ def test_a_dead_simulator_is_named(make_graph: Callable[..., Graph], node: Node)
     env.reset(seed=0)
     graph.simulator.kill()
     graph.simulator.wait()
-    begin = time.monotonic()
     with pytest.raises(EnvUnavailable, match="simulator"):
         env.step(np.zeros(3, np.float32))
-    assert time.monotonic() - begin < 5.0
     env.close()
 
 
