@@ -27,7 +27,7 @@ from typing import Any
 REPOSITORY = Path(__file__).parents[1]
 BENCH = REPOSITORY / ".ros" / "bench"
 RIVALS = ("sbx-rl==0.28.0", "stable-baselines3==2.9.2", "h5py==3.16.0", "lmdb==3.0.0", "zarr==3.1.6")
-OWN = ("numpy", "scipy", "numba", "llvmlite", "pydantic", "pyyaml", "gymnasium")
+OWN = ("numpy", "scipy", "numba", "llvmlite", "threadpoolctl", "pydantic", "pyyaml", "gymnasium")
 OBS, ACT, WIDTH = 39, 4, 256
 ROWS = 1_000_000
 

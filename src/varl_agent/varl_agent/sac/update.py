@@ -49,7 +49,7 @@ def choose_update(model: Any) -> Update | None:
             return None
         if isinstance(error, ImportError):
             raise VarlError(
-                f"the fast update needs {error.name}; pip install numba scipy, or update='autograd'"
+                f"the fast update needs {error.name}; pip install numba scipy threadpoolctl, or update='autograd'"
             ) from None
         raise
 
