@@ -8,6 +8,8 @@ import numpy as np
 
 from varl_robot_env.types import Array
 
+_SHORTEST = 1e-4  # s: points that are nearer in time are one to a controller
+
 
 @dataclass(frozen=True)
 class Trajectory:
@@ -33,6 +35,22 @@ class Trajectory:
     def duration(self) -> float:
         """Time of its last point, s: from there on it rests."""
         return float(self.times[-1])
+
+    def then(self, begin: float, end: float, motion: Trajectory) -> Trajectory:
+        """What this one, which has velocities, does from ``begin`` to ``end`` s, and after that ``motion``.
+
+        A cubic that is cut is the same cubic: this is exact where ``motion`` begins as this one ends.
+        """
+        if end - begin < _SHORTEST:
+            return motion
+        inner = self.times[(self.times > begin + _SHORTEST) & (self.times < end - _SHORTEST)]
+        old = [self.at(time) for time in [begin, *inner]]
+        assert motion.velocities is not None
+        return Trajectory(
+            np.concatenate([[0.0], inner - begin, motion.times + (end - begin)]),
+            np.vstack([*(positions for positions, _ in old), motion.positions]),
+            np.vstack([*(velocities for _, velocities in old), motion.velocities]),
+        )
 
     def at(self, time: float) -> tuple[Array, Array]:
         """Position (n,) rad and velocity (n,) rad/s at ``time`` s from its begin. It rests after its last point."""

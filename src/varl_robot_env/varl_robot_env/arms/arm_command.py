@@ -46,7 +46,8 @@ class TrajectoryCommand:
     """joint_trajectory_controller, which interpolates by itself.
 
     The first point is now: by default a controller begins a trajectory at the measured state, and the set-point would
-    be pulled back by what the servos lag.
+    be pulled back by what the servos lag. By its stamp the controller enters a trajectory where it is by then, and not
+    at its first point, however long it was on its way.
     """
 
     def __init__(self, node: Node, robot: RobotConfig, kinematics: Kinematics) -> None:
@@ -177,6 +178,8 @@ _COMMANDS: dict[str, Callable[[Node, RobotConfig, Kinematics], ArmCommand]] = {
 }
 
 
-def make_arm_command(node: Node, robot: RobotConfig, kinematics: Kinematics) -> ArmCommand:
-    """The command that the robot's file names."""
+def make_arm_command(node: Node, robot: RobotConfig, kinematics: Kinematics, simulated: bool = False) -> ArmCommand:
+    """The command that the robot's file names. Where ``simulated``, the controller's clock is not this node's."""
+    if simulated:
+        robot = robot.model_copy(update={"driver": robot.driver.model_copy(update={"stamped": False})})
     return _COMMANDS[robot.driver.arm_interface](node, robot, kinematics)

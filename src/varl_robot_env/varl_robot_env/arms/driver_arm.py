@@ -40,6 +40,11 @@ _QUEUE = 5  # messages that a sensor's subscription holds
 _ARRIVAL_TIMEOUT = 3.0  # s
 _SAME_GRIP = 0.1  # share of the gripper's way within which it is where it should be
 _LAST_WORDS = 0.1  # s for a stop to leave this host
+# s that a motion is sent before it begins: for its way, and a cycle of the controller. What comes later finds an arm
+# that brakes already.
+_AHEAD = 0.004
+_TOO_LATE = 0.01  # s
+_JOINED = 1e-6  # rad and rad/s: the motion begins where the one before it is then
 
 
 class DriverArm:
@@ -82,7 +87,7 @@ class DriverArm:
         self.groups = (group,)
         self._kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
         self._governor = Governor(robot, self._kinematics)
-        self._command = make_arm_command(node, robot, self._kinematics)
+        self._command = make_arm_command(node, robot, self._kinematics, simulated=scene is not None)
         servo = robot.driver.arm_interface == "servo_twist"
         self._servo = ServoState(node, robot.arm_controller, group) if servo else None
         manager = "" if servo else robot.driver.controller_manager
@@ -106,6 +111,7 @@ class DriverArm:
         self._begun = False  # a motion was begun since the arm was last known to stand by itself
         self.void_steps = 0
         self._deadline: float | None = None  # of the period that is under way: when the next one begins
+        self._begin = 0.0  # of the next motion, as it was planned
 
     def not_ready_reason(self) -> str | None:
         """What keeps the arm from moving yet, beside its inputs, in a sentence; None when it is ready."""
@@ -148,8 +154,9 @@ class DriverArm:
     def now(self) -> Moment:
         for _ in range(_QUEUE):  # what came while the agent thought
             self._loop.spin_once(0.0)
-        begin = max(self._deadline or 0.0, time.monotonic())
-        return Moment(self._heard.positions(), self._clock.motion, self._clock.elapsed(begin))
+        # Of an agent that is late the beat begins anew: two commands closer than a period would ask for too much speed.
+        self._begin = max(self._deadline or 0.0, time.monotonic() + _AHEAD)
+        return Moment(self._heard.positions(), self._clock.motion, self._clock.elapsed(self._begin))
 
     def move(self, motion: Trajectory, gripper: GripperMotion | None, capture: bool) -> ArmState:
         self._check()
@@ -170,12 +177,11 @@ class DriverArm:
 
     def halt(self, reason: str) -> None:
         """Brake at the greatest deceleration. What is being carried out ends; only a new reset moves the arm again."""
-        self._interrupted, now = reason, time.monotonic()
+        self._interrupted, begin = reason, time.monotonic() + _AHEAD
         if not self._begun or not self._heard.known():
             return  # nothing was ever commanded
-        motion = self._governor.halt(self._clock.commanded(now), self._heard.positions(), self._heard.velocities())
-        self._clock.begin(motion, now)
-        self._command.begin(motion, now)
+        start, heard = self._clock.commanded(begin), self._heard
+        self._send(self._governor.halt(start, heard.positions(), heard.velocities()), begin)
 
     def close(self) -> None:
         """Stop, and see to it that the stop was said: the node ends."""
@@ -187,18 +193,29 @@ class DriverArm:
         return at_rest and bool((np.abs(self._heard.positions() - joints) <= ARRIVED).all())
 
     def _period(self, motion: Trajectory) -> None:
-        """Begin ``motion`` and let one control period pass.
+        """Let ``motion``, made for what :meth:`now` told, begin when that said, and let one control period pass.
 
         Raises:
             Stopped: something tripped the stop meanwhile.
         """
-        # Of an agent that is late the beat begins anew: two commands closer than a period would ask for too much speed.
-        begin = max(self._deadline or 0.0, time.monotonic())
-        self._wait(begin)
-        self._deadline = begin + self._robot.control_period
-        self._clock.begin(motion, begin)
+        self._wait(self._begin - _AHEAD)
+        self._deadline = self._begin + self._robot.control_period
+        # What is so late that the arm would have to catch up is not begun: it brakes, as was last said.
+        if time.monotonic() < self._begin + _TOO_LATE:
+            self._send(motion, self._begin)
+        self._wait(self._deadline - _AHEAD - self._robot.driver.observation_lead)
+
+    def _send(self, motion: Trajectory, begin: float) -> None:
+        """Have the controller carry out ``motion`` from ``begin`` s (monotonic) on, and until then what it does now."""
+        now, clock = time.monotonic(), self._clock
+        here, speed = clock.commanded(begin)
+        assert motion.velocities is not None
+        goes_on = np.allclose([here, speed], [motion.positions[0], motion.velocities[0]], rtol=0.0, atol=_JOINED)
+        if begin > now and goes_on:
+            motion = clock.motion.then(clock.elapsed(now), clock.elapsed(begin), motion)
+        begin = min(begin, now)
+        clock.begin(motion, begin)
         self._command.begin(motion, begin)
-        self._wait(self._deadline - self._robot.driver.observation_lead)
 
     def _wait(self, until: float) -> None:
         """Let the time pass, watching.
