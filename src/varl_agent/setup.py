@@ -1,18 +1,47 @@
+"""A ROS 2 package (colcon reads package.xml) and, without its nodes, one of pip's: docs/releasing.md."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
 from setuptools import find_packages, setup
 
 NAME = "varl_agent"
+MANIFEST = ElementTree.parse("package.xml")  # the one place of version and description
 
 setup(
     name=NAME,
-    version="0.1.0",
+    version=MANIFEST.findtext("version"),
+    description=MANIFEST.findtext("description"),
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
     packages=find_packages(exclude=["test"]),
     package_data={NAME: ["py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
     ],
-    install_requires=["setuptools"],
-    extras_require={"test": ["pytest"]},
+    install_requires=[
+        "gymnasium",
+        "matplotlib",
+        "numpy",
+        "pillow",
+        "pydantic>=2",
+        "pyyaml",
+        "rich",
+        "safetensors",
+        "stable-baselines3>=2.7",
+        "torch",
+        "varl_common",
+    ],
+    extras_require={
+        "fast": ["numba", "scipy", "threadpoolctl"],
+        "datasets": ["h5py"],
+        "bench": ["gymnasium-robotics", "metaworld==3.1.1", "mujoco==3.3.0"],
+        "test": ["pytest", "tensorboard"],
+    },
     entry_points={
         "console_scripts": [
             "learner = varl_agent.nodes.commands:learner",
@@ -21,8 +50,6 @@ setup(
         ]
     },
     zip_safe=True,
-    license="Apache-2.0",
-    description="The VARL algorithm (a Stable-Baselines3 SAC) and the node that learns with it.",
     maintainer="VARL maintainers",
     maintainer_email="maintainers@varl.invalid",
 )

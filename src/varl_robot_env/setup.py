@@ -1,10 +1,12 @@
+from xml.etree import ElementTree
+
 from setuptools import find_packages, setup
 
 NAME = "varl_robot_env"
 
 setup(
     name=NAME,
-    version="0.1.0",
+    version=ElementTree.parse("package.xml").findtext("version"),
     packages=find_packages(exclude=["test"]),
     package_data={NAME: ["py.typed"]},
     data_files=[
@@ -13,7 +15,6 @@ setup(
         (f"share/{NAME}/gazebo", ["gazebo/varl_world.sdf", "gazebo/varl_arm.urdf.xacro"]),
         (f"share/{NAME}/urdf", ["urdf/varl_arm.urdf", "urdf/standin_ur5e.urdf"]),
     ],
-    install_requires=["setuptools"],
     extras_require={"test": ["pytest"]},
     entry_points={
         "console_scripts": [

@@ -1,18 +1,40 @@
+"""A ROS 2 package (colcon reads package.xml) and, without its nodes, one of pip's: docs/releasing.md."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
 from setuptools import find_packages, setup
 
 NAME = "varl_vlm_advisor"
+MANIFEST = ElementTree.parse("package.xml")  # the one place of version and description
 
 setup(
     name=NAME,
-    version="0.1.0",
+    version=MANIFEST.findtext("version"),
+    description=MANIFEST.findtext("description"),
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
     packages=find_packages(exclude=["test"]),
     package_data={NAME: ["py.typed", "templates/*/*.md"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
     ],
-    install_requires=["setuptools"],
-    extras_require={"test": ["pytest"]},
+    install_requires=[
+        "numpy",
+        "opencv-python-headless",
+        "pydantic>=2",
+        "tenacity",
+        "varl_common",
+    ],
+    extras_require={
+        "openai": ["openai"],
+        "transformers": ["jinja2", "llguidance", "pillow", "torch", "transformers"],
+        "test": ["pytest"],
+    },
     entry_points={
         "console_scripts": [
             "advisor = varl_vlm_advisor.nodes.advisor:main",
@@ -27,8 +49,6 @@ setup(
         ],
     },
     zip_safe=True,
-    license="Apache-2.0",
-    description="A vision-language model as action advisor, and the node that serves it.",
     maintainer="VARL maintainers",
     maintainer_email="maintainers@varl.invalid",
 )
