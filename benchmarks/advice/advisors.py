@@ -4,7 +4,9 @@ Labels: the expert's motion as one word an axis, {-, 0, +}; each word is replace
 ``frozen`` errors depend on the state alone (asking again brings the same mistake), ``fresh`` ones on the question too.
 
 Plans: the expert's phases, every named thing misplaced by a Gaussian of ``misplaced`` metres an axis, drawn anew for
-each question, and at rate p an error of structure: a phase missing, or two in the wrong order.
+each question, and at rate p an error of structure: a phase missing, or two in the wrong order. An advisor that is
+always wrong sees everything ``ASTRAY`` metres from where it is besides, to the same side in all of its plans; labels of
+one are the opposite of the expert's.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from benchmarks.advice.environments import ARM_TASKS, MAZES
 from benchmarks.advice.maze_expert import MazeExpert
 
 DEAD_ZONE = 0.3  # of an axis's full speed: less than that is the word "0"
+ASTRAY = 0.15  # m: several times a phase's tolerance, and all of a plan's misplacement
 Expert = Callable[[np.ndarray], np.ndarray]  # (n, obs_dim) states to (n, act_dim) actions in [-1, 1]
 
 ARM_PLANS = {
@@ -130,13 +133,17 @@ class Labels(Scripted):
 class Plans(Scripted):
     """A plan for the task, misplaced and at times misordered."""
 
-    def __init__(self, plan: Plan, scene: Any, error_rate: float, seed: int, misplaced: float = 0.02) -> None:
+    def __init__(
+        self, plan: Plan, scene: Any, error_rate: float, seed: int, misplaced: float = 0.02, wrong: bool = False
+    ) -> None:
         super().__init__(seed)
         self.plan, self.scene, self.error_rate, self.misplaced = plan, scene, error_rate, misplaced
+        side = np.random.default_rng((seed, 31)).normal(size=3)
+        self.astray = wrong * ASTRAY * side / np.linalg.norm(side)
 
     def answer(self, query: AdviceQuery) -> AdviceAnswer:
         rng = np.random.default_rng((self.seed, query.step))
-        shift = {name: rng.normal(0.0, self.misplaced, 3) for name in self.scene.entities}
+        shift = {name: self.astray + rng.normal(0.0, self.misplaced, 3) for name in self.scene.entities}
         phases = [self._shifted(phase, shift[phase.target]) for phase in self.plan.phases]
         if len(phases) > 1 and rng.random() < self.error_rate:
             at = int(rng.integers(len(phases) - 1))

@@ -82,16 +82,9 @@ class Unguided(Sampler):
 
 
 class ExecutingPlans(VARL):
-    """VARL whose plans act, in every other episode for as long as they would guide, and are not cloned."""
+    """VARL whose plans act in ``act`` of the episodes, for as long as they would guide, and are not cloned."""
 
     sampler_class = Unguided
-
-    def advised_action(self, observation: np.ndarray) -> np.ndarray | None:
-        """(act_dim,) what the plans say; None: it is the policy's turn, or there is no plan."""
-        if not self.guidance.plans or not self.guided or self.successes.ended % 2 == 0:
-            return None
-        assert self.consultation.scene is not None  # plans are taken in only where there is one
-        return self.guidance.label(observation[None], self.consultation.scene)[0]
 
 
 class PreferenceSampler(Sampler):

@@ -42,13 +42,15 @@ METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "varl": (VARL, {}),  # in a maze, of which there is no plan, as varl-labels
     "varl-labels": (VARL, LABELS),
     "varl-random": (VARL, LABELS),
+    "varl-wrong": (VARL, {}),  # advised by plans as varl, but they are always wrong
     "varl-vlm": (VARL, {}),  # a real advisor: --advisor-file
     "paper": (VARL, PAPER),
     "rlpd": (Demonstrated, PLAIN),
     "preferences": (Preferring, PLAIN),
     "execute": (Executing, PLAIN),
-    "execute-plans": (ExecutingPlans, {}),
+    "execute-plans": (ExecutingPlans, {"act": 0.5}),
 }
+PLANNED = ("varl", "varl-wrong", "execute-plans")  # advised by plans, where the task has one
 GIVEN = {"self", "policy", "env", "advisor", "policy_kwargs", "buffer_size", "seed", "device"}  # by make_model
 ALTERABLE = {"error_rate", "fresh"} | {
     name
@@ -119,7 +121,7 @@ def make_model(setting: Setting) -> VARL:
     kind, own = METHODS[setting.method]
     if kind is ExecutingPlans and plan_of(setting.task) is None:
         raise VarlError(f"there is no plan of {setting.task} to execute; run the method execute")
-    if setting.method == "varl" and plan_of(setting.task) is None:
+    if setting.method in PLANNED and plan_of(setting.task) is None:
         own = LABELS
     arguments = {**COMMON, **own, **dict(setting.altered)}
     error_rate = float(arguments.pop("error_rate", setting.error_rate))
@@ -157,9 +159,14 @@ def make_model(setting: Setting) -> VARL:
 
 
 def _advisor(setting: Setting, env: Any, error_rate: float, fresh: bool) -> Advisor | None:
-    plan = plan_of(setting.task) if setting.method in ("varl", "execute-plans") else None
+    plan = plan_of(setting.task) if setting.method in PLANNED else None
+    wrong = setting.method == "varl-wrong"
     if plan is not None:
-        return Plans(plan, env.get_wrapper_attr("description"), error_rate, setting.seed, setting.misplaced)
+        scene = env.get_wrapper_attr("description")
+        return Plans(plan, scene, error_rate, setting.seed, setting.misplaced, wrong)
+    if wrong:
+        expert = expert_of(setting.task, env)
+        return Labels(lambda states: -expert(states), 0.0, setting.seed)
     if setting.method in ("varl", "varl-labels", "paper"):
         return Labels(expert_of(setting.task, env), error_rate, setting.seed, fresh)
     if setting.method == "varl-random":

@@ -20,7 +20,7 @@ from varl_agent.sac.policies import ScaledExtractor
 from varl_agent.sac.varl import VARL
 
 from benchmarks.advice.environments import make_env
-from benchmarks.advice.rivals import Executing, ExecutingPlans
+from benchmarks.advice.rivals import Executing
 from benchmarks.advice.setting import EVALUATION_SEED, Setting, make_model
 
 COLUMNS = (
@@ -78,9 +78,10 @@ def _advance(model: VARL, act: Acting) -> None:
         action = model.action_space.sample()[None]
     else:
         action = act(model._last_obs[0], deterministic=False)[None]  # type: ignore[index]
-    if isinstance(model, Executing | ExecutingPlans):
+    if isinstance(model, Executing):
         advised = model.advised_action(model._last_obs[0])  # type: ignore[index]
         action = action if advised is None else advised[None]
+    action = model.with_advice(action)
     observation, reward, done, info = model.env.step(action)  # type: ignore[union-attr]
     model.num_timesteps += 1
     model._update_info_buffer(info, done)

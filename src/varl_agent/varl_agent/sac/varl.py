@@ -22,7 +22,7 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv
-from stable_baselines3.common.utils import polyak_update
+from stable_baselines3.common.utils import obs_as_tensor, polyak_update
 from torch.distributions import Normal
 
 from varl_agent.advice.consultation import Consultation
@@ -60,6 +60,9 @@ class VARL(SAC):
         success_fraction: share of each batch that is drawn from successful episodes, once there are any.
         imitation_weight: weight of the pull towards the actions of one's own successful episodes, through the same
             gate, once advice is released (from the start where there is no advisor); 0: none.
+        act: share of the episodes, while plans guide, in which they act themselves, in the policy's place.
+        act_by_critic: while plans guide they act, in any episode, wherever the critics prefer their action.
+        recent_fraction: share of each batch that is drawn from the last ``RECENT_STEPS`` steps.
         advice_delay: steps after a question at which its answer is waited for (reproducible); None: it is taken in
             whenever it is there (real time).
         advice_deadline: seconds that an answer may take.
@@ -108,6 +111,9 @@ class VARL(SAC):
         cutoff_rate: float = 0.7,
         success_fraction: float = 0.5,
         imitation_weight: float = 1.0,
+        act: float = 0.0,
+        act_by_critic: bool = False,
+        recent_fraction: float = 0.0,
         advice_delay: int | None = 0,
         advice_deadline: float = 60.0,
         max_grad_norm: float | None = None,
@@ -131,6 +137,9 @@ class VARL(SAC):
         self.cutoff_rate = cutoff_rate
         self.success_fraction = success_fraction
         self.imitation_weight = imitation_weight
+        self.act = act
+        self.act_by_critic = act_by_critic
+        self.recent_fraction = recent_fraction
         self.advice_delay = advice_delay
         self.advice_deadline = advice_deadline
         self.max_grad_norm = max_grad_norm
@@ -305,6 +314,8 @@ class VARL(SAC):
         """All environments were reset from outside: what ran there is broken off."""
         self.successes.restart()
         self.consultation.begin()
+        self._turns = np.zeros(self.n_envs, bool)
+        self._take_turns(range(self.n_envs))
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
         # SB3 counts the last step's success; an episode succeeds by any of its steps.
@@ -328,15 +339,44 @@ class VARL(SAC):
         if self.guided:
             self.consultation.remember(executed, new_obs, reward, dones, infos)
         super()._store_transition(self._rows, executed, new_obs, reward, dones, infos)
+        self._take_turns(np.flatnonzero(dones))
 
     def _sample_action(self, *args: Any) -> tuple[np.ndarray, np.ndarray]:
         # A policy has no action for nan. What is stored is the observation as it was, for FiniteRows to see.
         observed = self._last_obs
         self._last_obs = zero_where_not_finite(observed)
         try:
-            return super()._sample_action(*args)
+            action, scaled = super()._sample_action(*args)
         finally:
             self._last_obs = observed
+        advised = self.with_advice(scaled)
+        return (action, scaled) if advised is scaled else (self.policy.unscale_action(advised), advised)
+
+    def with_advice(self, actions: np.ndarray) -> np.ndarray:
+        """(n_envs, act_dim) actions in [-1, 1] that the policy chose, those of the plans in their place where these
+        act."""
+        if not (self.act > 0.0 or self.act_by_critic) or not self.guidance.plans or not self.guided:
+            return actions
+        scene = self.consultation.scene
+        assert scene is not None  # plans are taken in only where there is one
+        assert self._last_obs is not None
+        seen = obs_as_tensor(zero_where_not_finite(self._last_obs), self.device)
+        advised = self.guidance.label(self.sampler.states(seen), scene)
+        theirs = self._turns.copy()
+        if self.act_by_critic:
+            with th.no_grad():
+                q = [
+                    th.cat(self.critic(seen, th.as_tensor(a, device=self.device)), dim=1).amin(1)
+                    for a in (advised, np.asarray(actions, np.float32))
+                ]
+            theirs |= (q[0] > q[1]).cpu().numpy()
+        return np.where(theirs[:, None], advised, actions).astype(actions.dtype)
+
+    def _take_turns(self, envs: Any) -> None:
+        """Whose the episodes are that begin in ``envs``: the plans' are spread evenly."""
+        for i in envs:
+            k, share = self.successes.ended + i, self.act * self.advice_factor
+            self._turns[i] = int((k + 1) * share) > int(k * share)
 
     def _on_step(self) -> None:
         super()._on_step()
