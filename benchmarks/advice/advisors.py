@@ -4,9 +4,9 @@ Labels: the expert's motion as one word an axis, {-, 0, +}; each word is replace
 ``frozen`` errors depend on the state alone (asking again brings the same mistake), ``fresh`` ones on the question too.
 
 Plans: the expert's phases, every named thing misplaced by a Gaussian of ``misplaced`` metres an axis, drawn anew for
-each question, and at rate p an error of structure: a phase missing, or two in the wrong order. An advisor that is
-always wrong sees everything ``ASTRAY`` metres from where it is besides, to the same side in all of its plans; labels of
-one are the opposite of the expert's.
+each question, and at rate p an error of structure: a phase missing, or two in the wrong order; of a maze's route, a
+waypoint joined to none, or to another through a wall. An advisor that is always wrong sees everything ``ASTRAY`` metres
+from where it is besides, to the same side in all of its plans.
 """
 
 from __future__ import annotations
@@ -24,40 +24,23 @@ import gymnasium as gym
 import numpy as np
 from varl_agent.advice.messages import AdviceAnswer, AdviceQuery, finished
 from varl_common.plan import Phase, Plan
+from varl_common.task_plans import PLANS
 
 from benchmarks.advice.environments import ARM_TASKS, MAZES
-from benchmarks.advice.maze_expert import MazeExpert
+from benchmarks.advice.route import Route
 
 DEAD_ZONE = 0.3  # of an axis's full speed: less than that is the word "0"
 ASTRAY = 0.15  # m: several times a phase's tolerance, and all of a plan's misplacement
+CELL = 10.0  # a maze's cell, 1 m, is to its waypoints' errors what 10 cm are to a thing's on the table
 Expert = Callable[[np.ndarray], np.ndarray]  # (n, obs_dim) states to (n, act_dim) actions in [-1, 1]
 
-ARM_PLANS = {
-    "reach": Plan((Phase("target"),)),
-    "push": Plan(
-        (
-            Phase("block", (0.0, 0.0, 0.10), 1.0, 0.03, "target", 0.06),
-            Phase("block", (0.0, 0.0, 0.005), 1.0, 0.02, "target", 0.06),
-            Phase("target", (0.0, 0.0, 0.005), 1.0, 0.03, "", 0.0),
-        )
-    ),
-    "lift": Plan(
-        (
-            Phase("block", (0.0, 0.0, 0.08), -1.0, 0.02),
-            Phase("block", (0.0, 0.0, 0.005), -1.0, 0.015),
-            Phase("block", (0.0, 0.0, 0.005), 1.0, 0.02),
-            Phase("target", (0.0, 0.0, 0.02), 1.0, 0.02),
-        )
-    ),
-}
 
-
-def plan_of(task: str) -> Plan | None:
-    """A plan that solves the task; None for the mazes, whose way depends on start and goal."""
+def plan_of(task: str, env: gym.Env[Any, Any]) -> Plan:
+    """A plan that solves the task."""
     if task in MAZES:
-        return None
+        return Route.through(env.unwrapped.maze)  # type: ignore[attr-defined]
     if task in ARM_TASKS:
-        return ARM_PLANS[task]
+        return PLANS[task]
     from benchmarks.advice.expert_plans import expert_plan
 
     return expert_plan(task)
@@ -65,11 +48,9 @@ def plan_of(task: str) -> Plan | None:
 
 def expert_of(task: str, env: gym.Env[Any, Any]) -> Expert:
     """Who knows the task."""
-    if task in MAZES:
-        return MazeExpert(env.unwrapped.maze)  # type: ignore[attr-defined]
-    if task in ARM_TASKS:
-        scene = env.get_wrapper_attr("description")
-        return lambda states: ARM_PLANS[task].actions(states, scene)
+    if task in MAZES or task in ARM_TASKS:
+        plan, scene = plan_of(task, env), env.get_wrapper_attr("description")
+        return lambda states: plan.actions(states, scene)
     from benchmarks.advice.expert_plans import expert
 
     policy = expert(task)
@@ -143,6 +124,10 @@ class Plans(Scripted):
 
     def answer(self, query: AdviceQuery) -> AdviceAnswer:
         rng = np.random.default_rng((self.seed, query.step))
+        plan = self._route(self.plan, rng) if isinstance(self.plan, Route) else self._phases(rng)
+        return AdviceAnswer.of(plan.actions(query.states, self.scene), "scripted plan (stand-in for a VLM)", plan)
+
+    def _phases(self, rng: np.random.Generator) -> Plan:
         shift = {name: self.astray + rng.normal(0.0, self.misplaced, 3) for name in self.scene.entities}
         phases = [self._shifted(phase, shift[phase.target]) for phase in self.plan.phases]
         if len(phases) > 1 and rng.random() < self.error_rate:
@@ -151,8 +136,22 @@ class Plans(Scripted):
                 del phases[at]
             else:
                 phases[at], phases[at + 1] = phases[at + 1], phases[at]
-        plan = Plan(tuple(phases), "scripted")
-        return AdviceAnswer.of(plan.actions(query.states, self.scene), "scripted plan (stand-in for a VLM)", plan)
+        return Plan(tuple(phases), "scripted")
+
+    def _route(self, route: Route, rng: np.random.Generator) -> Route:
+        """In a maze's scale."""
+        shift = CELL * (self.astray[:2] + rng.normal(0.0, self.misplaced, route.waypoints.shape))
+        joined = route.joined.copy()
+        if rng.random() < self.error_rate:
+            at = int(rng.integers(len(joined)))
+            if rng.random() < 0.5:
+                joined[at] = joined[:, at] = False
+            else:
+                lengths = np.linalg.norm(route.waypoints - route.waypoints[at], axis=1)
+                lengths[joined[at]] = lengths[at] = np.inf
+                other = int(lengths.argmin())
+                joined[at, other] = joined[other, at] = True
+        return Route(reason="scripted", waypoints=route.waypoints + shift, joined=joined)
 
     @staticmethod
     def _shifted(phase: Phase, shift: np.ndarray) -> Phase:

@@ -1,7 +1,8 @@
 """Tasks by name, all with a sparse reward (1 on success, which ends the episode, else 0) and a ``description``.
 
 Meta-World: any of its tasks, ``coffee-button-v3``; goal and object are drawn anew each episode. PointMaze:
-``maze-umaze``, ``maze-medium``; start and goal are drawn anew. The project's own arm: ``reach``, ``push``, ``lift``.
+``maze-umaze``, ``maze-medium``, ``maze-large``; start and goal are drawn anew. The project's own arm: ``reach``,
+``push``, ``lift``.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ import numpy as np
 from varl_common.errors import VarlError, did_you_mean
 
 ARM_TASKS = ("reach", "push", "lift")
-MAZES = {"maze-umaze": "UMaze", "maze-medium": "Medium"}
+MAZES = {"maze-umaze": ("UMaze", 300), "maze-medium": ("Medium", 300), "maze-large": ("Large", 600)}  # and steps
 META_WORLD_STEPS = 200  # most experts need less than 150; Meta-World's own 500 only makes exploration longer
-MAZE_STEPS = 300
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,8 @@ class MazeEnv(gym.Env[np.ndarray, np.ndarray]):
         import gymnasium_robotics
 
         gym.register_envs(gymnasium_robotics)
-        self._env = gym.make(f"PointMaze_{MAZES[task]}-v3", max_episode_steps=MAZE_STEPS, continuing_task=False)
+        name, steps = MAZES[task]
+        self._env = gym.make(f"PointMaze_{name}-v3", max_episode_steps=steps, continuing_task=False)
         self.maze = self._env.unwrapped.maze  # type: ignore[attr-defined]
         reach = np.array([self.maze.x_map_center, self.maze.y_map_center])
         high = np.concatenate([reach, [5.0, 5.0], reach]).astype(np.float32)

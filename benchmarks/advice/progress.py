@@ -9,16 +9,16 @@ import gymnasium as gym
 import numpy as np
 
 from benchmarks.advice.environments import ARM_TASKS, MAZES
-from benchmarks.advice.maze_expert import MazeExpert
+from benchmarks.advice.route import Route
 
 Measure = Callable[[np.ndarray, dict[str, Any]], float]
 
 
 def progress_of(task: str, env: gym.Env[Any, Any]) -> Measure:
-    """Meta-World: its dense reward. Maze: cells to go. Arm: distances as in the task's dense reward."""
+    """Meta-World: its dense reward. Maze: the way to go. Arm: distances as in the task's dense reward."""
     if task in MAZES:
-        expert = MazeExpert(env.unwrapped.maze)  # type: ignore[attr-defined]
-        return lambda observation, info: -expert.distance(observation.astype(np.float64))
+        route = Route.through(env.unwrapped.maze)  # type: ignore[attr-defined]
+        return lambda observation, info: -route.distance(observation)
     if task in ARM_TASKS:
         scene = env.get_wrapper_attr("description")
         at = dict(zip(scene.entities, scene.entity_indices, strict=True))

@@ -39,7 +39,7 @@ PAPER = {name: value for name, value in preset("paper").items() if name not in C
 
 METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "sac": (VARL, PLAIN),
-    "varl": (VARL, {}),  # in a maze, of which there is no plan, as varl-labels
+    "varl": (VARL, {}),
     "varl-labels": (VARL, LABELS),
     "varl-random": (VARL, LABELS),
     "varl-wrong": (VARL, {}),  # advised by plans as varl, but they are always wrong
@@ -50,7 +50,7 @@ METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "execute": (Executing, PLAIN),
     "execute-plans": (ExecutingPlans, {"act": 0.5}),
 }
-PLANNED = ("varl", "varl-wrong", "execute-plans")  # advised by plans, where the task has one
+PLANNED = ("varl", "varl-wrong", "execute-plans")  # advised by plans
 GIVEN = {"self", "policy", "env", "advisor", "policy_kwargs", "buffer_size", "seed", "device"}  # by make_model
 ALTERABLE = {"error_rate", "fresh"} | {
     name
@@ -119,10 +119,6 @@ class Rewarded(Progress):
 def make_model(setting: Setting) -> VARL:
     """The run's model, its training environment in it, ready to train."""
     kind, own = METHODS[setting.method]
-    if kind is ExecutingPlans and plan_of(setting.task) is None:
-        raise VarlError(f"there is no plan of {setting.task} to execute; run the method execute")
-    if setting.method in PLANNED and plan_of(setting.task) is None:
-        own = LABELS
     arguments = {**COMMON, **own, **dict(setting.altered)}
     error_rate = float(arguments.pop("error_rate", setting.error_rate))
     fresh = bool(arguments.pop("fresh", False))
@@ -159,15 +155,10 @@ def make_model(setting: Setting) -> VARL:
 
 
 def _advisor(setting: Setting, env: Any, error_rate: float, fresh: bool) -> Advisor | None:
-    plan = plan_of(setting.task) if setting.method in PLANNED else None
-    wrong = setting.method == "varl-wrong"
-    if plan is not None:
-        scene = env.get_wrapper_attr("description")
-        return Plans(plan, scene, error_rate, setting.seed, setting.misplaced, wrong)
-    if wrong:
-        expert = expert_of(setting.task, env)
-        return Labels(lambda states: -expert(states), 0.0, setting.seed)
-    if setting.method in ("varl", "varl-labels", "paper"):
+    if setting.method in PLANNED:
+        plan, scene = plan_of(setting.task, env), env.get_wrapper_attr("description")
+        return Plans(plan, scene, error_rate, setting.seed, setting.misplaced, setting.method == "varl-wrong")
+    if setting.method in ("varl-labels", "paper"):
         return Labels(expert_of(setting.task, env), error_rate, setting.seed, fresh)
     if setting.method == "varl-random":
         return Random(int(np.prod(env.action_space.shape)), setting.seed)

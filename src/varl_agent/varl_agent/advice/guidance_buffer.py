@@ -149,6 +149,6 @@ class GuidanceBuffer:
 
 
 def _make_labeller(plans: list[Plan], scene: Scene) -> Callable[[np.ndarray], np.ndarray]:
-    if Labeller is not None:
+    if Labeller is not None and all(type(plan) is Plan for plan in plans):  # one of another kind acts in its own way
         return Labeller(plans, scene)
     return lambda states: vote([plan.actions(states, scene) for plan in plans])
