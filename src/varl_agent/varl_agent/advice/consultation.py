@@ -88,7 +88,7 @@ class Consultation:
         if getattr(model.advisor, "wants_frames", False):
             near = self.schedule.near(step, model.window // model.n_envs, guidance.queries)
             self._capture(model.guided and near)
-        if step % JUDGE_EVERY < model.n_envs and model.guided and self.scene is not None:
+        if model.act == 0.0 and step % JUDGE_EVERY < model.n_envs and model.guided and self.scene is not None:
             judge_plans(guidance, self.scene, success_rate, model.successes.ended, model.sampler.succeeded)
 
     def _take_in(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ try:
 except ImportError:  # no numba: plans label by numpy
     Labeller = None  # type: ignore[assignment,misc]
 
+VOTE = -1  # in ``tallies``: not a plan but the vote of all
 _COLUMNS = ("actions", "status", "step", "advisor")
 
 
@@ -35,6 +36,7 @@ class GuidanceBuffer:
         plans: (step, index into ``advisors``, plan), oldest first.
         trusted: (k,) indices of the plans that guide, as :mod:`.plan_selection` chose them; None: all.
         trusted_since: episodes that had ended when these were chosen, or last brought success; None: not yet judged.
+        tallies: episodes that succeeded and that failed of what :mod:`.plan_trials` tries.
         asked, queries: states shown and requests made since steps are counted, answered or not.
     """
 
@@ -49,11 +51,16 @@ class GuidanceBuffer:
         self.plans: list[tuple[int, int, Plan]] = []
         self.trusted: list[int] | None = None
         self.trusted_since: int | None = None
+        self.tallies: dict[int, list[int]] = {}
         self.asked = 0
         self.queries = 0
         self._usable = np.empty((0,), np.int64)
-        self._labeller: Callable[[np.ndarray], np.ndarray] | None = None
-        self._labels_of: Any = None  # the plans and the scene that it is of
+        # The plans, the scene, and what labels by some of those plans in that scene, by their indices.
+        self._labellers: tuple[list[Plan], Any, dict[tuple[int, ...], Callable[[np.ndarray], np.ndarray]]] = (
+            [],
+            None,
+            {},
+        )
         self._rng = th.Generator()
         self._rng.manual_seed(0 if seed is None else seed)
 
@@ -76,7 +83,9 @@ class GuidanceBuffer:
         self.asked += n
         if answer.plan is not None:
             self.plans.append((step, who, answer.plan))
-            self.trusted = self.trusted_since = None
+            if not self.tallies:  # else it must stand trial first
+                self.trusted = self.trusted_since = None
+            self.tallies.pop(VOTE, None)  # it is another vote now
         if n == 0:
             return
         first = len(self.status) == 0
@@ -92,14 +101,25 @@ class GuidanceBuffer:
         rows = self._usable.take(th.randint(len(self._usable), (n,), generator=self._rng).numpy())
         return take(self.observations, rows), self.actions.take(rows, axis=0)
 
-    def label(self, states: np.ndarray, scene: Scene) -> np.ndarray:
-        """What the trusted plans together advise in ``states`` (n, obs_dim): (n, act_dim) inside +-``ADVICE_LIMIT``."""
-        trusted = self.trusted  # read once: another thread may replace it
-        plans = [plan for i, (_, _, plan) in enumerate(self.plans) if trusted is None or i in trusted]
-        labeller = self._labeller
-        if labeller is None or self._labels_of[1] is not scene or self._labels_of[0] != plans:
-            labeller = _make_labeller(plans, scene)
-            self._labeller, self._labels_of = labeller, (plans, scene)
+    @property
+    def guides(self) -> bool:
+        """Whether there is an answer to be guided by: a trusted plan or, where no plan came, a state's action."""
+        return self.trusted != [] if self.plans else self.used > 0
+
+    def label(self, states: np.ndarray, scene: Scene, which: Sequence[int] | None = None) -> np.ndarray:
+        """What plans together advise in ``states`` (n, obs_dim): (n, act_dim) inside +-``ADVICE_LIMIT``.
+
+        ``which``: indices of the plans; by default those that are trusted.
+        """
+        plans = [plan for _, _, plan in self.plans]
+        chosen = self.trusted if which is None else which  # read once: another thread may replace it
+        voters = tuple(range(len(plans)) if chosen is None else chosen)
+        labellers = self._labellers
+        if labellers[0] != plans or labellers[1] is not scene:
+            labellers = self._labellers = plans, scene, {}
+        if voters not in labellers[2]:
+            labellers[2][voters] = _make_labeller([plans[i] for i in voters], scene)
+        labeller = labellers[2][voters]
         return labeller(states).clip(-ADVICE_LIMIT, ADVICE_LIMIT)
 
     def restart(self, step: int) -> None:
@@ -117,7 +137,12 @@ class GuidanceBuffer:
         """All of it as tensors, so that it loads without unpickling code."""
         plans = [(step, who, plan.as_dict()) for step, who, plan in self.plans]
         words = {"advisors": self.advisors, "plans": plans, "trusted": self.trusted}
-        words |= {"trusted_since": self.trusted_since, "asked": self.asked, "queries": self.queries}
+        words |= {
+            "tallies": list(self.tallies.items()),
+            "trusted_since": self.trusted_since,
+            "asked": self.asked,
+            "queries": self.queries,
+        }
         observations = self.observations if isinstance(self.observations, dict) else {"": self.observations}
         return {
             "words": th.frombuffer(bytearray(json.dumps(words).encode()), dtype=th.uint8),
@@ -131,6 +156,7 @@ class GuidanceBuffer:
         words = json.loads(state["words"].cpu().numpy().tobytes())
         for name in ("advisors", "trusted", "trusted_since", "asked", "queries"):
             setattr(self, name, words[name])
+        self.tallies = dict(words["tallies"])
         self.plans = [(step, who, Plan.from_dict(plan)) for step, who, plan in words["plans"]]
         observations = tree_map(state["observations"], to_array)
         self.observations = observations.get("", observations)

@@ -3,6 +3,9 @@
 A sparse reward sits in few rows. Once guidance is let go, the critic must know what success is worth all along the way
 to it, or the actor follows the critic's errors and unlearns what it was shown.
 
+Where ``info["advised"]`` is given a plan acted: such an episode counts, but not in the recent ones' rate, which is the
+policy's own.
+
 An episode succeeds if ``info["is_success"]`` is true in any of its steps: whoever counts successes asks here.
 """
 
@@ -69,7 +72,7 @@ class SuccessIndex:
             if success:
                 recent = self._spans[self._spans[:, 1] > self._oldest]
                 self._spans = np.concatenate([recent, [[self._start[i], self.time, i]]])
-            self._count(success)
+            self._count(success, infos[i])
         self.restart(np.asarray(dones, bool) | stands_in)
 
     def break_off(self, envs: list[int], infos: list[dict[str, Any]]) -> None:
@@ -78,12 +81,13 @@ class SuccessIndex:
         succeeded = self.succeeded(infos)
         for i in envs:
             if "stands_in" not in infos[i]:
-                self._count(bool(succeeded[i]))
+                self._count(bool(succeeded[i]), infos[i])
         self.restart(envs)
 
-    def _count(self, success: bool) -> None:
+    def _count(self, success: bool, info: dict[str, Any]) -> None:
         self.ended, self.episodes = self.ended + 1, self.episodes + success
-        self._recent.append(success)
+        if "advised" not in info:
+            self._recent.append(success)
 
     def follow(self, replay: ReplayBuffer) -> None:
         """Forget the rows where ``replay`` is not the one that they are of: a model may be loaded without its own."""

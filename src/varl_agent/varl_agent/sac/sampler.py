@@ -66,10 +66,11 @@ class Sampler:
         """What to be guided by beside each of these batches of the replay; None: nothing."""
         model = self.model
         factor = model.advice_factor
-        if factor > 0.0 and model.guidance_weight > 0.0 and (model.guidance.plans or model.guidance.used):
+        if factor > 0.0 and model.guidance_weight > 0.0 and model.guidance.guides:
             pairs = self._advised(batches)
             return [GuidanceBatch(*pair, model.guidance_weight * factor, factor) for pair in pairs]
-        alone = factor == 0.0 or model.advisor is None
+        refuted = model.guidance.plans and not model.guidance.guides
+        alone = factor == 0.0 or model.advisor is None or refuted
         if alone and model.imitation_weight > 0.0 and (imitated := self._imitated(len(batches))):
             return [GuidanceBatch(*pair, model.imitation_weight, 0.0) for pair in imitated]
         model.guidance_metrics.clear()  # what was seen last is no longer so

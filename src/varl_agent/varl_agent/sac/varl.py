@@ -22,12 +22,14 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv
-from stable_baselines3.common.utils import obs_as_tensor, polyak_update
+from stable_baselines3.common.utils import polyak_update
 from torch.distributions import Normal
 
 from varl_agent.advice.consultation import Consultation
-from varl_agent.advice.guidance_buffer import GuidanceBuffer
+from varl_agent.advice.guidance_buffer import VOTE, GuidanceBuffer
 from varl_agent.advice.messages import Advisor
+from varl_agent.advice.observations import flat_states
+from varl_agent.advice.plan_trials import choose, credit, plans_of, takes_turn
 from varl_agent.advice.triggers import Trigger
 from varl_agent.finite import zero_where_not_finite
 from varl_agent.replay.finite_rows import FiniteRows
@@ -61,7 +63,6 @@ class VARL(SAC):
         imitation_weight: weight of the pull towards the actions of one's own successful episodes, through the same
             gate, once advice is released (from the start where there is no advisor); 0: none.
         act: share of the episodes, while plans guide, in which they act themselves, in the policy's place.
-        act_by_critic: while plans guide they act, in any episode, wherever the critics prefer their action.
         recent_fraction: share of each batch that is drawn from the last ``RECENT_STEPS`` steps.
         advice_delay: steps after a question at which its answer is waited for (reproducible); None: it is taken in
             whenever it is there (real time).
@@ -112,7 +113,6 @@ class VARL(SAC):
         success_fraction: float = 0.5,
         imitation_weight: float = 1.0,
         act: float = 0.0,
-        act_by_critic: bool = False,
         recent_fraction: float = 0.0,
         advice_delay: int | None = 0,
         advice_deadline: float = 60.0,
@@ -138,7 +138,6 @@ class VARL(SAC):
         self.success_fraction = success_fraction
         self.imitation_weight = imitation_weight
         self.act = act
-        self.act_by_critic = act_by_critic
         self.recent_fraction = recent_fraction
         self.advice_delay = advice_delay
         self.advice_deadline = advice_deadline
@@ -314,8 +313,7 @@ class VARL(SAC):
         """All environments were reset from outside: what ran there is broken off."""
         self.successes.restart()
         self.consultation.begin()
-        self._turns = np.zeros(self.n_envs, bool)
-        self._take_turns(range(self.n_envs))
+        self._turns: list[int | None] = [None] * self.n_envs  # what acts in the place of the policy
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
         # SB3 counts the last step's success; an episode succeeds by any of its steps.
@@ -338,8 +336,13 @@ class VARL(SAC):
                 executed[i] = self.policy.scale_action(np.asarray(info["executed_action"], np.float32))
         if self.guided:
             self.consultation.remember(executed, new_obs, reward, dones, infos)
+            for i, tried in enumerate(self._turns):
+                if tried is not None:
+                    infos[i]["advised"] = True
+        succeeded = self.successes.succeeded(infos)
         super()._store_transition(self._rows, executed, new_obs, reward, dones, infos)
-        self._take_turns(np.flatnonzero(dones))
+        if dones.any():
+            self._end_turns(np.flatnonzero(dones), succeeded)
 
     def _sample_action(self, *args: Any) -> tuple[np.ndarray, np.ndarray]:
         # A policy has no action for nan. What is stored is the observation as it was, for FiniteRows to see.
@@ -353,30 +356,33 @@ class VARL(SAC):
         return (action, scaled) if advised is scaled else (self.policy.unscale_action(advised), advised)
 
     def with_advice(self, actions: np.ndarray) -> np.ndarray:
-        """(n_envs, act_dim) actions in [-1, 1] that the policy chose, those of the plans in their place where these
-        act."""
-        if not (self.act > 0.0 or self.act_by_critic) or not self.guidance.plans or not self.guided:
+        """(n_envs, act_dim) actions in [-1, 1] that the policy chose, and the plans' in their place where these act."""
+        acting = {i: tried for i, tried in enumerate(self._turns) if tried is not None}
+        if not acting or not self.guided:
             return actions
         scene = self.consultation.scene
         assert scene is not None  # plans are taken in only where there is one
-        assert self._last_obs is not None
-        seen = obs_as_tensor(zero_where_not_finite(self._last_obs), self.device)
-        advised = self.guidance.label(self.sampler.states(seen), scene)
-        theirs = self._turns.copy()
-        if self.act_by_critic:
-            with th.no_grad():
-                q = [
-                    th.cat(self.critic(seen, th.as_tensor(a, device=self.device)), dim=1).amin(1)
-                    for a in (advised, np.asarray(actions, np.float32))
-                ]
-            theirs |= (q[0] > q[1]).cpu().numpy()
-        return np.where(theirs[:, None], advised, actions).astype(actions.dtype)
+        observed = self._last_obs if self._vec_normalize_env is None else self._last_original_obs
+        states = flat_states(self.observation_space, zero_where_not_finite(observed))
+        actions = actions.copy()
+        for i, tried in acting.items():
+            actions[i] = self.guidance.label(states[i : i + 1], scene, plans_of(self.guidance, tried))[0]
+        return actions
 
-    def _take_turns(self, envs: Any) -> None:
-        """Whose the episodes are that begin in ``envs``: the plans' are spread evenly."""
+    def _end_turns(self, envs: Any, succeeded: np.ndarray) -> None:
+        """Episodes have ended in ``envs``: what acted in them is credited, and whose the next are is settled."""
+        guidance = self.guidance
+        if self.act == 0.0 or not self.guided or not guidance.plans:
+            self._turns = [None] * self.n_envs
+            return
         for i in envs:
+            if (tried := self._turns[i]) is not None:
+                credit(guidance, tried, succeeded[i])
+            elif succeeded[i] and guidance.trusted:  # of what guides: exploration may mend a plan that is a little off
+                credit(guidance, guidance.trusted[0] if len(guidance.trusted) == 1 else VOTE, True)
             k, share = self.successes.ended + i, self.act * self.advice_factor
-            self._turns[i] = int((k + 1) * share) > int(k * share)
+            self._turns[i] = takes_turn(guidance) if int((k + 1) * share) > int(k * share) else None
+        choose(guidance)
 
     def _on_step(self) -> None:
         super()._on_step()
