@@ -393,12 +393,44 @@ def test_plans_that_are_executed_act_in_every_other_episode_and_are_not_cloned()
     advised = model.guidance.label(model._last_obs, model.consultation.scene)
     for ended in (2, 3):
         model.successes.ended = ended
-        model._take_turns([0])
-        assert np.allclose(model.with_advice(own), own if ended == 2 else advised)
+        model.turns.note(np.array([True]), [{}])
+        assert np.allclose(model.turns.with_advice(own), own if ended == 2 else advised)
     assert [guidance for _, guidance in model.sampler.batches(2, 8)] == [None, None]
     model.released_at = 60_000
     model.num_timesteps = 80_000
-    assert model.with_advice(own) is own, "as long as they would guide"
+    assert model.turns.with_advice(own) is own, "as long as they would guide"
+
+
+def advised_by_plans(method):
+    altered = (("learning_starts", 10), ("trigger", [20]), ("states_per_query", 8), ("batch_size", 16))
+    model = make_model(Setting("reach", method, 0, 200, 0.0, net=16, misplaced=0.0, altered=altered))
+    act = trainer.Acting(model)
+    for _ in range(40):
+        trainer._advance(model, act)
+    return model
+
+
+def test_the_plan_alone_acts_and_is_examined():
+    model: Any = advised_by_plans("plan")
+    assert trainer.examine(model, make_env("reach", 1)) == 1.0
+    assert model.successes.episodes > 0
+
+
+def test_what_is_proposed_acts_and_counts_where_the_critics_prefer_it():
+    """IBRL: the greater of two values, in acting and in the targets."""
+    model: Any = advised_by_plans("ibrl")
+    advised, own = model.guidance.label(model._last_obs, model.consultation.scene), np.full((1, 3), -0.9, np.float32)
+    for sign in (1.0, -1.0):  # critics that prefer one of the two, and then the other
+        model.value = lambda critic, states, actions, sign=sign: sign * th.as_tensor(actions).sum(1, keepdim=True)
+        better = max(advised, own, key=lambda action: sign * action.sum())
+        assert np.allclose(model.turns.with_advice(own), better)
+    (batch,) = super(type(model.sampler), model.sampler).draw(1, 16)
+    given = model.guidance.label(batch.next_observations.numpy(), model.consultation.scene)
+    model.advised = lambda observations, otherwise: given
+    model.value = lambda critic, states, actions: th.full((len(states), 1), 9.0 if actions is given else 0.0)
+    gain = model.bootstrapped(batch).rewards - batch.rewards
+    assert (gain[batch.dones == 0] > 0).all(), "the plans' action is worth more than the policy's"
+    assert (gain[batch.dones == 1] == 0).all()
 
 
 @pytest.mark.slow

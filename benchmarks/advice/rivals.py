@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -10,6 +10,7 @@ import torch as th
 import torch.nn.functional as F
 from stable_baselines3.common.buffers import ReplayBuffer
 from torch import nn
+from varl_agent.advice.turns import Turns
 from varl_agent.sac.batches import Batch, joined, split
 from varl_agent.sac.guidance import GuidanceBatch
 from varl_agent.sac.sampler import Sampler
@@ -85,6 +86,71 @@ class ExecutingPlans(VARL):
     """VARL whose plans act in ``act`` of the episodes, for as long as they would guide, and are not cloned."""
 
     sampler_class = Unguided
+
+
+class EveryTurn(Turns):
+    """The plans that have been answered so far act in every step."""
+
+    def with_advice(self, actions: np.ndarray) -> np.ndarray:
+        return self.model.advised(np.asarray(self.model._last_obs), actions)
+
+
+class PlanAlone(VARL):
+    """The plans that have been answered so far act, all together; nothing is learned."""
+
+    sampler_class = Unguided
+    turns_class: ClassVar[type[Turns]] = EveryTurn
+
+    def __call__(self, observation: np.ndarray, deterministic: bool) -> np.ndarray:
+        """(obs_dim,) observation to (act_dim,) action, as it is examined."""
+        return self.advised(observation[None], np.zeros((1, *self.action_space.shape), np.float32))[0]  # type: ignore[misc]
+
+    def advised(self, observations: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+        """(n, act_dim) what the plans say in (n, obs_dim) observations; ``otherwise`` before there is one."""
+        scene = self.consultation.scene
+        return self.guidance.label(observations, scene) if scene and self.guidance.plans else otherwise
+
+
+class Preferred(EveryTurn):
+    """Of the policy's action and the plans', that which the critics prefer acts."""
+
+    def with_advice(self, actions: np.ndarray) -> np.ndarray:
+        states, advised, value = th.as_tensor(self.model._last_obs), super().with_advice(actions), self.model.value
+        prefer = value(self.model.critic, states, advised) > value(self.model.critic, states, actions)
+        return np.where(prefer.numpy(), advised, actions)
+
+
+class ProposalSampler(Unguided):
+    """The value of the next state is that of the plans' action where the target critics prefer it to the policy's."""
+
+    def draw(self, n: int, batch_size: int) -> list[Batch]:
+        return [self.model.bootstrapped(batch) for batch in super().draw(n, batch_size)]
+
+
+class Proposing(PlanAlone):
+    """SAC to which plans propose actions (IBRL; Hu et al. 2023), in acting and in the targets. Nothing is cloned."""
+
+    sampler_class = ProposalSampler
+    turns_class = Preferred
+
+    def bootstrapped(self, batch: Batch) -> Batch:
+        """The batch with what the plans' action in the next state is worth beyond the policy's added to the reward."""
+        if not self.guidance.plans:
+            return batch
+        following: Any = batch.next_observations
+        advised = self.advised(following.numpy(), np.empty(0))
+        with th.no_grad():
+            actions, log_prob = self.actor.action_log_prob(following)
+            temperature = th.exp(self.log_ent_coef)  # type: ignore[arg-type]
+            own = self.value(self.critic_target, following, actions) - temperature * log_prob.reshape(-1, 1)
+            gain = (self.value(self.critic_target, following, advised) - own).clamp(min=0.0)
+        return batch._replace(rewards=batch.rewards + self.gamma * (1 - batch.dones) * gain)
+
+    @staticmethod
+    def value(critic: Any, states: th.Tensor, actions: Any) -> th.Tensor:
+        """(n, 1): the least of the critics' values."""
+        with th.no_grad():
+            return th.cat(critic(states, th.as_tensor(actions)), dim=1).amin(1, keepdim=True)
 
 
 class PreferenceSampler(Sampler):

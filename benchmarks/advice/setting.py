@@ -21,7 +21,7 @@ from varl_common.errors import VarlError, did_you_mean, expect
 from benchmarks.advice.advisors import Labels, Plans, Random, expert_of, plan_of
 from benchmarks.advice.environments import make_env
 from benchmarks.advice.progress import Progress, progress_of
-from benchmarks.advice.rivals import Demonstrated, Executing, ExecutingPlans, Preferring
+from benchmarks.advice.rivals import Demonstrated, Executing, ExecutingPlans, PlanAlone, Preferring, Proposing
 from benchmarks.advice.vlm import Filmed, Vlm, world_of
 
 REWARD_SCALE = 10.0  # for every method: with a sparse reward of 1, the bonus for entropy outweighs success at first
@@ -32,6 +32,7 @@ DEMONSTRATION_SEED, EVALUATION_SEED = 500_000, 900_000
 COMMON: dict[str, Any] = {"learning_rate": 1e-3, "tau": 0.02, "batch_size": 128, "learning_starts": 500}
 # SAC without what VARL adds to it; what advises it as labels, an action a state.
 PLAIN: dict[str, Any] = {"success_fraction": 0.0, "imitation_weight": 0.0}
+FOREVER: dict[str, Any] = {"act": 0.0, "cutoff": "hard", "cutoff_step": 1_000_000_000}
 LABELS: dict[str, Any] = {**PLAIN, "gate": "distance", "cutoff": "hard", "cutoff_step": 20_000, "cutoff_decay": 0}
 
 # The published recipe, at the bench's learning rate, network and batch.
@@ -39,6 +40,7 @@ PAPER = {name: value for name, value in preset("paper").items() if name not in C
 
 METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "sac": (VARL, PLAIN),
+    "sac+": (VARL, {}),  # a plus: with success replay and imitation of one's own successes, as varl
     "varl": (VARL, {}),
     "varl-labels": (VARL, LABELS),
     "varl-random": (VARL, LABELS),
@@ -46,11 +48,15 @@ METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "varl-vlm": (VARL, {}),  # a real advisor: --advisor-file
     "paper": (VARL, PAPER),
     "rlpd": (Demonstrated, PLAIN),
+    "rlpd+": (Demonstrated, {}),
+    "ibrl": (Proposing, FOREVER),
+    "plan": (PlanAlone, {**FOREVER, "learning_starts": 1_000_000_000}),
     "preferences": (Preferring, PLAIN),
+    "preferences+": (Preferring, {}),
     "execute": (Executing, PLAIN),
-    "execute-plans": (ExecutingPlans, {"act": 0.5}),
+    "execute-plans": (ExecutingPlans, {}),
 }
-PLANNED = ("varl", "varl-wrong", "execute-plans")  # advised by plans
+PLANNED = ("varl", "varl-wrong", "execute-plans", "ibrl", "plan")  # advised by plans
 GIVEN = {"self", "policy", "env", "advisor", "policy_kwargs", "buffer_size", "seed", "device"}  # by make_model
 ALTERABLE = {"error_rate", "fresh"} | {
     name

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -20,8 +20,10 @@ from varl_agent.sac.policies import ScaledExtractor
 from varl_agent.sac.varl import VARL
 
 from benchmarks.advice.environments import make_env
-from benchmarks.advice.rivals import Executing
+from benchmarks.advice.rivals import Executing, PlanAlone
 from benchmarks.advice.setting import EVALUATION_SEED, Setting, make_model
+
+Actor: TypeAlias = Callable[[np.ndarray, bool], np.ndarray]  # (obs_dim,) observation and whether to explore not
 
 COLUMNS = (
     "task",
@@ -54,7 +56,8 @@ def train(setting: Setting, out: Path, tick: Callable[[int], None]) -> None:
     th.set_num_threads(1)
     np.random.seed(setting.seed)  # noqa: NPY002 (SB3 samples its replay by the global generator)
     model = make_model(setting)
-    act, exam = Acting(model), make_env(setting.task, setting.seed + EVALUATION_SEED)
+    act = model if type(model) is PlanAlone else Acting(model)
+    exam = make_env(setting.task, setting.seed + EVALUATION_SEED)
     began, found = time.monotonic(), -1
     every = max(setting.steps // POINTS, 1)
     for step in range(1, setting.steps + 1):
@@ -72,20 +75,20 @@ def train(setting: Setting, out: Path, tick: Callable[[int], None]) -> None:
     model.env.close()  # type: ignore[union-attr]
 
 
-def _advance(model: VARL, act: Acting) -> None:
+def _advance(model: VARL, act: Actor) -> None:
     """One environment step: what SB3's ``collect_rollouts`` does, at a third of its cost for networks this small."""
     if model.num_timesteps < model.learning_starts:
         action = model.action_space.sample()[None]
     else:
-        action = act(model._last_obs[0], deterministic=False)[None]  # type: ignore[index]
+        action = act(model._last_obs[0], False)[None]  # type: ignore[index]
     if isinstance(model, Executing):
         advised = model.advised_action(model._last_obs[0])  # type: ignore[index]
         action = action if advised is None else advised[None]
-    action = model.with_advice(action)
+    action = model.turns.with_advice(action)
     observation, reward, done, info = model.env.step(action)  # type: ignore[union-attr]
     model.num_timesteps += 1
     model._update_info_buffer(info, done)
-    model._store_transition(model.replay_buffer, action, observation, reward, done, info)  # type: ignore[arg-type]
+    model._store_transition(model.replay_buffer, action, observation, reward, done, info)
     model._on_step()
 
 
@@ -119,14 +122,14 @@ class Acting:
         return np.tanh(latent)
 
 
-def examine(act: Acting, env: gym.Env[Any, Any]) -> float:
+def examine(act: Actor, env: gym.Env[Any, Any]) -> float:
     """Success of the deterministic policy over ``EPISODES`` episodes."""
     won = 0
     for _ in range(EPISODES):
         observation, ended = env.reset()[0], False
         info: dict[str, Any] = {}
         while not ended:
-            observation, _, terminated, truncated, info = env.step(act(observation, deterministic=True))
+            observation, _, terminated, truncated, info = env.step(act(observation, True))
             ended = terminated or truncated
         won += bool(info["is_success"])
     return won / EPISODES

@@ -29,7 +29,7 @@ class PersistentReplayBuffer(ReplayBuffer):
 
     Observations are a Box of numbers, or a Dict of such and of uint8 images; numbers are kept as float32.
     ``info["tag"]`` (:class:`Tag`) says who acted in a transition; by default the policy, a person where
-    ``info["intervened"]``, and nobody where ``info["stands_in"]``.
+    ``info["intervened"]``, a plan where ``info["advised"]``, and nobody where ``info["stands_in"]``.
 
     Args:
         folder: where the store is, or is to be; rows in it are there at once.
@@ -214,7 +214,8 @@ def _reopened(folder: str, arguments: dict[str, Any]) -> PersistentReplayBuffer:
 def _tag(info: dict[str, Any]) -> Tag:
     if "stands_in" in info:
         return Tag.STAND_IN
-    return info.get("tag", Tag.HUMAN if info.get("intervened") else Tag.POLICY)
+    usual = Tag.PLAN if "advised" in info else Tag.POLICY
+    return info.get("tag", Tag.HUMAN if info.get("intervened") else usual)
 
 
 class _Column:

@@ -24,6 +24,7 @@ class Tag(IntEnum):
     POLICY = 0
     HUMAN = 1
     DEMONSTRATION = 2
+    PLAN = 4  # of the advisor's
     STAND_IN = 3  # another environment's transition, a second time: in the place of one that there was not
 
 

@@ -18,6 +18,7 @@ _SAC: dict[str, Any] = {
     "gamma": 0.99,
     "ent_coef": "auto",
     "policy_kwargs": {"net_arch": [256, 256], "layer_norm": False, "scaled_inputs": False},
+    "act": 0.0,
     "success_fraction": 0.0,
     "imitation_weight": 0.0,
 }

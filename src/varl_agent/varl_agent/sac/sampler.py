@@ -17,7 +17,6 @@ from varl_agent.sac.guidance import GuidanceBatch
 # One's own actions are cloned inside +-0.98: the likelihood of a tanh-Gaussian diverges at 1, and atanh(0.98) = 2.3 is
 # where a policy that acts at full speed has its mean.
 IMITATION_LIMIT = 0.98
-RECENT_STEPS = 3_000
 
 
 class Sampler:
@@ -37,20 +36,6 @@ class Sampler:
 
     def draw(self, n: int, batch_size: int) -> list[Batch]:
         """n batches of the replay, ``success_fraction`` of each from successful episodes once there are any."""
-        model = self.model
-        if recent := round(model.recent_fraction * batch_size):
-            both = zip(self._usual(n, batch_size - recent), split(self._recent(n * recent), n), strict=True)
-            return [joined(*pair) for pair in both]
-        return self._usual(n, batch_size)
-
-    def _recent(self, n: int) -> Batch:
-        """n rows of the last ``RECENT_STEPS``."""
-        replay = self.model.replay_buffer
-        back = np.random.randint(1, min(RECENT_STEPS, replay.size()) + 1, n)  # noqa: NPY002
-        envs = np.random.randint(0, replay.n_envs, n)  # noqa: NPY002
-        return gather(replay, (replay.pos - back) % replay.buffer_size, envs, self.model._vec_normalize_env)
-
-    def _usual(self, n: int, batch_size: int) -> list[Batch]:
         model = self.model
         successes = min(round(model.success_fraction * batch_size), batch_size - 1) if len(model.successes) else 0
         drawn = model.replay_buffer.sample(n * (batch_size - successes), env=model._vec_normalize_env)

@@ -28,7 +28,6 @@ def check_settings(model: Any) -> None:
     check(0 <= model.success_fraction < 1, "success_fraction", "a share from 0 to below 1")
     check(model.imitation_weight >= 0, "imitation_weight", "0 or more")
     check(0 <= model.act <= 1, "act", "a share from 0 to 1")
-    check(0 <= model.recent_fraction < 1, "recent_fraction", "a share from 0 to below 1")
     check(model.advice_delay is None or model.advice_delay >= 0, "advice_delay", "0 or more steps, or None")
     check(model.advice_deadline >= 0, "advice_deadline", "0 or more seconds")
     limit = "a positive number, or None for no clipping"

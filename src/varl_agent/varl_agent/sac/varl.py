@@ -19,18 +19,16 @@ import numpy as np
 import torch as th
 import torch.nn.functional as F
 from stable_baselines3 import SAC
-from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import polyak_update
 from torch.distributions import Normal
 
 from varl_agent.advice.consultation import Consultation
-from varl_agent.advice.guidance_buffer import VOTE, GuidanceBuffer
+from varl_agent.advice.guidance_buffer import GuidanceBuffer
 from varl_agent.advice.messages import Advisor
-from varl_agent.advice.observations import flat_states
-from varl_agent.advice.plan_trials import choose, credit, plans_of, takes_turn
 from varl_agent.advice.triggers import Trigger
+from varl_agent.advice.turns import Turns
 from varl_agent.finite import zero_where_not_finite
 from varl_agent.replay.finite_rows import FiniteRows
 from varl_agent.replay.success_index import SuccessIndex
@@ -62,8 +60,8 @@ class VARL(SAC):
         success_fraction: share of each batch that is drawn from successful episodes, once there are any.
         imitation_weight: weight of the pull towards the actions of one's own successful episodes, through the same
             gate, once advice is released (from the start where there is no advisor); 0: none.
-        act: share of the episodes, while plans guide, in which they act themselves, in the policy's place.
-        recent_fraction: share of each batch that is drawn from the last ``RECENT_STEPS`` steps.
+        act: share of the episodes, while advice guides, in which plans act in the policy's place, so that those guide
+            which succeed (:mod:`varl_agent.advice.plan_trials`); 0: the policy alone acts.
         advice_delay: steps after a question at which its answer is waited for (reproducible); None: it is taken in
             whenever it is there (real time).
         advice_deadline: seconds that an answer may take.
@@ -78,6 +76,7 @@ class VARL(SAC):
     """
 
     sampler_class: ClassVar[type[Sampler]] = Sampler
+    turns_class: ClassVar[type[Turns]] = Turns
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
         "MlpPolicy": VARLPolicy,
         "CnnPolicy": VARLCnnPolicy,
@@ -113,7 +112,6 @@ class VARL(SAC):
         success_fraction: float = 0.5,
         imitation_weight: float = 1.0,
         act: float = 0.0,
-        recent_fraction: float = 0.0,
         advice_delay: int | None = 0,
         advice_deadline: float = 60.0,
         max_grad_norm: float | None = None,
@@ -138,7 +136,6 @@ class VARL(SAC):
         self.success_fraction = success_fraction
         self.imitation_weight = imitation_weight
         self.act = act
-        self.recent_fraction = recent_fraction
         self.advice_delay = advice_delay
         self.advice_deadline = advice_deadline
         self.max_grad_norm = max_grad_norm
@@ -163,7 +160,7 @@ class VARL(SAC):
         if self.successes is None:
             self.successes = SuccessIndex(self.replay_buffer.buffer_size, self.n_envs)
         self.consultation = Consultation(self, self.consultation)
-        self.sampler = self.sampler_class(self)
+        self.sampler, self.turns = self.sampler_class(self), self.turns_class(self)
         self.guidance_metrics = GuidanceMetrics()
         self._update: Update | bool | None = False  # not chosen yet
 
@@ -284,12 +281,7 @@ class VARL(SAC):
         return self.advisor is not None and self.advice_factor > 0.0
 
     def _setup_learn(
-        self,
-        total_timesteps: int,
-        callback: Any = None,
-        reset_num_timesteps: bool = True,
-        tb_log_name: str = "run",
-        progress_bar: bool = False,
+        self, total_timesteps: int, callback: Any = None, reset_num_timesteps: bool = True, *args: Any
     ) -> Any:
         # An update that moves the weights in memory, on which the last bit of a product depends, does so before the
         # first action: a run that is resumed acts exactly as one that was not stopped.
@@ -303,7 +295,7 @@ class VARL(SAC):
             self.consultation.question = None
             self.guidance.restart(self.num_timesteps)
             self.released_at = NOT_RELEASED
-        result = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+        result = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, *args)
         if fresh:
             self.restart_episodes()
         self._rows: Any = FiniteRows(self.replay_buffer, self.successes, self._vec_normalize_env)
@@ -313,7 +305,7 @@ class VARL(SAC):
         """All environments were reset from outside: what ran there is broken off."""
         self.successes.restart()
         self.consultation.begin()
-        self._turns: list[int | None] = [None] * self.n_envs  # what acts in the place of the policy
+        self.turns.restart()
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
         # SB3 counts the last step's success; an episode succeeds by any of its steps.
@@ -322,13 +314,7 @@ class VARL(SAC):
         super()._update_info_buffer(whole, dones)
 
     def _store_transition(
-        self,
-        replay_buffer: ReplayBuffer,
-        buffer_action: np.ndarray,
-        new_obs: Any,
-        reward: np.ndarray,
-        dones: np.ndarray,
-        infos: list[dict[str, Any]],
+        self, replay_buffer: Any, buffer_action: np.ndarray, new_obs: Any, reward: Any, dones: np.ndarray, infos: Any
     ) -> None:
         executed = buffer_action.copy()
         for i, info in enumerate(infos):
@@ -336,13 +322,8 @@ class VARL(SAC):
                 executed[i] = self.policy.scale_action(np.asarray(info["executed_action"], np.float32))
         if self.guided:
             self.consultation.remember(executed, new_obs, reward, dones, infos)
-            for i, tried in enumerate(self._turns):
-                if tried is not None:
-                    infos[i]["advised"] = True
-        succeeded = self.successes.succeeded(infos)
+            self.turns.note(dones, infos)
         super()._store_transition(self._rows, executed, new_obs, reward, dones, infos)
-        if dones.any():
-            self._end_turns(np.flatnonzero(dones), succeeded)
 
     def _sample_action(self, *args: Any) -> tuple[np.ndarray, np.ndarray]:
         # A policy has no action for nan. What is stored is the observation as it was, for FiniteRows to see.
@@ -352,37 +333,8 @@ class VARL(SAC):
             action, scaled = super()._sample_action(*args)
         finally:
             self._last_obs = observed
-        advised = self.with_advice(scaled)
+        advised = self.turns.with_advice(scaled)
         return (action, scaled) if advised is scaled else (self.policy.unscale_action(advised), advised)
-
-    def with_advice(self, actions: np.ndarray) -> np.ndarray:
-        """(n_envs, act_dim) actions in [-1, 1] that the policy chose, and the plans' in their place where these act."""
-        acting = {i: tried for i, tried in enumerate(self._turns) if tried is not None}
-        if not acting or not self.guided:
-            return actions
-        scene = self.consultation.scene
-        assert scene is not None  # plans are taken in only where there is one
-        observed = self._last_obs if self._vec_normalize_env is None else self._last_original_obs
-        states = flat_states(self.observation_space, zero_where_not_finite(observed))
-        actions = actions.copy()
-        for i, tried in acting.items():
-            actions[i] = self.guidance.label(states[i : i + 1], scene, plans_of(self.guidance, tried))[0]
-        return actions
-
-    def _end_turns(self, envs: Any, succeeded: np.ndarray) -> None:
-        """Episodes have ended in ``envs``: what acted in them is credited, and whose the next are is settled."""
-        guidance = self.guidance
-        if self.act == 0.0 or not self.guided or not guidance.plans:
-            self._turns = [None] * self.n_envs
-            return
-        for i in envs:
-            if (tried := self._turns[i]) is not None:
-                credit(guidance, tried, succeeded[i])
-            elif succeeded[i] and guidance.trusted:  # of what guides: exploration may mend a plan that is a little off
-                credit(guidance, guidance.trusted[0] if len(guidance.trusted) == 1 else VOTE, True)
-            k, share = self.successes.ended + i, self.act * self.advice_factor
-            self._turns[i] = takes_turn(guidance) if int((k + 1) * share) > int(k * share) else None
-        choose(guidance)
 
     def _on_step(self) -> None:
         super()._on_step()
@@ -392,5 +344,5 @@ class VARL(SAC):
         self.consultation.advance(rate)
 
     def _excluded_save_params(self) -> list[str]:
-        made_anew = ["advisor", "_gate", "_cutoff", "sampler", "guidance_metrics", "_update", "_rows"]
+        made_anew = ["advisor", "_gate", "_cutoff", "sampler", "turns", "guidance_metrics", "_update", "_rows"]
         return [*super()._excluded_save_params(), *made_anew]

@@ -56,6 +56,7 @@ class AdviceSettings(Config):
     cutoff: Literal["hard", "linear", "adaptive"] = Field(description="how guidance ends")
     cutoff_step: PositiveInt = Field(description="N_s: step at which it ends (adaptive: at the latest)")
     cutoff_decay: NonNegativeInt = Field(description="steps over which it fades")
+    act: float = Field(description="share of episodes in which plans act, while advice guides; 0: never", ge=0, le=1)
     success_fraction: float = Field(description="share of each batch from successful episodes", ge=0, lt=1)
     imitation_weight: NonNegativeFloat = Field(
         description="weight of one's own successful episodes in the actor's loss, once advice is released; 0: none"
@@ -111,6 +112,7 @@ def make_model(
         "cutoff": advice.cutoff,
         "cutoff_step": advice.cutoff_step,
         "cutoff_decay": advice.cutoff_decay,
+        "act": advice.act,
         "success_fraction": advice.success_fraction,
         "imitation_weight": advice.imitation_weight,
     }

@@ -1,0 +1,66 @@
+"""Whose turn an episode is: plans that act, and which of them guide."""
+
+import numpy as np
+import pytest
+from varl_common.errors import VarlError
+from varl_common.plan import Phase, Plan
+
+from .point import Scripted, make
+
+
+def in_turn(model, episodes):
+    """For each episode: what acted, and whether the actions that were stored are its."""
+    turns = []
+    while len(turns) < episodes:
+        tried, last = model.turns.tried[0] if model.guided else None, model._last_obs
+        model.learn(1, reset_num_timesteps=False)
+        row = model.replay_buffer.pos - 1
+        if tried is not None:
+            plans = [tried] if tried >= 0 else None
+            advised = model.guidance.label(last, model.consultation.scene, plans or range(len(model.guidance.plans)))
+            limited = model.policy.scale_action(np.clip(model.policy.unscale_action(advised), -0.5, 0.5))
+            np.testing.assert_allclose(model.replay_buffer.actions[row], limited, atol=1e-6)
+        if model.replay_buffer.dones[row, 0]:
+            turns.append(tried)
+    return turns
+
+
+def test_plans_act_in_their_share_of_the_episodes_and_those_guide_that_succeed():
+    """Three plans of which one is right, and whose vote is wrong: an episode of each tells."""
+
+    class Torn(Scripted):
+        def ask(self, query):
+            self.plan = Plan((Phase("target", (0.0, 0.0, (-2.0, -2.0, 0.0)[len(self.queries)])),))
+            return super().ask(query)
+
+    model = make(Torn(), trigger=[30, 31, 32], act=0.5, cutoff_step=9_000, buffer_size=3_000).learn(40)
+    turns = in_turn(model, 20)
+    own = turns.count(None)
+    assert own == pytest.approx(10, abs=1)
+    assert set(turns) == {None, -1, 0, 1, 2}
+    assert set(turns[-8:]) == {None, 2}
+    assert model.guidance.trusted == [2]
+    assert len(model.successes._recent) < model.successes.ended, "the rate that releases advice is the policy's own"
+    model.released_at, model.num_timesteps = 1, 9_001
+    assert set(in_turn(model, 4)) == {None}, "once advice is released the policy acts alone"
+
+
+def test_with_act_at_0_a_plan_never_acts():
+    model = make(Scripted(plan=Plan((Phase("target"),))), trigger=[30], act=0.0, cutoff_step=9_000).learn(60)
+    assert model.guidance.plans
+    assert set(in_turn(model, 10)) == {None}
+    with pytest.raises(VarlError, match="act"):
+        make(act=1.5)
+
+
+def test_plans_that_all_fail_neither_act_nor_guide_and_ones_own_successes_take_their_place():
+    idle = Plan((Phase("tool"),))  # it stays where it begins, where hardly any target is
+    settings = {"imitation_weight": 1.0, "success_fraction": 0.5, "cutoff_step": 9_000, "buffer_size": 3_000}
+    model = make(Scripted(plan=idle), trigger=[30], act=1.0, **settings).learn(40)
+    turns = in_turn(model, 9)
+    assert turns.count(0) == 6, "as many as it is given"
+    assert model.guidance.trusted == []
+    assert model.guided
+    (guidance,) = [guidance for _, guidance in model.sampler.batches(1, 16)]
+    assert guidance is None or guidance.weight == 1.0, "one's own successes, once there are any"
+    assert guidance is None or guidance.hold == 0.0

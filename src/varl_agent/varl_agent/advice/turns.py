@@ -1,0 +1,58 @@
+"""Whose turn an episode is: the policy's or, while advice guides, that of what stands trial (:mod:`.plan_trials`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from varl_agent.advice.guidance_buffer import VOTE
+from varl_agent.advice.observations import flat_states
+from varl_agent.advice.plan_trials import choose, credit, plans_of, takes_turn
+from varl_agent.finite import zero_where_not_finite
+
+
+class Turns:
+    """Of ``model``, a VARL: in ``model.act`` of the episodes plans act, spread evenly."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.tried: list[int | None] = [None] * model.n_envs  # what acts in each environment; None: the policy
+
+    def restart(self) -> None:
+        """All environments were reset: the policy begins."""
+        self.tried = [None] * self.model.n_envs
+
+    def with_advice(self, actions: np.ndarray) -> np.ndarray:
+        """(n_envs, act_dim) actions in [-1, 1] that the policy chose, and the plans' in their place where these act."""
+        model, acting = self.model, {i: tried for i, tried in enumerate(self.tried) if tried is not None}
+        if not acting or not model.guided:
+            return actions
+        scene = model.consultation.scene
+        assert scene is not None  # plans are taken in only where there is one
+        observed = model._last_obs if model._vec_normalize_env is None else model._last_original_obs
+        states = flat_states(model.observation_space, zero_where_not_finite(observed))
+        actions = actions.copy()
+        for i, tried in acting.items():
+            actions[i] = model.guidance.label(states[i : i + 1], scene, plans_of(model.guidance, tried))[0]
+        return actions
+
+    def note(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
+        """One step of each environment, before it is stored: ``info["advised"]`` is set where a plan acted, and where
+        an episode has ended what acted is credited and whose the next one is settled."""
+        for tried, info in zip(self.tried, infos, strict=True):
+            if tried is not None:
+                info["advised"] = True
+        model, guidance = self.model, self.model.guidance
+        if model.act == 0.0 or not guidance.plans:
+            return
+        succeeded = model.successes.succeeded(infos)
+        for i in np.flatnonzero(dones):
+            if (tried := self.tried[i]) is not None:
+                credit(guidance, tried, succeeded[i])
+            elif succeeded[i] and guidance.trusted:  # of what guides: exploration may mend a plan that is a little off
+                credit(guidance, guidance.trusted[0] if len(guidance.trusted) == 1 else VOTE, True)
+            k, share = model.successes.ended + i, model.act * model.advice_factor
+            self.tried[i] = takes_turn(guidance) if int((k + 1) * share) > int(k * share) else None
+        if dones.any():
+            choose(guidance)
