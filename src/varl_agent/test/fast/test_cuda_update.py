@@ -65,22 +65,20 @@ def test_an_update_can_be_captured(point_reach: Any, gate: str) -> None:
     assert len(recorded[0]) > 100
 
 
-def test_bfloat16_learns_as_float32_does(make_training: Any, point_reach: Any, tmp_path: Any) -> None:
-    """Learning curves on a toy; the products are a CPU's, of factors as short as a GPU's."""
-    curves = []
+def test_bfloat16_goes_where_float32_goes(point_reach: Any) -> None:
+    """Products of factors as short as a GPU's, on a CPU. How well it learns is in benchmarks/results/bf16.csv."""
+
+    def weights(model: VARL) -> th.Tensor:
+        return th.cat([parameter.detach().flatten() for parameter in model.policy.parameters()])
+
+    ways = []
     for bf16 in (False, True):
-        training = make_training(point_reach, tmp_path / str(bf16), steps=1500)
-        object.__setattr__(training.schedule, "evaluate_every", 0)
-        training.model.lr_schedule = lambda _: 2e-3
-        training.model.bf16 = bf16
-        training.model._update = CudaUpdate(training.model)
-        training.run()
-        episodes = training.record.episodes
-        curves.append([np.mean([e.success for e in episodes if 0 < end - e.step <= 500]) for end in (500, 1000, 1500)])
-        training.close()
-    assert curves[0] != curves[1]
-    assert curves[1] == pytest.approx(curves[0], abs=0.2)
-    assert curves[1][-1] > 0.8
+        model = advised(point_reach())
+        model.bf16 = bf16
+        begin = weights(model).clone()
+        CudaUpdate(model).train(100, 32)
+        ways.append(weights(model) - begin)
+    assert 0.0 < (ways[1] - ways[0]).norm() < 0.3 * ways[0].norm()
 
 
 def test_bfloat16_is_refused_where_it_does_nothing(point_reach: Any) -> None:

@@ -163,3 +163,8 @@ def test_where_no_store_can_be_made_that_is_said(tmp_path: Path, monkeypatch: py
         with pytest.raises(VarlError, match=says):
             ReplayStore(tmp_path / name, LAYOUT)
         monkeypatch.undo()
+
+
+def test_a_store_of_no_rows_has_no_broken_ones(tmp_path: Path) -> None:
+    """As a training leaves it that is killed between its first checkpoint and its first step."""
+    assert ReplayStore(tmp_path / "replay", LAYOUT).replace_broken_rows() == 0

@@ -319,8 +319,8 @@ class ReplayStore:
 
 def _finite(rows: np.ndarray) -> np.ndarray:
     """(n,) whether all numbers of a row are finite."""
-    parts = (rows[name].reshape(len(rows), -1) for name in ("observation", "action", "next_observation", "reward"))
-    return np.all([np.isfinite(part).all(axis=1) for part in parts], axis=0)
+    parts = (rows[name] for name in ("observation", "action", "next_observation", "reward"))
+    return np.all([np.isfinite(part).all(axis=tuple(range(1, part.ndim))) for part in parts], axis=0)
 
 
 def _file_of(camera: str) -> str:
