@@ -17,10 +17,13 @@ from varl_common.errors import VarlError, did_you_mean
 from varl_robot_env.config.paths import config_file, config_folder
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.env_core import EnvCore
+from varl_robot_env.simulation.looks import Looks
 from varl_robot_env.simulation.simulated_arm import SimulatedArm
 from varl_robot_env.simulation.world import SimulatorConfig
 from varl_robot_env.tasks.task import load_task
 from varl_robot_env.types import Float32, Image
+
+__all__ = ["ArmEnv", "Looks", "checked_reward", "checked_seed", "make_spaces"]
 
 REWARDS = ("sparse", "dense")
 _LARGEST_SEED = 2**32 - 1
@@ -77,6 +80,7 @@ class ArmEnv(gymnasium.Env[Float32, Float32]):
         reward: str = "sparse",
         simulator_file: str | Path | None = None,
         render_mode: str | None = None,
+        looks: Looks | None = None,
     ) -> None:
         """Make the environment.
 
@@ -86,6 +90,7 @@ class ArmEnv(gymnasium.Env[Float32, Float32]):
             reward: "sparse" (1 on success, else 0) or "dense".
             simulator_file: in place of config/simulator.yaml.
             render_mode: None or "rgb_array".
+            looks: how far :meth:`restyle` may go; None: the one look that the configuration has.
 
         Raises:
             VarlError: a file is missing or malformed.
@@ -93,7 +98,7 @@ class ArmEnv(gymnasium.Env[Float32, Float32]):
         robot_config = RobotConfig.from_yaml(config_file("robots", robot))
         simulator = SimulatorConfig.from_yaml(simulator_file or config_folder() / "simulator.yaml")
         task_model = load_task(config_file("tasks", task))
-        self.arm = SimulatedArm(robot_config, simulator, task_model.config.things)
+        self.arm = SimulatedArm(robot_config, simulator, task_model.config.things, looks)
         self.core = EnvCore(task_model, robot_config, self.arm, backend="mujoco", dense=checked_reward(reward))
         self.description = self.core.description
         self.capture = False
@@ -122,6 +127,14 @@ class ArmEnv(gymnasium.Env[Float32, Float32]):
         """(height, width, 3) uint8 RGB of the scene, or None where the machine cannot render."""
         simulation = self.arm.simulation
         return simulation.camera.render(simulation.data) if self.render_mode == "rgb_array" else None
+
+    def restyle(self, seed: int) -> None:
+        """Give the scene another look (camera, light, colours, textures, clutter), which ``seed`` decides.
+
+        Raises:
+            VarlError: the environment was made without ``looks``.
+        """
+        self.arm.simulation.restyle(seed)
 
     def close(self) -> None:
         self.arm.close()

@@ -32,7 +32,12 @@ class Camera:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"render-{name}")
         self._renderer: Any = None
         self._freed: weakref.finalize[[], Camera] | None = None
-        camera = model.camera(name)
+        self.calibrate()
+
+    def calibrate(self) -> None:
+        """Read ``k`` and ``pose`` from the model again: where it was changed, the camera has another place."""
+        height, width = self._size
+        camera = self._model.camera(self.name)
         focal = height / 2 / np.tan(np.radians(camera.fovy[0]) / 2)
         self.k = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
         self.pose = np.concatenate([camera.pos, _optical(camera.quat)])

@@ -13,24 +13,35 @@ from varl_robot_env.arm import ArmState
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.config.things import ThingConfig
 from varl_robot_env.motion import GripperMotion, Moment, Trajectory
+from varl_robot_env.simulation.looks import Looks
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
 from varl_robot_env.types import Array, Pose
 
 
 class SimulatedArm:
-    """An :class:`~varl_robot_env.arm.Arm` in lock-step with its own simulation."""
+    """An :class:`~varl_robot_env.arm.Arm` in lock-step with its own simulation.
+
+    Attributes:
+        depth: whether frames come with depth; at first, whether the robot's camera measures it.
+    """
 
     lock_step = True
     places = True
 
-    def __init__(self, robot: RobotConfig, config: SimulatorConfig, things: Mapping[str, ThingConfig]) -> None:
-        """``things``: of the task."""
+    def __init__(
+        self,
+        robot: RobotConfig,
+        config: SimulatorConfig,
+        things: Mapping[str, ThingConfig],
+        looks: Looks | None = None,
+    ) -> None:
+        """``things``: of the task; ``looks``: as of :class:`.simulation.Simulation`."""
         self._robot = robot
-        self.simulation = Simulation(robot, config, things)
+        self.simulation = Simulation(robot, config, things, looks)
         self._motion = Trajectory.at_rest(np.array(robot.home))
         self.cameras = [camera.name for camera in robot.cameras]
-        self._depth = any(camera.depth_topic for camera in robot.cameras)
+        self.depth = any(camera.depth_topic for camera in robot.cameras)
 
     def reset(self, joints: Array, gripper: float | None, entities: Mapping[str, Pose], capture: bool) -> ArmState:
         places = dict(zip(self._robot.joints, joints.tolist(), strict=True))
@@ -58,7 +69,7 @@ class SimulatedArm:
         image = camera.render(self.simulation.data)
         if image is None:
             return []
-        depth = camera.render_depth(self.simulation.data) if self._depth else None
+        depth = camera.render_depth(self.simulation.data) if self.depth else None
         png = b"" if depth is None else encode_depth(depth)
         frame_id = f"{camera.name}_color_optical_frame"
         return [Frame(camera.name, encode_jpeg(image), png, camera.k, pose_to_matrix(camera.pose), frame_id)]

@@ -15,6 +15,7 @@ from varl_robot_env.headless_mujoco import mujoco
 from varl_robot_env.motion import Trajectory
 from varl_robot_env.simulation.camera import Camera
 from varl_robot_env.simulation.lock_step import check_scene, whole_steps
+from varl_robot_env.simulation.looks import Looks, restyle
 from varl_robot_env.simulation.trajectory_controller import TrajectoryController
 from varl_robot_env.simulation.world import SimulatorConfig, build_world
 from varl_robot_env.types import Array, Pose
@@ -31,13 +32,23 @@ class Simulation:
         controllers: joint names by controller.
     """
 
-    def __init__(self, robot: RobotConfig, config: SimulatorConfig, things: Mapping[str, ThingConfig]) -> None:
+    def __init__(
+        self,
+        robot: RobotConfig,
+        config: SimulatorConfig,
+        things: Mapping[str, ThingConfig],
+        looks: Looks | None = None,
+    ) -> None:
         """Build the world, with the robot at home, its gripper open, and the ``things`` of a task that are objects.
+
+        With ``looks`` it can look otherwise (:meth:`restyle`).
 
         Raises:
             VarlError: the robot's URDF cannot be simulated, or lacks one of its joints.
         """
-        self.model = build_world(robot, config, things)
+        self._looks = looks
+        self.model = build_world(robot, config, things, None if looks is None else looks.prepare)
+        self._usual = copy.copy(self.model)
         self.data = mujoco.MjData(self.model)
         self.camera = Camera(self.model, "camera", config.camera_width, config.camera_height)
         self.controllers: dict[str, list[str]] = {robot.arm_controller: list(robot.joints)}
@@ -141,6 +152,19 @@ class Simulation:
             self._place(name, np.asarray(pose, dtype=np.float64))
         self._step += 1
         mujoco.mj_forward(self.model, self.data)
+
+    def restyle(self, seed: int) -> None:
+        """Another look, which ``seed`` decides: camera, light, colours, textures, clutter. The physics are the same.
+
+        Raises:
+            VarlError: the simulation was made without looks.
+        """
+        if self._looks is None:
+            raise VarlError("this simulation has one look; make it with looks to have others")
+        things = {name: pose[:3] for name, pose in self.entities().items()}
+        restyle(self.model, self._usual, np.random.default_rng(seed), self._looks, things)
+        mujoco.mj_forward(self.model, self.data)
+        self.camera.calibrate()
 
     def snapshot(self) -> Any:
         """A copy (mujoco.MjData) of the present state, to render while the simulation goes on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -79,8 +79,15 @@ class SimulatorConfig(Config):
         return cls.from_dict(values | overrides, str(path))
 
 
-def build_world(robot: RobotConfig, config: SimulatorConfig, things: Mapping[str, ThingConfig]) -> Any:
+def build_world(
+    robot: RobotConfig,
+    config: SimulatorConfig,
+    things: Mapping[str, ThingConfig],
+    varied: Callable[[Any], None] | None = None,
+) -> Any:
     """The compiled ``mujoco.MjModel``: the robot with position servos, table, ``things`` by their names, ``camera``.
+
+    ``varied`` adds to the ``mujoco.MjSpec`` what other looks need.
 
     Raises:
         VarlError: the URDF cannot be simulated.
@@ -91,6 +98,8 @@ def build_world(robot: RobotConfig, config: SimulatorConfig, things: Mapping[str
         _physics(spec, config)
         _servos(spec, robot)
         _scene(spec, config, things)
+        if varied is not None:
+            varied(spec)
         return spec.compile()
     except (ValueError, mujoco.FatalError) as error:
         raise VarlError(f"{robot.source}: MuJoCo cannot simulate {robot.urdf}: {error}") from None

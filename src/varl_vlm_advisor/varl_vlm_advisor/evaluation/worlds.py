@@ -51,6 +51,24 @@ def make_world(task: str) -> World:
         raise VarlError(f"task {task!r} needs {error.name}, which is not installed; pip install {error.name}") from None
 
 
+def make_varied_world(task: str, depth: bool = False, **looks: Any) -> ArmWorld:
+    """The world of one of the project's own tasks, whose look :meth:`ArmWorld.restyle` changes.
+
+    ``depth``: whether frames come with depth, which costs as much as the picture. ``looks``: fields of
+    :class:`varl_robot_env.env.arm_env.Looks`.
+
+    Raises:
+        VarlError: the task is none of the project's own.
+    """
+    from varl_robot_env.env.arm_env import ArmEnv, Looks
+
+    if task not in PLANS:
+        raise VarlError(f"unknown task {task!r}; {did_you_mean(task, list(PLANS))}")
+    env = ArmEnv(task, reward="dense", looks=Looks(**looks))
+    env.arm.depth = depth
+    return ArmWorld(task, env)
+
+
 class ArmWorld:
     """One of the project's own tasks in process; the expert is its plan."""
 
@@ -74,6 +92,10 @@ class ArmWorld:
         """The task's plan."""
         action: Vector = PLANS[self.env.task].actions(state[None], self.env)[0]
         return action
+
+    def restyle(self, seed: int) -> None:
+        """Another look; needs an ArmEnv that was made with ``looks``."""
+        self._env.restyle(seed)
 
     def frame(self) -> Frame:
         """Raises VarlError where this machine cannot render."""

@@ -25,6 +25,7 @@ FAMILIES: tuple[tuple[str, Convention, str], ...] = (
     (r"gemini", "thousand_yx", "ai.google.dev/gemini-api/docs/robotics-overview"),
     (r"glm-?4\.?\d?v|glm-4\.1v", "thousand", "skills.sh/zai-org/glm-skills/glmv-grounding"),
     (r"internvl", "thousand", "QwenLM/Qwen3-VL#1485"),
+    (r"varl-sight", "thousand", "this project's own, docs/model_card.md"),
 )
 
 GRID = 28
@@ -83,6 +84,15 @@ def to_pixel(point: NDArray[np.float64], convention: str, width: int, height: in
         return point
     x_y = point[::-1] if convention == "thousand_yx" else point
     return np.asarray(x_y / _WHOLE[convention] * [width - 1, height - 1])
+
+
+def to_point(pixel: NDArray[np.float64], convention: str, width: int, height: int) -> list[int]:
+    """The inverse of :func:`to_pixel`, in whole numbers: what a model that points at ``pixel`` says."""
+    if _spoken(convention) == "pixel":
+        return [round(float(value)) for value in pixel]
+    x_y = np.asarray(pixel) * _WHOLE[convention] / [width - 1, height - 1]
+    said = [round(float(value)) for value in np.clip(x_y, 0, _WHOLE[convention])]
+    return said[::-1] if convention == "thousand_yx" else said
 
 
 def _spoken(convention: str) -> str:

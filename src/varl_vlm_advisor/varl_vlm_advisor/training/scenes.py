@@ -1,0 +1,97 @@
+"""Scenes to teach with: moments of the project's simulated tasks, each with a look of its own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from varl_common.env_description import EnvDescription
+
+from varl_vlm_advisor.evaluation.worlds import ArmWorld, make_varied_world
+from varl_vlm_advisor.question.config import QuestionConfig
+from varl_vlm_advisor.question.prompt import Prompter
+from varl_vlm_advisor.training import examples, teacher
+from varl_vlm_advisor.training.examples import Example
+from varl_vlm_advisor.types import TOOL, State
+
+MODEL = "varl-sight"
+"""Name by which the model's way of pointing is known."""
+SHARD = 300
+"""Examples a file: about 5 MB, and made in seconds."""
+_LONGEST = 45
+_STRAY, _RUN = 0.35, 5
+_APART = 4
+"""Steps between two moments of an episode, at most."""
+_LOW, _HIGH = (0.28, -0.22, 0.02), (0.56, 0.22, 0.28)  # m: what may be told of where things are
+_ASK = {"point": 0.9, "plan": 0.1}
+
+Vector = NDArray[np.float32]
+
+
+def make(tasks: list[str], shards: int, folder: Path, seed: int, held_out: bool = False) -> Iterator[Path]:
+    """The first ``shards`` files of each task in ``folder``; those that are not there yet are made."""
+    for number in range(shards):
+        for task in tasks:
+            file = folder / f"{task}-s{seed}-{number:04}.npz"
+            if not file.exists():
+                with contextlib.closing(make_varied_world(task, held_out=held_out, seed=number)) as world:
+                    examples.save(_shard(world, 10_000 * seed + number), file)
+            yield file
+
+
+def _shard(world: ArmWorld, seed: int) -> list[Example]:
+    rng = np.random.default_rng(seed)
+    askers = {name: Prompter(QuestionConfig(strategy=name), True, MODEL) for name in _ASK}  # type: ignore[arg-type]
+    made: list[Example] = []
+    episode = 1000 * seed
+    while len(made) < SHARD:
+        for moment, truth, expert in moments(world, rng, episode):
+            strategy = str(rng.choice(list(_ASK), p=list(_ASK.values())))
+            question = askers[strategy].question(world.env, moment)
+            right = teacher.answer(question, truth, expert)
+            if right is not None:
+                places = teacher.places(question, truth)
+                made.append(Example(question.system, question.text, question.image, right, places))
+        episode += 1
+    return made[:SHARD]
+
+
+def moments(world: ArmWorld, rng: np.random.Generator, seed: int) -> Iterator[tuple[State, Vector, Vector]]:
+    """Moments of the episode with ``seed``, in which the expert strays now and then; the true state; its action there.
+
+    What a moment's own state says of the things is made up, and only its tool is where it says: a model that is
+    taught by it has to look.
+    """
+    state = world.reset(seed)
+    due = int(rng.integers(0, _APART))
+    for step in range(_LONGEST):
+        if step % _RUN == 0:
+            wandering, stray = rng.random() < _STRAY, rng.uniform(-1, 1, len(world.env.action_names))
+        expert = world.expert(state)
+        action = stray.astype(np.float32) if wandering else expert
+        shown = step == due
+        if shown:
+            due += int(rng.integers(1, _APART + 1))
+            world.restyle(int(rng.integers(2**32)))
+            frame = world.frame()
+        after, reward, solved = world.step(action)
+        if shown:
+            told, told_after = made_up(world.env, [state, after], rng)
+            yield State(0, told, action, told_after, reward, (frame,)), state, expert
+        if solved:
+            return
+        state = after
+
+
+def made_up(env: EnvDescription, states: list[Vector], rng: np.random.Generator) -> list[Vector]:
+    """``states`` with every thing but the tool at one place of chance."""
+    states = [state.copy() for state in states]
+    for name, first in zip(env.entities, env.entity_indices, strict=True):
+        if name != TOOL:
+            place = rng.uniform(_LOW, _HIGH)
+            for state in states:
+                state[first : first + 3] = place
+    return states
