@@ -34,8 +34,8 @@ def test_pointing_says_what_the_expert_does(world: ArmWorld) -> None:
     asker = Prompter(QuestionConfig(strategy="point"), True, scenes.MODEL)
     agree, clear = 0, 0
     for seed in range(4):
-        for moment, truth, expert in scenes.moments(world, np.random.default_rng(seed), seed):
-            question = asker.question(world.env, moment)
+        for transition, truth, expert in scenes.transitions(world, np.random.default_rng(seed), seed):
+            question = asker.question(world.env, transition)
             said = teacher.answer(question, truth, expert)
             if said is None:
                 continue
@@ -48,16 +48,16 @@ def test_pointing_says_what_the_expert_does(world: ArmWorld) -> None:
 
 
 def test_what_the_question_says_of_things_is_made_up(world: ArmWorld) -> None:
-    for moment, truth, _ in scenes.moments(world, np.random.default_rng(0), 3):
-        tool, target = (world.env.position(name, moment.state) for name in ("tool", "target"))
+    for transition, truth, _ in scenes.transitions(world, np.random.default_rng(0), 3):
+        tool, target = (world.env.position(name, transition.state) for name in ("tool", "target"))
         np.testing.assert_array_equal(tool, world.env.position("tool", truth))
         assert not np.array_equal(target, world.env.position("target", truth))
 
 
 def test_an_answer_is_written_as_the_schema_has_it(world: ArmWorld) -> None:
-    moment, truth, expert = next(scenes.moments(world, np.random.default_rng(1), 2))
+    transition, truth, expert = next(scenes.transitions(world, np.random.default_rng(1), 2))
     for strategy in ("point", "plan", "direction"):
-        question = Prompter(QuestionConfig(strategy=strategy), True, scenes.MODEL).question(world.env, moment)
+        question = Prompter(QuestionConfig(strategy=strategy), True, scenes.MODEL).question(world.env, transition)
         said = teacher.answer(question, truth, expert)
         assert said is not None
         assert list(json.loads(said)) == list(question.schema["properties"])

@@ -1,4 +1,4 @@
-"""Scenes to teach with: moments of the project's simulated tasks, each with a look of its own."""
+"""Scenes to teach with: transitions of the project's simulated tasks, each with a look of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHARD = 300
 _LONGEST = 45
 _STRAY, _RUN = 0.35, 5
 _APART = 4
-"""Steps between two moments of an episode, at most."""
+"""Steps between two transitions of an episode, at most."""
 _LOW, _HIGH = (0.28, -0.22, 0.02), (0.56, 0.22, 0.28)  # m: what may be told of where things are
 _ASK = {"point": 0.9, "plan": 0.1}
 
@@ -48,9 +48,9 @@ def _shard(world: ArmWorld, seed: int) -> list[Example]:
     made: list[Example] = []
     episode = 1000 * seed
     while len(made) < SHARD:
-        for moment, truth, expert in moments(world, rng, episode):
+        for transition, truth, expert in transitions(world, rng, episode):
             strategy = str(rng.choice(list(_ASK), p=list(_ASK.values())))
-            question = askers[strategy].question(world.env, moment)
+            question = askers[strategy].question(world.env, transition)
             right = teacher.answer(question, truth, expert)
             if right is not None:
                 places = teacher.places(question, truth)
@@ -59,10 +59,10 @@ def _shard(world: ArmWorld, seed: int) -> list[Example]:
     return made[:SHARD]
 
 
-def moments(world: ArmWorld, rng: np.random.Generator, seed: int) -> Iterator[tuple[State, Vector, Vector]]:
-    """Moments of the episode with ``seed``, in which the expert strays now and then; the true state; its action there.
+def transitions(world: ArmWorld, rng: np.random.Generator, seed: int) -> Iterator[tuple[State, Vector, Vector]]:
+    """Transitions of the episode with ``seed``, in which the expert strays; the true state; its action there.
 
-    What a moment's own state says of the things is made up, and only its tool is where it says: a model that is
+    What a transition's own state says of the things is made up, and only its tool is where it says: a model that is
     taught by it has to look.
     """
     state = world.reset(seed)

@@ -1,4 +1,4 @@
-"""Right answers: what a model that sees all and knows the task would say to a question about a simulated moment."""
+"""Right answers: what a model that sees all and knows the task would say to a question about a simulated transition."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ Vector = NDArray[np.float64]
 def pointing(env: EnvDescription, state: NDArray[np.float32]) -> tuple[str, Vector]:
     """What the task's plan does in ``state`` (obs_dim,), as an answer to ``point``: the phase, and where (3,) m."""
     plan = PLANS[env.task]
-    number = int(plan.phase_of(state[None], env)[0])
+    places = plan.places(state[None], env)
+    number = int(plan.phase_of(state[None], env, places)[0])
     phase, before = plan.phases[number], plan.phases[:number]
-    place = np.asarray(plan.places(state[None], env)[number, 0], np.float64)
+    place = np.asarray(places[number, 0], np.float64)
     opened = [one.gripper < 0 for one in before]
     if phase.gripper > 0 and any(opened):
         return ("grasp" if opened[-1] else "lift"), place
