@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.advice.__main__ import main as bench
-from benchmarks.advice.report import Curves
+from benchmarks.advice.curves import Curves
 
 METHODS = ("sac", "varl-labels", "varl")
 MARGIN = 0.1  # of the area under the curve, by which each must be above SAC

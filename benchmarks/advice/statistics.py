@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import bootstrap, trim_mean
 
 Scores = Mapping[str, np.ndarray]  # task: (seeds,) scores
-RESAMPLES = 5_000
+RESAMPLES = 2_000
 
 
 def iqm(scores: np.ndarray) -> float:
@@ -21,9 +21,38 @@ def mean_of_tasks(scores: np.ndarray) -> float:
     return float(np.mean(scores))
 
 
-def interval(scores: Scores, statistic: Callable[[np.ndarray], float], seed: int = 0) -> tuple[float, float]:
-    """95 % interval of ``statistic`` over all tasks, by a bootstrap stratified by task (seeds are resampled)."""
-    return _interval(list(scores.values()), lambda *tasks: statistic(np.concatenate(tasks)), seed)
+def interval(
+    scores: Scores,
+    statistic: Callable[[np.ndarray], float],
+    seed: int = 0,
+    tasks_too: bool = False,
+    resamples: int = RESAMPLES,
+) -> tuple[float, float]:
+    """95 % interval of ``statistic`` over all tasks, by a bootstrap that draws each task's seeds anew.
+
+    ``tasks_too``: and the tasks before them, so that the interval is for tasks like these, and not for these alone.
+    """
+    samples = list(scores.values())
+    if not tasks_too:
+        return _interval(samples, lambda *tasks: statistic(np.concatenate(tasks)), seed, resamples)
+    rng = np.random.default_rng(seed)
+    drawn = [
+        statistic(np.concatenate([rng.choice(samples[i], len(samples[i])) for i in rng.integers(len(samples), size=n)]))
+        for n in [len(samples)] * resamples
+    ]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def fall(rates: Mapping[str, np.ndarray]) -> float:
+    """How far success was ever below what it had been: of the mean over tasks of each one's interquartile mean.
+
+    ``rates``: for each task (seeds, steps).
+    """
+    if not rates:
+        return 0.0
+    middle = np.mean([trim_mean(runs, 0.25, axis=0) for runs in rates.values()], axis=0)
+    return float(np.max(np.maximum.accumulate(middle) - middle, initial=0.0))
 
 
 def gap_interval(scores: Scores, rival: Scores, seed: int = 0) -> tuple[float, float, float]:
@@ -35,7 +64,7 @@ def gap_interval(scores: Scores, rival: Scores, seed: int = 0) -> tuple[float, f
         return float(np.mean([a.mean() - b.mean() for a, b in zip(ours, theirs, strict=True)]))
 
     samples = [side[task] for side in (scores, rival) for task in shared]
-    return gap(*samples), *_interval(samples, gap, seed)
+    return gap(*samples), *_interval(samples, gap, seed, RESAMPLES)
 
 
 def probability_of_improvement(scores: Scores, rival: Scores) -> float:
@@ -48,7 +77,9 @@ def probability_of_improvement(scores: Scores, rival: Scores) -> float:
     return float(np.mean(wins))
 
 
-def _interval(samples: list[np.ndarray], statistic: Callable[..., float], seed: int) -> tuple[float, float]:
+def _interval(
+    samples: list[np.ndarray], statistic: Callable[..., float], seed: int, resamples: int
+) -> tuple[float, float]:
     """Each sample is resampled by itself. One of a single score stays as it is."""
     if all(len(np.unique(sample)) == 1 for sample in samples):
         return statistic(*samples), statistic(*samples)
@@ -56,7 +87,7 @@ def _interval(samples: list[np.ndarray], statistic: Callable[..., float], seed: 
     result = bootstrap(
         spread,
         statistic,
-        n_resamples=RESAMPLES,
+        n_resamples=resamples,
         vectorized=False,
         method="percentile",
         rng=np.random.default_rng(seed),
