@@ -27,4 +27,31 @@ PLANS: dict[str, Plan] = {
         ),
         "Come from above, close on the block, rise.",
     ),
+    "pick-place": Plan(
+        (
+            Phase("block", (0.0, 0.0, _ABOVE), _OPEN, _NEAR),
+            Phase("block", (0.0, 0.0, 0.0), _OPEN, _AT),
+            Phase("block", (0.0, 0.0, 0.0), _CLOSE, _AT),
+            Phase("tray", (0.0, 0.0, _ABOVE), _CLOSE, _NEAR),
+            Phase("tray", (0.0, 0.0, 0.03), _CLOSE, _AT),
+            Phase("tray", (0.0, 0.0, 0.03), _OPEN, _AT),
+        ),
+        "Come from above, close on the block, carry it over the tray, lower it and let go.",
+    ),
+    "button": Plan(
+        (
+            Phase("button", (0.0, 0.0, _ABOVE), _CLOSE, _NEAR),
+            Phase("button", (0.0, 0.0, 0.0), _CLOSE, _AT),
+        ),
+        "Come from above and press.",
+    ),
+    "drawer": Plan(
+        (
+            Phase("handle", (0.0, 0.0, _ABOVE), _OPEN, _NEAR),
+            Phase("handle", (0.0, 0.0, 0.0), _OPEN, _AT),
+            Phase("handle", (0.0, 0.0, 0.0), _CLOSE, _AT),
+            Phase("target", (0.0, 0.0, 0.0), _CLOSE, _AT),
+        ),
+        "Come from above, close on the handle, pull.",
+    ),
 }

@@ -13,7 +13,7 @@ from varl_robot_env.env.arm_env import ArmEnv
 from varl_robot_env.env.env_core import NeedsReset
 from varl_robot_env.safety.safety_filter import RefusedAction
 
-TASKS = ("reach", "push", "lift")
+TASKS = tuple(PLANS)
 
 
 @pytest.mark.parametrize("task", TASKS)

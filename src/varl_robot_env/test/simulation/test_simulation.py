@@ -93,6 +93,32 @@ def test_a_scene_is_the_same_whatever_came_before(simulation: Simulation) -> Non
     np.testing.assert_array_equal(first, run())
 
 
+def test_a_part_is_carried_moves_and_begins_anew() -> None:
+    """The drawer: where the task's file says that its handle starts, and where it was pulled to."""
+    task = load_task(config_file("tasks", "drawer"))
+    simulation = Simulation(ROBOT, CONFIG, task.config.things)
+    assert not any("/" in name for name in simulation.joint_names), "joint states are the robot's"
+    rng, tool = np.random.default_rng(0), np.array([0.4, 0, 0.18, 0, 0, 0, 1.0])
+    for _ in range(3):
+        scene = task.sample(rng, tool)
+        simulation.place({"cabinet": scene["cabinet"]})
+        np.testing.assert_allclose(simulation.entities()["handle"][:3], scene["handle"][:3], atol=1e-9)
+        simulation.data.joint("cabinet/slide").qvel[0] = 1.0
+        simulation.advance(PERIOD)
+        opened = scene["handle"][0] - simulation.entities()["handle"][0]
+        assert opened == pytest.approx(simulation.data.joint("cabinet/slide").qpos[0], abs=1e-9)
+        assert opened > 0.01
+    with pytest.raises(VarlError, match="no entity 'handle'"):
+        simulation.place({"handle": scene["handle"]})
+
+
+def test_a_part_that_there_is_not_is_told() -> None:
+    things = load_task(config_file("tasks", "drawer")).config.things
+    wrong = things | {"handle": things["handle"].model_copy(update={"part": "cabinet/handel"})}
+    with pytest.raises(VarlError, match="'cabinet/handel', which there is not; did you mean 'cabinet/handle'"):
+        Simulation(ROBOT, CONFIG, wrong)
+
+
 def test_time_names_one_state(simulation: Simulation) -> None:
     times = [simulation.time_ns]
     for _ in range(3):

@@ -1,5 +1,6 @@
 """Tasks: scenes, success, rewards, and what is said about a wrong file."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,6 @@ def changed(values: Any, path: str, value: Any) -> Any:
         ("things.target.strat", 1, "unknown parameter 'things.target.strat'; did you mean 'start'"),
         ("things.target.object.colour", "red", "unknown parameter 'things.target.object.colour'; did you mean 'color'"),
         ("things.target.from", "markr", "'things.target.from'"),
-        ("things.target.from", "marker", "what can be moved has a mass"),
         ("things.target.from", "link", "names its link"),
         ("things.target.start", None, "say where it starts"),
         ("things.target.start.low", [0.71, 0, 0], "swap the corners"),
@@ -99,6 +99,10 @@ def changed(values: Any, path: str, value: Any) -> Any:
         ("things.target.start.away_from", {"tol": 0.1}, "things.target.start: there is no 'tol'.*'tool'"),
         ("things.target.object.size", [0.1, 0.1], "a sphere's size is 1 numbers, not 2"),
         ("things.target.object.mass", 0.1, "a mark has no mass"),
+        ("things.target.object.mjcf", "x.xml", "x.xml does not exist"),
+        ("things.target.object", {"mjcf": "../scenes/button.xml", "color": "red"}, "leave out what stands beside it"),
+        ("things.target.object", {"color": "red"}, "give either shape and size, or mjcf"),
+        ("things.target.part", "block/lid", "a part has no object"),
         ("things", {}, "at least 1 item"),
         ("things.two words", {"from": "marker"}, "cannot be called 'two words'"),
         ("observe", ["tool", "targt"], "there is no 'targt'; did you mean 'target'"),
@@ -116,7 +120,10 @@ def changed(values: Any, path: str, value: Any) -> Any:
     ],
 )
 def test_a_wrong_file_is_told_in_a_sentence(tmp_path: Path, path: str, value: Any, sentence: str) -> None:
-    file = tmp_path / "reach.yaml"
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    shutil.copytree(config_folder() / "scenes", tmp_path / "scenes")
+    file = folder / "reach.yaml"
     file.write_text(yaml.safe_dump(changed(REACH, path, value)))
     with pytest.raises(VarlError, match=sentence) as caught:
         load_task(file)

@@ -26,8 +26,8 @@ _MARK_OPACITY = 0.75
 class ObjectConfig(Config):
     """What a simulator puts there for a thing."""
 
-    shape: Literal["box", "cylinder", "sphere"]
-    size: tuple[PositiveFloat, ...]
+    shape: Literal["box", "cylinder", "sphere"] | None = None
+    size: tuple[PositiveFloat, ...] = ()
     """m: edges of a box along x, y and z; diameter and height of a cylinder, which stands; diameter of a sphere."""
     mass: PositiveFloat | None = None
     """kg, of what can be moved; None: it stays where it starts."""
@@ -37,10 +37,16 @@ class ObjectConfig(Config):
     """A name, or red, green and blue, each 0 to 1."""
     mark: bool = False
     """It is drawn, and nothing touches it."""
+    mjcf: str = ""
+    """In place of ``shape``: a MuJoCo model's file, relative to the task's, that may have parts which move."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if len(self.size) != (count := _SIZES[self.shape]):
+        if bool(self.mjcf) == bool(self.shape):
+            raise ValueError("give either shape and size, or mjcf: a file")
+        if self.mjcf and self.model_fields_set != {"mjcf"}:
+            raise ValueError("an mjcf file says itself what is in it; leave out what stands beside it")
+        if self.shape and len(self.size) != (count := _SIZES[self.shape]):
             raise ValueError(f"a {self.shape}'s size is {count} numbers, not {len(self.size)}")
         if self.mark and self.mass:
             raise ValueError("a mark has no mass; take one of the two out")
@@ -49,6 +55,8 @@ class ObjectConfig(Config):
     @property
     def half(self) -> Vector3:
         """Half of its extent along x, y and z, m."""
+        if self.shape is None:
+            return 0.0, 0.0, 0.0
         x, y, z = {"box": (0, 1, 2), "cylinder": (0, 0, 1), "sphere": (0, 0, 0)}[self.shape]
         return self.size[x] / 2, self.size[y] / 2, self.size[z] / 2
 
@@ -100,10 +108,13 @@ class ThingConfig(Config):
     """The robot's link, where it comes ``from: link``."""
     offset: Vector3 = (0.0, 0.0, 0.0)
     """In that link's frame, m."""
+    part: str = ""
+    """``<thing>/<body>``: a simulator has it as that body of the other thing's ``mjcf``, which carries it along."""
     object: ObjectConfig | None = None
     """What a simulator puts there; None: nothing."""
     start: StartConfig | None = None
-    """In a simulator things are put there, and what is fixed on an arm, too; the rest is a person's to place."""
+    """Where a simulator puts it (a part is there with the thing that carries it), and what is fixed on an arm, too. The
+    rest is a person's to place."""
     looks: str = ""
     """What a simulator's picture shows there, in words: ``the red block``."""
 
@@ -117,8 +128,8 @@ class ThingConfig(Config):
             raise ValueError("say where it starts: start: {at: [x, y, z]} or {low: .., high: ..}")
         if self.object and self.source == "fixed" and self.object.mass:
             raise ValueError("what is fixed is not moved; leave out its object's mass")
-        if self.object and self.source != "fixed" and not self.object.mass:
-            raise ValueError("what can be moved has a mass; give object: mass, in kg, or write from: fixed")
+        if self.part and (self.object or not self.start or not self.start.relative_to):
+            raise ValueError("a part has no object of its own, and starts relative_to the thing that carries it")
         return self
 
     @property

@@ -122,7 +122,8 @@ class EnvCore:
         self._steps = 0
         if self._arm.places:
             self._scene = self._task.sample(self._rng, self._home_tool)
-        state = self._arm.reset(self._home, self._start_gripper(), self._scene if self._arm.places else {}, capture)
+        placed = {name: pose for name, pose in self._scene.items() if self._task.config.things[name].object}
+        state = self._arm.reset(self._home, self._start_gripper(), placed if self._arm.places else {}, capture)
         if self._interrupted:
             raise Stopped("the arm was stopped on its way home; call reset again")
         self.safety.begin(state.gripper)

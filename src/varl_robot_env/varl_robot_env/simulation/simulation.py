@@ -56,11 +56,13 @@ class Simulation:
             self.controllers[robot.gripper.controller] = [robot.gripper.joint]
         self._step = 0  # 0 is not the time of any state: as a stamp it means "now"
         self.step_ns = round(config.timestep * 1e9)
-        joints = [self.model.joint(i) for i in range(self.model.njnt) if self.model.joint(i).name]
+        named = [self.model.joint(i) for i in range(self.model.njnt) if self.model.joint(i).name]
+        joints = [joint for joint in named if "/" not in joint.name]  # of the robot, not of a thing
         self.joint_names = [joint.name for joint in joints]
         self._qpos = np.array([joint.qposadr[0] for joint in joints])
         self._dofs = np.array([joint.dofadr[0] for joint in joints])
         self._bodies = {name: self.model.body(name).id for name, thing in things.items() if thing.object}
+        self._parts = {name: _part(self.model, name, thing.part) for name, thing in things.items() if thing.part}
         self._actuators = {
             controller: [self.model.actuator(joint).id for joint in joints]
             for controller, joints in self.controllers.items()
@@ -83,7 +85,10 @@ class Simulation:
 
     def entities(self) -> dict[str, Pose]:
         """Pose of each entity in the base frame."""
-        return {name: self._pose(body) for name, body in self._bodies.items()}
+        poses = {name: self._pose(body) for name, body in self._bodies.items()}
+        for name, part in self._parts.items():
+            poses[name] = _ros_pose(np.concatenate([self.data.xpos[part], self.data.xquat[part]]))
+        return poses
 
     def command(self, controller: str, joints: Sequence[str], trajectory: Trajectory) -> None:
         """Let ``controller`` carry out a trajectory of its ``joints`` (by name; rad, m) from now on, then hold.
@@ -113,6 +118,8 @@ class Simulation:
             for controller, motion in self._motions.items():
                 self.data.ctrl[self._actuators[controller]] = motion.step(self.step_ns * 1e-9)
             mujoco.mj_step(self.model, self.data)
+        if self._parts:  # a step leaves their poses as they were before it
+            mujoco.mj_kinematics(self.model, self.data)
 
     def set_scene(self, joints: Mapping[str, float], entities: Mapping[str, Pose]) -> None:
         """Put the robot at rest at ``joints`` (home where not named) and ``entities`` at their poses.
@@ -123,7 +130,7 @@ class Simulation:
             VarlError: a joint or an entity is not known.
         """
         check_scene(joints, entities, self.joint_names, self._bodies)
-        poses = self.entities() if self._step else {}
+        poses = {name: self._pose(body) for name, body in self._bodies.items()} if self._step else {}
         mujoco.mj_resetData(self.model, self.data)
         places = self._home | dict(joints)
         for name, position in places.items():
@@ -183,6 +190,10 @@ class Simulation:
         mocap, joint = self.model.body_mocapid[body], self.model.body_jntadr[body]
         if mocap >= 0:
             self.data.mocap_pos[mocap], self.data.mocap_quat[mocap] = pose[:3], pose[[6, 3, 4, 5]]
+            for carried in range(self.model.njnt):  # what moves in it is as its file has it
+                if self.model.joint(carried).name.startswith(f"{name}/"):
+                    self.data.qpos[self.model.jnt_qposadr[carried]] = self.model.qpos0[self.model.jnt_qposadr[carried]]
+                    self.data.qvel[self.model.jnt_dofadr[carried]] = 0.0
         else:
             position, speed = self.model.jnt_qposadr[joint], self.model.jnt_dofadr[joint]
             self.data.qpos[position : position + 7] = pose[[0, 1, 2, 6, 3, 4, 5]]
@@ -197,3 +208,17 @@ class Simulation:
 def _ros_pose(pose: Array) -> Pose:
     """MuJoCo's position and quaternion w, x, y, z as position and quaternion x, y, z, w."""
     return pose[[0, 1, 2, 4, 5, 6, 3]].copy()
+
+
+def _part(model: Any, name: str, part: str) -> int:
+    """Number of the body that a thing is.
+
+    Raises:
+        VarlError: the model that should have it has not.
+    """
+    bodies = [model.body(number).name for number in range(model.nbody)]
+    if part not in bodies:
+        carrier = part.partition("/")[0]
+        known = [body for body in bodies if body.startswith(f"{carrier}/")]
+        raise VarlError(f"the thing {name} is the part {part!r}, which there is not; {did_you_mean(part, known)}")
+    return bodies.index(part)

@@ -190,7 +190,9 @@ def _scene(spec: Any, config: SimulatorConfig, things: Mapping[str, ThingConfig]
     )
 
     for name, thing in things.items():
-        if thing.object:
+        if thing.object and thing.object.mjcf:
+            _attach(spec, name, thing.object.mjcf)
+        elif thing.object:
             _add_object(world, name, thing.object, config.friction)
 
     world.add_light(
@@ -231,6 +233,15 @@ def _scene(spec: Any, config: SimulatorConfig, things: Mapping[str, ThingConfig]
     visual.map.znear = 0.02
     getattr(visual, "global").offwidth = config.camera_width
     getattr(visual, "global").offheight = config.camera_height
+
+
+def _attach(spec: Any, name: str, file: str) -> None:
+    """A body ``name`` that stays where the scene puts it, and on it an MJCF file's model: ``name/<its names>``."""
+    body = spec.worldbody.add_body(name=name, mocap=True)
+    try:
+        spec.attach(mujoco.MjSpec.from_file(file), prefix=f"{name}/", frame=body.add_frame())
+    except (ValueError, mujoco.FatalError) as error:
+        raise VarlError(f"{file} is not a model for MuJoCo: {' '.join(str(error).split())}") from None
 
 
 def _add_object(world: Any, name: str, thing: ObjectConfig, friction: float) -> None:

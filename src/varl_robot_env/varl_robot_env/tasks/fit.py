@@ -27,7 +27,7 @@ def check_fits(task: Task, robot: RobotConfig, backend: str) -> None:
         if backend == "real" and task.config.things[name].source == "simulator":
             raise VarlError(f"{source}: {name} comes from a simulator; on an arm it is from: marker, color or vlm")
     low, high = np.array(robot.safety.workspace_low), np.array(robot.safety.workspace_high)
-    for name in sorted(task.config.used):
+    for name in sorted(task.config.concerned):
         box = _where(task, name)
         if box is None:
             continue

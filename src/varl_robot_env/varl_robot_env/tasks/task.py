@@ -14,6 +14,7 @@ from varl_common.config import Config
 from varl_common.errors import VarlError, did_you_mean
 from varl_common.yaml_file import load_yaml
 
+from varl_robot_env.config.paths import resolve
 from varl_robot_env.config.things import ThingConfig, Things
 from varl_robot_env.tasks.observation import check_observed
 from varl_robot_env.tasks.predicates import Judge, Person, Predicate
@@ -64,6 +65,11 @@ class TaskConfig(Config):
             if thing.start:
                 relative = [thing.start.relative_to] if thing.start.relative_to else []
                 _known(f"things.{name}.start", [*relative, *thing.start.away_from], before)
+            if thing.part:
+                carriers = [
+                    other for other in before if other != TOOL and (made := self.things[other].object) and made.mjcf
+                ]
+                _known(f"things.{name}.part", [thing.part.partition("/")[0]], carriers)
             before.append(name)
         if self.act not in (("dx", "dy", "dz"), ("dx", "dy", "dz", "gripper")):
             raise ValueError("act is [dx, dy, dz] or [dx, dy, dz, gripper]")
@@ -89,10 +95,15 @@ class TaskConfig(Config):
     @property
     def used(self) -> set[str]:
         """The things without whose poses there is neither observation, reward nor start."""
-        observed = {item.removesuffix(".yaw") for item in self.observe}
         drawn = {name for thing in self.things.values() if thing.start for name in _named_by_start(thing)}
+        return self.concerned | (drawn & set(self.things))
+
+    @property
+    def concerned(self) -> set[str]:
+        """The things that the arm has to do with: those observed, or looked at by success or reward."""
+        observed = {item.removesuffix(".yaw") for item in self.observe}
         dense = {name for pair in self.dense for name in pair}
-        return (observed | drawn | dense | self.named_by_success) & set(self.things)
+        return (observed | dense | self.named_by_success) & set(self.things)
 
 
 class Task:
@@ -188,7 +199,7 @@ def load_task(path: str | Path, **overrides: Any) -> Task:
     Raises:
         VarlError: the file is missing, a field is wrong, or its class is not installed.
     """
-    config = TaskConfig.from_dict(load_yaml(path) | overrides, str(path))
+    config = TaskConfig.from_dict(_with_files(load_yaml(path) | overrides, Path(path)), str(path))
     if not config.python:
         return Task(config)
     known = {entry.name: entry for entry in entry_points(group=_ENTRY_POINTS)}
@@ -197,6 +208,16 @@ def load_task(path: str | Path, **overrides: Any) -> Task:
         raise VarlError(f"{path}: no package offers the task class {config.python!r} in {_ENTRY_POINTS}; {near}")
     task: Task = known[config.python].load()(config)
     return task
+
+
+def _with_files(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The task's file with the files that it names found: they are relative to it."""
+    things = values.get("things")
+    for thing in things.values() if isinstance(things, dict) else ():
+        match thing:
+            case {"object": {"mjcf": str(file)} as content}:
+                content["mjcf"] = str(resolve(file, path))
+    return values
 
 
 def _uniform(rng: np.random.Generator, drawn: tuple[float, ...], low: Iterable[float], high: Iterable[float]) -> Array:
