@@ -246,11 +246,9 @@ def _attach(spec: Any, name: str, file: str) -> None:
 
 def _add_object(world: Any, name: str, thing: ObjectConfig, friction: float) -> None:
     """A body ``name`` that is pushed around where it has a mass, and else stays where the scene puts it."""
-    touches = (
-        {"contype": 0, "conaffinity": 0}
-        if thing.mark
-        else _TOUCHES | {"friction": [thing.friction or friction, 0.01, 0.0001]}
-    )
+    assert thing.shape is not None
+    rubs = {"friction": [thing.friction or friction, 0.01, 0.0001]}
+    touches = {"contype": 0, "conaffinity": 0} if thing.mark else _TOUCHES | rubs
     body = world.add_body(name=name, mocap=thing.mass is None)
     if thing.mass is not None:
         body.add_freejoint()
