@@ -49,9 +49,9 @@ def test_rewinding_brings_back_the_rows_of_then(tmp_path: Path) -> None:
 
 def test_tags_are_kept(tmp_path: Path) -> None:
     buffer = PersistentReplayBuffer(10, BOX, ACTIONS, device="cpu", folder=tmp_path / "replay")
-    for info in ({}, {"tag": Tag.HUMAN}, {"tag": Tag.DEMONSTRATION}):
+    for info in ({}, {"tag": Tag.HUMAN}, {"tag": Tag.DEMONSTRATION}, {"advised": True}):
         buffer.add(np.zeros((1, 5)), np.zeros((1, 5)), np.zeros((1, 2)), np.zeros(1), np.zeros(1), [info])
-    assert buffer.store.take(np.arange(3))["tag"].tolist() == [0, 1, 2]
+    assert buffer.store.take(np.arange(4))["tag"].tolist() == [0, 1, 2, Tag.PLAN]
 
 
 @pytest.mark.parametrize(("number", "says"), [(28, "disk is full; free at least"), (27, "cannot grow.*ulimit -f")])

@@ -44,6 +44,16 @@ def test_the_success_rate_is_of_the_newest_episodes_once_there_are_enough() -> N
     assert again.recent_success_rate == 1.0
 
 
+def test_an_episode_in_which_a_plan_acted_counts_but_the_rate_is_the_policys_own() -> None:
+    index = SuccessIndex(100, 1)
+    steps(index, *[([1], [SUCCESS | {"advised": True}])] * 5, *[([1], [NOTHING])] * RECENT_EPISODES)
+    assert (index.ended, index.episodes) == (RECENT_EPISODES + 5, 5)
+    assert index.recent_success_rate == 0.0
+    steps(index, *[([1], [SUCCESS | {"advised": True}])] * RECENT_EPISODES)
+    assert index.recent_success_rate == 0.0
+    assert len(drawn(index)) == RECENT_EPISODES + 5, "its steps are as good as any"
+
+
 def test_what_is_overwritten_is_not_drawn_whichever_environment_it_is_of() -> None:
     index = SuccessIndex(10, 2)
     steps(index, *[([0, 0], [NOTHING, NOTHING])] * 3, ([0, 1], [NOTHING, SUCCESS]), ([1, 0], [SUCCESS, NOTHING]))

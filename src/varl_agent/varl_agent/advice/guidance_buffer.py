@@ -156,7 +156,7 @@ class GuidanceBuffer:
         words = json.loads(state["words"].cpu().numpy().tobytes())
         for name in ("advisors", "trusted", "trusted_since", "asked", "queries"):
             setattr(self, name, words[name])
-        self.tallies = dict(words["tallies"])
+        self.tallies = dict(words.get("tallies", ()))
         self.plans = [(step, who, Plan.from_dict(plan)) for step, who, plan in words["plans"]]
         observations = tree_map(state["observations"], to_array)
         self.observations = observations.get("", observations)

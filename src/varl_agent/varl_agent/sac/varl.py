@@ -111,7 +111,7 @@ class VARL(SAC):
         cutoff_rate: float = 0.7,
         success_fraction: float = 0.5,
         imitation_weight: float = 1.0,
-        act: float = 0.0,
+        act: float = 0.5,
         advice_delay: int | None = 0,
         advice_deadline: float = 60.0,
         max_grad_norm: float | None = None,
