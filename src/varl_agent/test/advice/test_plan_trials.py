@@ -56,15 +56,25 @@ def test_where_all_fail_none_acts_or_guides_until_another_plan_comes():
 
 def test_one_that_succeeds_at_times_is_not_given_up_and_makes_way_for_a_better_one():
     guidance = buffer(2)
-    for succeeded in (True, *[False] * 20):
+    for succeeded in [False, False, True] * 20:
         credit(guidance, 0, succeeded)
     for _ in range(TRIES):
         credit(guidance, 1, False)
     choose(guidance)
-    assert (takes_turn(guidance), guidance.trusted) == (0, [0]), "what has succeeded once may again"
+    assert (takes_turn(guidance), guidance.trusted) == (0, [0])
     add(guidance, 2)
     assert tried(guidance, {2: True, VOTE: False, 0: False, 1: False}, 5)[-1] == 2
     assert guidance.trusted == [2]
+
+
+def test_one_success_by_chance_does_not_save_what_fails():
+    guidance = buffer(1)
+    turns = [None]
+    for succeeded in (True, *[False] * 40):
+        turns.append(takes_turn(guidance))
+        if turns[-1] is not None:
+            credit(guidance, 0, succeeded)
+    assert turns.count(0) == 1 + 2 * TRIES
 
 
 def test_a_single_plan_alone_stands_trial_and_two_have_no_vote():

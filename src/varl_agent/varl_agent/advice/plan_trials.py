@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from varl_agent.advice.guidance_buffer import VOTE, GuidanceBuffer
 
-TRIES = 6  # episodes without a success: of a plan that succeeds in 4 of 10, one in twenty is given up by mistake
+TRIES = 6  # failures to begin with, and after each success: one that succeeds in 4 of 10 is given up in 1 case of 20
 # Successes in an episode that was not, added to each tally. An untried one is to be tried while none has succeeded in
 # nine of ten, but it is not to guide before one that has succeeded more often than not.
 HOPE, PRUDENCE = 0.9, 0.5
@@ -40,5 +40,7 @@ def choose(guidance: GuidanceBuffer) -> None:
 def _best(guidance: GuidanceBuffer, prior: float) -> int | None:
     count = len(guidance.plans)
     tallies = {tried: guidance.tallies.get(tried, [0, 0]) for tried in [VOTE] * (count > 2) + list(range(count))}
-    left = {tried: (won + prior) / (won + lost + 1) for tried, (won, lost) in tallies.items() if won or lost < TRIES}
+    left = {
+        tried: (won + prior) / (won + lost + 1) for tried, (won, lost) in tallies.items() if lost < TRIES * (1 + won)
+    }
     return max(left, key=lambda tried: left[tried]) if left else None

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from varl_agent.advice.guidance_buffer import VOTE
 from varl_agent.advice.observations import flat_states
 from varl_agent.advice.plan_trials import choose, credit, plans_of, takes_turn
 from varl_agent.finite import zero_where_not_finite
@@ -50,8 +49,6 @@ class Turns:
         for i in np.flatnonzero(dones):
             if (tried := self.tried[i]) is not None:
                 credit(guidance, tried, succeeded[i])
-            elif succeeded[i] and guidance.trusted:  # of what guides: exploration may mend a plan that is a little off
-                credit(guidance, guidance.trusted[0] if len(guidance.trusted) == 1 else VOTE, True)
             k, share = model.successes.ended + i, model.act * model.advice_factor
             self.tried[i] = takes_turn(guidance) if int((k + 1) * share) > int(k * share) else None
         if dones.any():
