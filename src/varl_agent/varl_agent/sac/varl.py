@@ -281,7 +281,7 @@ class VARL(SAC):
         return self.advisor is not None and self.advice_factor > 0.0
 
     def _setup_learn(
-        self, total_timesteps: int, callback: Any = None, reset_num_timesteps: bool = True, *args: Any
+        self, total_timesteps: int, callback: Any = None, reset_num_timesteps: bool = True, *args: Any, **kwargs: Any
     ) -> Any:
         # An update that moves the weights in memory, on which the last bit of a product depends, does so before the
         # first action: a run that is resumed acts exactly as one that was not stopped.
@@ -295,7 +295,7 @@ class VARL(SAC):
             self.consultation.question = None
             self.guidance.restart(self.num_timesteps)
             self.released_at = NOT_RELEASED
-        result = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, *args)
+        result = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, *args, **kwargs)
         if fresh:
             self.restart_episodes()
         self._rows: Any = FiniteRows(self.replay_buffer, self.successes, self._vec_normalize_env)
