@@ -59,7 +59,7 @@ def _sentences(error: ValidationError, model: type[BaseModel]) -> str:
         elif item["type"] == "missing":
             parts.append(f"parameter {field!r} is missing; add it")
         else:
-            message = item["msg"].removeprefix("Value error, ")
+            message = item["msg"].removeprefix("Value error, ").replace("valid tuple", "list").replace("Tuple", "List")
             whole = item["type"] == "value_error" and (not field or isinstance(item["input"], dict))  # it says what
             got = "" if whole else f" (got {item['input']!r}{_unquoted(item)})"
             parts.append(f"parameter {field!r}: {message}{got}" if field else f"{message}{got}")
