@@ -13,7 +13,7 @@ from .robots import kinematics, robot
 EPISODE = 500  # actions until the filter begins anew
 NUMBERS = (0.0, -1.0, 1.0, 1e-9, -1e-300, 1.0 + 1e-7, 1e6, -1e30, 1e308, np.nan, np.inf, -np.inf)
 # The most that is allowed of what `whatever_is_asked` finds. Shares have what arithmetic needs; between the places that
-# the filter looks at the tool's way bends.
+# the filter looks at the tool's way bends. An arm that is measured to be outside is not commanded farther out.
 ALLOWED = {
     "speed": 1.0 + 1e-5,
     "acceleration": 1.0 + 1e-5,
@@ -65,9 +65,17 @@ def whatever_is_asked(name: str, number: int) -> dict[str, float]:
     accepted = refused = 0
     measured = np.array(config.home)
     motion, follow, shake = Trajectory.at_rest(measured), 1.0, 0.0
+    outside = beyond = 0.0
 
     def look(what: str, value: float) -> None:
         worst[what] = max(worst[what], float(value))
+
+    def out_of_box(joints: np.ndarray) -> float:
+        tool = arm.forward(joints)[0]
+        return float(np.maximum(np.maximum(low - tool, tool - high), 0.0).max())
+
+    def out_of_limits(joints: np.ndarray) -> float:
+        return float(np.maximum(np.maximum(joint_low - joints, joints - joint_high), 0.0).max())
 
     for index, action in enumerate(actions(rng, number, filter_.size)):
         if index % EPISODE == 0:  # from where it stands now, as after a stop; sometimes from home
@@ -75,12 +83,14 @@ def whatever_is_asked(name: str, number: int) -> dict[str, float]:
             motion, follow = Trajectory.at_rest(measured), rng.choice([1.0, 0.5, 0.05, 0.0])
             shake = rng.choice([0.0, 3e-3])
             filter_.begin(gripper.open if gripper else None)
+            outside = beyond = 0.0  # the farthest that it was measured to be
         now = Moment(measured + shake * rng.standard_normal(len(measured)), motion, period)
         if action.shape != (filter_.size,) or not np.isfinite(action).all():
             with pytest.raises(RefusedAction):
                 filter_.filter(action, now)
             refused += 1
             continue
+        outside, beyond = max(outside, out_of_box(now.measured)), max(beyond, out_of_limits(now.measured))
         command = filter_.filter(action, now)
         accepted += 1
         motion = command.motion
@@ -94,9 +104,8 @@ def whatever_is_asked(name: str, number: int) -> dict[str, float]:
         look("speed", (np.abs(motion.velocities) / speed).max())
         for time in np.linspace(0.0, motion.duration, 5):
             joints = motion.at(time)[0]
-            tool = arm.forward(joints)[0]
-            look("beyond_joint_limit_rad", np.maximum(joint_low - joints, joints - joint_high).max())
-            look("outside_m", np.maximum(low - tool, tool - high).max())
+            look("beyond_joint_limit_rad", out_of_limits(joints) - beyond)
+            look("outside_m", out_of_box(joints) - outside)
         assert (np.abs(command.executed) <= 1.0).all()
         if gripper and command.gripper:
             ends, at = sorted((gripper.open, gripper.closed)), command.gripper.position
