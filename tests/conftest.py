@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+import yaml
 
 CONFIG = Path(__file__).parents[1] / "config"
 # Small networks and few episodes: what these tests look at does not depend on how well anything is learned.
@@ -106,3 +107,38 @@ def processes(domain: int, tmp_path: Path) -> Iterator[Processes]:
     started = Processes(tmp_path)
     yield started
     started.end()
+
+
+@pytest.fixture
+def robot_values() -> dict[str, Any]:
+    """UR5e's file, patient with a test machine that is busy with something else."""
+    from varl_common.yaml_file import load_yaml
+
+    values = load_yaml(CONFIG / "robots/ur5e.yaml")
+    values["safety"] |= {"stale_after": 0.4, "joint_effort": [150.0] * 6}
+    values["driver"]["wrench"]["stale_after"] = 0.4
+    values["driver"]["faults"][1]["stale_after"] = 0.4
+    return values
+
+
+@pytest.fixture
+def arm(processes: Any, robot_values: dict[str, Any], tmp_path: Path) -> Iterator[tuple[Any, Any]]:
+    """A stand-in UR5e as processes: its client, a RosEnv, and a Watcher."""
+    rclpy = pytest.importorskip("rclpy")
+    from varl_robot_env.ros.ros_env import RosEnv
+
+    from .arm_watcher import ROBOT_FILE, URDF, Watcher
+
+    robot_file = tmp_path / "ur5e.yaml"
+    robot_file.write_text(yaml.safe_dump(robot_values))
+    processes.node("varl_robot_env", "standin_driver", robot_file=ROBOT_FILE, urdf_file=URDF, rate=250.0)
+    task_file = CONFIG / "tasks/reach.yaml"
+    env_node = processes.node("varl_robot_env", "env", robot_file=robot_file, task_file=task_file, backend="real")
+    rclpy.init()
+    client = rclpy.create_node("client")
+    try:
+        env = RosEnv(client, timeout=40.0)
+    except Exception as error:
+        pytest.fail(f"{error}: {env_node.output[-3000:]}")
+    yield env, Watcher()
+    rclpy.try_shutdown()

@@ -1,4 +1,4 @@
-"""What is not finite never reaches a replay, whichever part of a transition it is in, and the rest goes on."""
+"""What is not finite, or did not take place, never reaches a replay, and the rest goes on."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from varl_agent.replay.accepted_rows import AcceptedRows
 from varl_agent.replay.buffer import PersistentReplayBuffer
-from varl_agent.replay.finite_rows import FiniteRows
 from varl_agent.replay.layout import Tag
 from varl_agent.replay.success_index import SuccessIndex
 from varl_agent.sac.varl import VARL
@@ -39,7 +39,7 @@ def transition(t: int, n_envs: int = 1, **spoiled: float) -> dict[str, Any]:
     return row
 
 
-def add(rows: FiniteRows, row: dict[str, Any], done: list[bool] | None = None, success: bool = False) -> None:
+def add(rows: AcceptedRows, row: dict[str, Any], done: list[bool] | None = None, success: bool = False) -> None:
     n = len(row["reward"])
     rows.add(**row, done=np.array(done or [False] * n), infos=[{"is_success": success} for _ in range(n)])
 
@@ -57,7 +57,7 @@ def add(rows: FiniteRows, row: dict[str, Any], done: list[bool] | None = None, s
 def test_it_is_named_and_left_out(tmp_path: Path, part: str, name: str, value: float) -> None:
     replay = PersistentReplayBuffer(10, STATE, ACTIONS, "cpu", folder=tmp_path)
     index = SuccessIndex(10, 1)
-    rows = FiniteRows(replay, index)
+    rows = AcceptedRows(replay, index)
     add(rows, transition(0))
     with pytest.warns(UserWarning, match=re.escape(f"environment 0: {name} is {value}")):
         add(rows, transition(1, **{part: value}))
@@ -74,7 +74,7 @@ def test_it_is_named_and_left_out(tmp_path: Path, part: str, name: str, value: f
 def test_an_action_beyond_its_bounds_is_stored_at_them(tmp_path: Path, executed: float, stored: float) -> None:
     replay = PersistentReplayBuffer(10, STATE, ACTIONS, "cpu", folder=tmp_path)
     with warnings.catch_warnings(action="ignore"):
-        add(FiniteRows(replay, SuccessIndex(10, 1)), transition(0, action=executed))
+        add(AcceptedRows(replay, SuccessIndex(10, 1)), transition(0, action=executed))
     assert replay.store.take(np.arange(replay.store.count))["action"].ravel().tolist() == [stored] * (
         stored is not None
     )
@@ -83,7 +83,7 @@ def test_an_action_beyond_its_bounds_is_stored_at_them(tmp_path: Path, executed:
 def test_of_several_environments_the_others_are_kept(tmp_path: Path) -> None:
     replay = PersistentReplayBuffer(20, STATE, ACTIONS, "cpu", n_envs=2, folder=tmp_path)
     index = SuccessIndex(10, 2)
-    rows = FiniteRows(replay, index)
+    rows = AcceptedRows(replay, index)
     add(rows, transition(0, 2))
     with pytest.warns(UserWarning, match="environment 1: next_observation"):
         add(rows, transition(1, 2, next_obs=np.nan), done=[True, True], success=True)
@@ -97,7 +97,7 @@ def test_of_several_environments_the_others_are_kept(tmp_path: Path) -> None:
 
 def test_what_follows_is_no_continuation_in_a_replay_of_returns() -> None:
     replay = NStepReplayBuffer(10, STATE, ACTIONS, "cpu", n_steps=3, gamma=1.0)
-    rows = FiniteRows(replay, SuccessIndex(10, 1))
+    rows = AcceptedRows(replay, SuccessIndex(10, 1))
     for t in (1, 2, 3, 4):
         with warnings.catch_warnings(action="ignore"):
             add(rows, transition(t, **({"obs": np.nan} if t == 3 else {})))
@@ -109,11 +109,96 @@ def test_what_follows_is_no_continuation_in_a_replay_of_returns() -> None:
 
 def test_of_a_compact_replay_each_next_observation_stays_what_it_was() -> None:
     replay = ReplayBuffer(10, STATE, ACTIONS, "cpu", optimize_memory_usage=True, handle_timeout_termination=False)
-    rows = FiniteRows(replay, SuccessIndex(10, 1))
+    rows = AcceptedRows(replay, SuccessIndex(10, 1))
     for t in (1, 2, 3, 4):
         with warnings.catch_warnings(action="ignore"):
             add(rows, transition(t, **({"reward": np.nan} if t == 3 else {})))
     assert replay.dones[:3, 0].tolist() == [0, 1, 0], "from row 1 on nothing is expected of a state that is lost"
+
+
+def stores(tmp_path: Path, n_envs: int) -> list[ReplayBuffer]:
+    """An empty replay of each kind that forgets, 20 time rows long."""
+    in_memory = ReplayBuffer(20 * n_envs, STATE, ACTIONS, "cpu", n_envs=n_envs)
+    return [in_memory, PersistentReplayBuffer(20 * n_envs, STATE, ACTIONS, "cpu", n_envs=n_envs, folder=tmp_path)]
+
+
+def rewards(replay: ReplayBuffer, env: int = 0) -> list[float]:
+    """All that can be drawn of an environment, oldest first."""
+    size = replay.size()
+    rows = (replay.pos - size + np.arange(size)) % replay.buffer_size
+    return replay.rewards[rows, np.full(size, env)].tolist()
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["memory", "disk"])
+@pytest.mark.parametrize("before", [4, 30], ids=["filling", "full"])
+@pytest.mark.parametrize(("stop", "void", "left"), [(True, 0, 0), (True, 3, 3), (False, 3, 3), (False, 1, 1)])
+def test_steps_that_were_not_carried_out_are_forgotten(
+    tmp_path: Path, kind: int, before: int, stop: bool, void: int, left: int
+) -> None:
+    replay, index = stores(tmp_path, 1)[kind], SuccessIndex(20, 1)
+    rows = AcceptedRows(replay, index)
+    for t in range(before):
+        add(rows, transition(t), done=[t == 0])
+    info = {"void_steps": void} | ({"stopped": "it does not follow"} if stop else {})
+    rows.add(**transition(before), done=np.array([True]), infos=[info])
+    stored = left if stop else left - 1  # the present one was not stored yet
+    expected = list(range(before - stored)) + [before - stored - 1] * stored
+    assert rewards(replay) == expected[-20:]
+    newest = (replay.pos - 1 - np.arange(stored)) % 20
+    assert (replay.dones[newest, 0 * newest] == 1).all()
+    assert (replay.timeouts[newest, 0 * newest] == 1).all(), "cut, not ended"
+    add(rows, transition(99), done=[True], success=True)
+    assert rewards(replay)[-1] == 99
+    assert index.time % 20 == replay.pos
+    assert index.sample(9)[0].tolist() == [(index.time - 1) % 20] * 9, "a new episode has begun"
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["memory", "disk"])
+def test_no_other_episode_and_no_other_environment_loses_anything(tmp_path: Path, kind: int) -> None:
+    replay = stores(tmp_path, 2)[kind]
+    rows = AcceptedRows(replay, SuccessIndex(20, 2))
+    for t in range(6):
+        add(rows, transition(t, 2), done=[False, t == 3])
+    infos = [{}, {"stopped": "it does not follow", "void_steps": 9}]
+    rows.add(**transition(6, 2), done=np.array([False, True]), infos=infos)
+    assert rewards(replay, 0) == [0, 1, 2, 3, 4, 5, 6]
+    assert rewards(replay, 1) == [0, 1, 2, 3, 3, 3, 6], "and the other one's transition stands in"
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["memory", "disk"])
+def test_where_nothing_was_carried_out_nothing_is_left(tmp_path: Path, kind: int) -> None:
+    replay, index = stores(tmp_path, 1)[kind], SuccessIndex(20, 1)
+    rows = AcceptedRows(replay, index)
+    for t in range(3):
+        add(rows, transition(t))
+    rows.add(**transition(3), done=np.array([True]), infos=[{"stopped": "it does not follow", "void_steps": 6}])
+    assert replay.size() == 0
+    add(rows, transition(4), done=[True], success=True)
+    assert rewards(replay) == [4]
+    assert set(index.sample(5)[0]) == {0}
+
+
+def test_a_robot_that_stands_in_for_a_stopped_one_is_not_blamed(tmp_path: Path) -> None:
+    replay = PersistentReplayBuffer(40, STATE, ACTIONS, "cpu", n_envs=2, folder=tmp_path)
+    rows = AcceptedRows(replay, SuccessIndex(20, 2))
+    for t in range(4):
+        add(rows, transition(t, 2))
+    stopped = {"stopped": "it does not follow", "void_steps": 2}
+    rows.add(**transition(4, 2), done=np.array([True, True]), infos=[stopped, stopped | {"stands_in": 0}])
+    assert rewards(replay, 0) == [0, 1, 1, 1]
+    assert rewards(replay, 1) == [0, 1, 2, 3]
+
+
+def test_rows_that_are_replaced_are_whole_once_they_are_on_the_disk_again(tmp_path: Path) -> None:
+    replay = PersistentReplayBuffer(20, STATE, ACTIONS, "cpu", folder=tmp_path)
+    rows = AcceptedRows(replay, SuccessIndex(20, 1))
+    for t in range(5):
+        add(rows, transition(t))
+    replay.store.flush()
+    rows.add(**transition(5), done=np.array([True]), infos=[{"stopped": "it does not follow", "void_steps": 2}])
+    replay.store.close()
+    again = PersistentReplayBuffer(20, STATE, ACTIONS, "cpu", folder=tmp_path)
+    assert rewards(again) == [0, 1, 2, 2, 2]
 
 
 class Faulty(gym.Env):

@@ -69,7 +69,8 @@ class Consultation:
                 next_obs = info["terminal_observation"]
                 next_obs = next_obs if normalize is None else normalize.unnormalize_obs(next_obs)
             frames, self._frames[i] = self._frames[i], None
-            self.recent.add(Transition(take(before, i), actions[i], next_obs, float(rewards[i]), frames))
+            if "stopped" not in info:  # else it was no transition
+                self.recent.add(Transition(take(before, i), actions[i], next_obs, float(rewards[i]), frames))
             if self._capturing:  # frames show the moment after the step, or the reset: the one before the next action
                 self._frames[i] = (model.env.reset_infos[i] if dones[i] else info).get("frames")
 

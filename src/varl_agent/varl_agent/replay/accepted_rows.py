@@ -1,4 +1,8 @@
-"""Only finite transitions reach a replay: one number that is not finite, once learned from, ends a run for good."""
+"""Only what may be learned from reaches a replay: transitions that are finite, and that took place.
+
+One number that is not finite, once learned from, ends a run for good. An arm that was stopped did nothing of what was
+asked, and one that did not follow had done nothing for a while before it was noticed.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +15,21 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
 from varl_agent.finite import not_finite
+from varl_agent.replay.stand_ins import replace_newest
 from varl_agent.replay.success_index import SuccessIndex
 from varl_agent.vec_env.normalization import AcceptedStatistics
 
 
-class FiniteRows:
-    """Adds rows to a replay and to the index of its successes, without the transitions that are not finite, and with
-    actions in -1..1.
+class AcceptedRows:
+    """Adds rows to a replay and to the index of its successes, with actions in -1..1, without those not to learn from.
 
-    Such a transition is told of by name, and the episode that it lies in ends before it. Of a single environment the
-    row is left out. Of several, another one's transition stands in its place, as for a robot that is missing
-    (:mod:`varl_agent.vec_env.fleet`), so that those of the others are kept.
+    These are transitions that are not finite, which are told of by name; that of a step in which the arm was stopped
+    (``info["stopped"]``); and the newest ``info["void_steps"]`` of an episode, which were not carried out: the present
+    one among them, unless it is of a stop.
+
+    The episode that it lies in ends before it. Of a single environment the row is left out. Of several, another one's
+    transition stands in its place, as for a robot that is missing (:mod:`varl_agent.vec_env.fleet`), so that those of
+    the others are kept. In the place of a row that is stored already stands the one before it, a second time.
 
     Args:
         replay: where rows are stored.
@@ -50,28 +58,41 @@ class FiniteRows:
         """
         row = {"observation": obs, "next_observation": next_obs, "action": action, "reward": reward}
         broken = broken_transitions(row, len(infos))
-        if self._statistics is not None:
-            self._statistics.reject() if broken else self._statistics.accept()
         if broken:
             words = "; ".join(f"environment {i}: {what}" for i, what in broken.items())
             warnings.warn(
                 f"a transition that is not finite is left out ({words}); check that sensor, or the environment's step",
                 stacklevel=2,
             )
-            end_episodes(self._replay, list(broken))
-            self._successes.break_off([i for i in broken if done[i]], infos)
-            whole = [i for i in range(len(infos)) if i not in broken]
+        void = [i for i, info in enumerate(infos) if "stopped" in info or info.get("void_steps")]
+        out = [i for i in range(len(infos)) if i in broken or i in void]
+        if self._statistics is not None:
+            self._statistics.reject() if out else self._statistics.accept()
+        if out:
+            for i in void:
+                self._replace_void(i, infos[i])
+            end_episodes(self._replay, out)
+            self._successes.break_off([i for i in out if done[i]], infos)
+            whole = [i for i in range(len(infos)) if i not in out]
             if not whole:
                 self._successes.restart()
                 return
-            donors = np.array([whole[0] if i in broken else i for i in range(len(infos))])
+            donors = np.array([whole[0] if i in out else i for i in range(len(infos))])
             row = {name: _taken(part, donors) for name, part in row.items()}
             ends = {"stands_in": whole[0], "TimeLimit.truncated": True}
-            infos = [infos[donor] | (ends if i in broken else {}) for i, donor in enumerate(donors)]
-            done = np.array([i in broken or ended for i, ended in enumerate(done)])
+            infos = [infos[donor] | (ends if i in out else {}) for i, donor in enumerate(donors)]
+            done = np.array([i in out or ended for i, ended in enumerate(done)])
         action = np.clip(row["action"], -1, 1)  # what an environment says it executed may lie beyond its own bounds
         self._replay.add(row["observation"], row["next_observation"], action, row["reward"], done, infos)
         self._successes.add(done, infos)
+
+    def _replace_void(self, env: int, info: dict[str, Any]) -> None:
+        """Replace those stored rows of the environment's running episode that were not carried out."""
+        stored = info.get("void_steps", 0) - ("stopped" not in info)
+        running = 0 if "stands_in" in info else self._successes.running(env)
+        if min(stored, running) > 0:
+            replace_newest(self._replay, env, min(stored, running))
+            self._successes.follow(self._replay)
 
 
 def broken_transitions(row: dict[str, Any], n_envs: int) -> dict[int, str]:

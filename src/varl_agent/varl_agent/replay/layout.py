@@ -25,7 +25,7 @@ class Tag(IntEnum):
     HUMAN = 1
     DEMONSTRATION = 2
     PLAN = 4  # of the advisor's
-    STAND_IN = 3  # another environment's transition, a second time: in the place of one that there was not
+    STAND_IN = 3  # another transition, a second time: in the place of one that there was not, or not to learn from
 
 
 @dataclass(frozen=True)

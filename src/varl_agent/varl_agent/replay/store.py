@@ -29,7 +29,7 @@ import numpy as np
 from varl_common.errors import VarlError
 from varl_common.files import atomic_write
 
-from varl_agent.replay.layout import LAYOUT_FILE, Layout, Tag, read_layout, write_layout
+from varl_agent.replay.layout import LAYOUT_FILE, Layout, read_layout, write_layout
 from varl_agent.replay.mapped_file import DAMAGED, MappedFile
 
 HEADER = mmap.PAGESIZE
@@ -156,28 +156,19 @@ class ReplayStore:
         self._count[0] = count
         self._newest = self._newest_frames()
 
-    def replace_broken_rows(self) -> int:
-        """Replace each transition that is not finite by the one before it; returns how many there were.
+    def overwrite(self, times: np.ndarray, envs: np.ndarray | int, rows: np.ndarray, hidden: bool) -> None:
+        """Put ``rows`` (m,) in the places of these time rows and environments, which keep their marks.
 
-        For stores of former versions, which took whatever came. Where nothing is finite, all is forgotten.
+        ``hidden``: what is stored from the first of them on does not count meanwhile, so that no row that counts is
+        half of each where the process dies.
         """
-        envs = np.arange(self.layout.n_envs)
-        times = np.arange(self.oldest, self.count) % self.layout.ring
-        places = (times[:, None] * len(envs) + envs).ravel()
-        blocks = np.array_split(places, len(places) // 10_000 + 1)  # so that not all rows are copied at once
-        finite = np.concatenate([_finite(self.rows[block]) for block in blocks])
-        if finite.all():
-            return 0
-        if finite.any():
-            before = np.maximum.accumulate(np.where(finite, np.arange(len(places)), np.argmax(finite)))
-            broken = self.rows[places[before[~finite]]]
-            broken["tag"], broken["done"], broken["timeout"] = Tag.STAND_IN, 1, 1
-            broken["mark"] = self.rows[places[~finite]]["mark"]
-            self.rows[places[~finite]] = broken
-        else:
-            self.rewind(0)
-        self._flushed = min(self._flushed, self.oldest)
-        return int((~finite).sum())
+        places, first, count = times % self.layout.ring * self.layout.n_envs + envs, int(times.min()), self.count
+        rows["mark"] = self.rows["mark"][places]
+        if hidden:
+            self._count[0] = first
+        self.rows[places] = rows
+        self._flushed = min(self._flushed, first)
+        self._count[0] = count
 
     def flush(self) -> None:
         """Bring the rows since the last flush, then their count, to the disk."""
@@ -315,12 +306,6 @@ class ReplayStore:
             return dict.fromkeys(self.layout.frames, 0)
         last = self.take(np.full(self.layout.n_envs, self.count - 1), np.arange(self.layout.n_envs))
         return {camera: int(last[f"next_frame/{camera}"].max()) + 1 for camera in self.layout.frames}
-
-
-def _finite(rows: np.ndarray) -> np.ndarray:
-    """(n,) whether all numbers of a row are finite."""
-    parts = (rows[name] for name in ("observation", "action", "next_observation", "reward"))
-    return np.all([np.isfinite(part).all(axis=tuple(range(1, part.ndim))) for part in parts], axis=0)
 
 
 def _file_of(camera: str) -> str:

@@ -99,6 +99,10 @@ class SuccessIndex:
         self._start, self._succeeded = np.full(n_envs, self.time), np.zeros(n_envs, bool)
         self._spans = np.empty((0, 3), np.int64)
 
+    def running(self, env: int) -> int:
+        """Rows of the environment's running episode so far."""
+        return int(self.time - self._start[env])
+
     def restart(self, envs: np.ndarray | list[int] | slice = slice(None)) -> None:
         """The next row begins a new episode, by default everywhere: the environments were reset from outside."""
         self._start[envs], self._succeeded[envs] = self.time, False

@@ -30,7 +30,7 @@ from varl_agent.advice.messages import Advisor
 from varl_agent.advice.triggers import Trigger
 from varl_agent.advice.turns import Turns
 from varl_agent.finite import zero_where_not_finite
-from varl_agent.replay.finite_rows import FiniteRows
+from varl_agent.replay.accepted_rows import AcceptedRows
 from varl_agent.replay.success_index import SuccessIndex
 from varl_agent.sac.cutoff import NOT_RELEASED, Cutoff
 from varl_agent.sac.gates import make_gate
@@ -70,8 +70,9 @@ class VARL(SAC):
         bf16: the fast update on a GPU computes its matrix products in bfloat16.
 
     An environment may give ``info["executed_action"]`` (stored in place of the action asked for),
-    ``info["is_success"]`` (true in any step of an episode that succeeds), ``info["frames"]`` and, for plans, an
-    attribute ``description`` (:class:`varl_common.plan.Scene`). Where the advisor has ``wants_frames``, the
+    ``info["is_success"]`` (true in any step of an episode that succeeds), ``info["stopped"]`` and
+    ``info["void_steps"]`` (not to be learned from: :class:`.accepted_rows.AcceptedRows`), ``info["frames"]`` and, for
+    plans, an attribute ``description`` (:class:`varl_common.plan.Scene`). Where the advisor has ``wants_frames``, the
     environment's attribute ``capture`` is True while a transition may be shown.
     """
 
@@ -298,7 +299,7 @@ class VARL(SAC):
         result = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, *args, **kwargs)
         if fresh:
             self.restart_episodes()
-        self._rows: Any = FiniteRows(self.replay_buffer, self.successes, self._vec_normalize_env)
+        self._rows: Any = AcceptedRows(self.replay_buffer, self.successes, self._vec_normalize_env)
         return result
 
     def restart_episodes(self) -> None:
@@ -326,7 +327,7 @@ class VARL(SAC):
         super()._store_transition(self._rows, executed, new_obs, reward, dones, infos)
 
     def _sample_action(self, *args: Any) -> tuple[np.ndarray, np.ndarray]:
-        # A policy has no action for nan. What is stored is the observation as it was, for FiniteRows to see.
+        # A policy has no action for nan. What is stored is the observation as it was, for AcceptedRows to see.
         observed = self._last_obs
         self._last_obs = zero_where_not_finite(observed)
         try:

@@ -15,6 +15,7 @@ from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
 
 from varl_agent.replay.buffer import PersistentReplayBuffer
+from varl_agent.replay.stand_ins import replace_broken_rows
 from varl_agent.sac.varl import VARL
 from varl_agent.training import checkpoint
 from varl_agent.training.checkpoint import Identity
@@ -96,7 +97,7 @@ class Training:
         self._restore_replay(state["replay"])
         self._saved_at, self._evaluated_at = self.model.num_timesteps, state["evaluated_at"]
         self._logged = state["logged"]
-        replaced = self._replay().store.replace_broken_rows()
+        replaced = replace_broken_rows(self._replay().store)
         self._stand_at(state["env"])
         self._resumed = True
         self.metrics_reader = MetricsReader(self.model, self.env)

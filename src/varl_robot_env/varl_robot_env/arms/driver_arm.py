@@ -134,9 +134,7 @@ class DriverArm:
         if not self._begun:
             self._clock = MotionClock(self._heard.positions(), time.monotonic())
             self._begun = True
-        home = WayHome(self._robot, self._kinematics)
-        while (motion := home.next(self.now())) is not None:
-            self._period(motion)
+        self._go_home()
         due = time.monotonic() + _ARRIVAL_TIMEOUT
         while not self._rests_at(joints):
             if time.monotonic() > due:
@@ -150,6 +148,15 @@ class DriverArm:
             self._wait(time.monotonic() + self._robot.control_period)  # until it was seen
         self._images.want(capture)
         return self._state()
+
+    def _go_home(self) -> None:
+        home = WayHome(self._robot, self._kinematics)
+        try:
+            while (motion := home.next(self.now())) is not None:
+                self._period(motion)
+        except ArmError:
+            self._wait(time.monotonic() + 2 * WINDOW)  # by then it is known whether the arm does not follow
+            raise
 
     def now(self) -> Moment:
         for _ in range(_QUEUE):  # what came while the agent thought
@@ -250,7 +257,8 @@ class DriverArm:
                 "is active and what holds the arm"
             )
         if reason:
-            self.void_steps = math.ceil(WINDOW / self._robot.control_period) + 1
+            void = max(self._following.void_for if row is not None else 0.0, WINDOW)
+            self.void_steps = math.ceil(void / self._robot.control_period) + 1
         return reason
 
     def _on_scale(self, scale: float) -> None:

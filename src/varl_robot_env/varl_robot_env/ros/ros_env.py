@@ -140,7 +140,7 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
         stopped = (StepStatus.STOPPED, StepStatus.STALE, StepStatus.FAILED)
         return not self.description.lock_step and response.status in stopped
 
-    def _interrupted(self, response: Any) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
+    def _interrupted(self, response: Step.Response) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
         """The end of an episode on an arm that was stopped: it stands where it was seen last, and nothing was done."""
         info: dict[str, Any] = {
             "is_success": False,
@@ -148,7 +148,7 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
             "interventions": ("stopped",),
             "intervened": False,
             "stopped": response.message,
-            "void_steps": getattr(response, "void_steps", 0),  # of a reset there are none
+            "void_steps": response.void_steps,
         }
         return self._state, 0.0, False, True, info | ({"frames": []} if self.capture else {})
 

@@ -109,8 +109,10 @@ class StandinDriver(Node):
             self.plant.speed_scaling = 0.0 if fault is DriverFault.SPEED_ZERO else 1.0
             if fault is DriverFault.PROTECTIVE_STOP:
                 self._protected = True
-            if fault in (DriverFault.PROTECTIVE_STOP, DriverFault.PROGRAM_STOPPED):
+            stands = (DriverFault.PROTECTIVE_STOP, DriverFault.PROGRAM_STOPPED, DriverFault.CONTROLLER_INACTIVE)
+            if fault in stands:
                 self.plant.disable()
+            if fault in stands[:2]:
                 self._running.publish(Bool(data=False))
             if fault is DriverFault.NO_PROGRAM:
                 self.destroy_publisher(self._running)
@@ -214,7 +216,8 @@ class StandinDriver(Node):
             state = JointState(name=[self._robot.gripper.joint], position=[plant.gripper])
             state.header.stamp = stamp
             self._joints.publish(state)
-        self._scaling.publish(Float64(data=100.0 * plant.speed_scaling if plant.enabled else 0.0))
+        runs = plant.enabled or fault is DriverFault.CONTROLLER_INACTIVE
+        self._scaling.publish(Float64(data=100.0 * plant.speed_scaling if runs else 0.0))
         wrench = WrenchStamped()
         wrench.header.stamp, wrench.header.frame_id = stamp, self._robot.tool_frame
         wrench.wrench.force.z = -_CONTACT_FORCE if contact else 2.0

@@ -11,6 +11,7 @@ class DriverFault(StrEnum):
     NONE = "none"
     PROTECTIVE_STOP = "protective_stop"  # the arm stops and its program ends; wants unlocking, then the program
     PROGRAM_STOPPED = "program_stopped"  # somebody pressed stop on the pendant; wants the program
+    CONTROLLER_INACTIVE = "controller_inactive"  # somebody deactivated it: it drops what comes, and says nothing
     SPEED_ZERO = "speed_zero"  # the speed slider is at zero, or the program is paused
     SILENT = "silent"  # no joint states
     LATE_COMMANDS = "late_commands"  # trajectories arrive half a second late
