@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from varl_agent.replay import store as replay_store
 from varl_agent.replay.layout import Layout
+from varl_agent.replay.stand_ins import replace_broken_rows
 from varl_agent.replay.store import ReplayStore
 from varl_common.errors import VarlError
 
@@ -167,4 +168,4 @@ def test_where_no_store_can_be_made_that_is_said(tmp_path: Path, monkeypatch: py
 
 def test_a_store_of_no_rows_has_no_broken_ones(tmp_path: Path) -> None:
     """As a training leaves it that is killed between its first checkpoint and its first step."""
-    assert ReplayStore(tmp_path / "replay", LAYOUT).replace_broken_rows() == 0
+    assert replace_broken_rows(ReplayStore(tmp_path / "replay", LAYOUT)) == 0
