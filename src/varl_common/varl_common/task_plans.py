@@ -8,6 +8,13 @@ _BEHIND = 0.05
 _NEAR, _AT = 0.02, 0.012
 _OPEN, _CLOSE = -1.0, 1.0
 
+_BY_ITS_HANDLE = (
+    Phase("handle", (0.0, 0.0, _ABOVE), _OPEN, _NEAR),
+    Phase("handle", (0.0, 0.0, 0.0), _OPEN, _AT),
+    Phase("handle", (0.0, 0.0, 0.0), _CLOSE, _AT),
+    Phase("target", (0.0, 0.0, 0.0), _CLOSE, _AT),
+)
+
 PLANS: dict[str, Plan] = {
     "reach": Plan((Phase("target", gripper=0.0, tolerance=_AT),), "Go to the target."),
     "push": Plan(
@@ -45,13 +52,6 @@ PLANS: dict[str, Plan] = {
         ),
         "Come from above and press.",
     ),
-    "drawer": Plan(
-        (
-            Phase("handle", (0.0, 0.0, _ABOVE), _OPEN, _NEAR),
-            Phase("handle", (0.0, 0.0, 0.0), _OPEN, _AT),
-            Phase("handle", (0.0, 0.0, 0.0), _CLOSE, _AT),
-            Phase("target", (0.0, 0.0, 0.0), _CLOSE, _AT),
-        ),
-        "Come from above, close on the handle, pull.",
-    ),
+    "drawer": Plan(_BY_ITS_HANDLE, "Come from above, close on the handle, pull."),
+    "drawer-close": Plan(_BY_ITS_HANDLE, "Come from above, close on the handle, push."),
 }

@@ -39,13 +39,17 @@ class ObjectConfig(Config):
     """It is drawn, and nothing touches it."""
     mjcf: str = ""
     """In place of ``shape``: a MuJoCo model's file, relative to the task's, that may have parts which move."""
+    joints: dict[str, float] = {}  # noqa: RUF012  (pydantic copies it)
+    """Where joints of that model start, by name, m or rad; those not named are as its file has them."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         if bool(self.mjcf) == bool(self.shape):
             raise ValueError("give either shape and size, or mjcf: a file")
-        if self.mjcf and self.model_fields_set != {"mjcf"}:
+        if self.mjcf and not self.model_fields_set <= {"mjcf", "joints"}:
             raise ValueError("an mjcf file says itself what is in it; leave out what stands beside it")
+        if self.joints and not self.mjcf:
+            raise ValueError("joints are those of an mjcf file; leave them out")
         if self.shape and len(self.size) != (count := _SIZES[self.shape]):
             raise ValueError(f"a {self.shape}'s size is {count} numbers, not {len(self.size)}")
         if self.mark and self.mass:

@@ -8,11 +8,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 from varl_common.env_description import EnvDescription
+from varl_common.errors import VarlError
 from varl_common.frame import Frame
 from varl_common.poses import matrix_to_pose
 
 from varl_robot_env.arm import Arm, ArmState, StaleState
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.env.undo import Undo
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.safety.safety_filter import RefusedAction, SafetyFilter, Stopped
 from varl_robot_env.tasks.fit import check_fits
@@ -21,6 +23,10 @@ from varl_robot_env.tasks.observation import Observed
 from varl_robot_env.tasks.situation import TOOL, Situation
 from varl_robot_env.tasks.task import Task
 from varl_robot_env.types import Array, Float32, Pose
+
+
+class WaitsForPerson(RuntimeError):
+    """A person must do something before an episode begins. The message says what."""
 
 
 class NeedsReset(RuntimeError):
@@ -71,7 +77,6 @@ class EnvCore:
             for name, thing in task.config.things.items()
             if thing.link
         }
-        self._observed = Observed(task.config.observe, task.config.things, robot)
         self.safety = SafetyFilter(robot, self._kinematics, task.grasps)
         self._backend = backend
         self._home = np.array(robot.home)
@@ -80,8 +85,12 @@ class EnvCore:
         self._state: ArmState | None = None  # None: no episode is running
         self._scene: dict[str, Pose] = {}  # where things started, or are where nothing senses them
         self._begin: dict[str, Pose] = {}
+        self._wanted: dict[str, Pose] = {}  # where a person is asked to put things
+        self._observed = self._describe(task)[1]
+        self._undo = Undo(task, self._describe)
+        self._ended: Situation | None = None  # of an episode that ended by itself: how things are
         self._steps = 0
-        self._success_marked = False
+        self._success_marked = self._ready = False
         self._interrupted = False  # by a stop, since the reset
 
     @property
@@ -99,14 +108,18 @@ class EnvCore:
         """A person says that the task is solved: the step that runs, or the next one, ends the episode so."""
         self._success_marked = True
 
+    def mark_ready(self) -> None:
+        """A person says that things are where an episode is to begin."""
+        self._ready = True
+
     def interrupt(self) -> None:
         """The arm was stopped: the episode is over, and only a reset that is called from now on moves again."""
-        self._state, self._interrupted = None, True
+        self._state, self._interrupted, self._ended = None, True, None
 
     @cached_property
     def description(self) -> EnvDescription:
         """Names, units and bounds of everything that goes in and out; asked for once the arm is ready."""
-        return _describe(self._task, self._robot, self._arm, self._backend, self._observed)
+        return self._describe(self._task)[0]
 
     def reset(self, seed: int | None = None, capture: bool = False) -> Observation:
         """Begin an episode. A ``seed`` restarts the task's random numbers.
@@ -114,12 +127,16 @@ class EnvCore:
         Raises:
             ArmError: the arm did not come to its start.
             Stopped: the safety stop is latched.
+            WaitsForPerson: somebody must put things where they start; then call it again.
         """
         self._state, self._success_marked, self._interrupted = None, False, False
         self.safety.check()
         if seed is not None:
             self._rng = np.random.default_rng(seed)
         self._steps = 0
+        ended, self._ended = self._ended, None
+        if ended is not None and self._undo.is_needed and not self._arm.lock_step:
+            self._undo.run(ended, self._act, self._rng)
         if self._arm.places:
             self._scene = self._task.sample(self._rng, self._home_tool)
         placed = {name: pose for name, pose in self._scene.items() if self._task.config.things[name].object}
@@ -127,8 +144,8 @@ class EnvCore:
         if self._interrupted:
             raise Stopped("the arm was stopped on its way home; call reset again")
         self.safety.begin(state.gripper)
-        if not self._arm.places:  # what is drawn keeps its distance from where things really are
-            self._scene = self._task.sample(self._rng, self._home_tool, self._sensed(state))
+        if not self._arm.places:
+            self._scene = self._place_by_hand(state)
         situation = self._situation(state)
         self._begin = dict(situation.poses)
         self._task.begin(situation)
@@ -160,8 +177,8 @@ class EnvCore:
         self._steps += 1
         truncated = not success and self._steps >= self._task.config.max_episode_steps
         observation = self._observe(state, situation, capture)
-        if not success and not truncated and not self._interrupted:
-            self._state = state
+        if not self._interrupted:
+            self._state, self._ended = (None, situation) if success or truncated else (state, None)
         return StepResult(
             observation=observation,
             reward=self._task.reward(situation, success, self._dense),
@@ -171,6 +188,28 @@ class EnvCore:
             executed_action=command.executed,
             interventions=command.interventions,
         )
+
+    def _act(self, action: Float32) -> Situation:
+        """A control period of a reset."""
+        command = self.safety.filter(action, self._arm.now())
+        return self._situation(self._arm.move(command.motion, command.gripper, False))
+
+    def _place_by_hand(self, state: ArmState) -> dict[str, Pose]:
+        """The scene of an episode where a person has put things.
+
+        Raises:
+            WaitsForPerson: nobody has yet, or they leave no room for what is drawn.
+        """
+        if self._task.config.reset.person and not self._ready:
+            wanted = self._wanted or self._task.sample(self._rng, self._home_tool)
+            self._wanted = wanted
+            places = [f"{name} to x {wanted[name][0]:.2f}, y {wanted[name][1]:.2f} m" for name in self._task.seen]
+            raise WaitsForPerson(f"put {' and '.join(places) or 'things back'}, then call the service ready")
+        self._ready, self._wanted = False, {}
+        try:  # what is drawn keeps its distance from where things really are
+            return self._task.sample(self._rng, self._home_tool, self._sensed(state))
+        except VarlError as error:
+            raise WaitsForPerson(f"{error}: or move what stands in its way") from None
 
     def _start_gripper(self) -> float | None:
         gripper = self._robot.gripper
@@ -200,32 +239,34 @@ class EnvCore:
     def _observe(self, state: ArmState, situation: Situation, capture: bool) -> Observation:
         return Observation(state.stamp_ns, self._observed(situation), self._arm.frames() if capture else [])
 
+    def _describe(self, task: Task) -> tuple[EnvDescription, Observed]:
+        """What ``task`` is on this robot, and its observation."""
+        robot, arm, act = self._robot, self._arm, task.config.act
+        observed = Observed(task.config.observe, task.config.things, robot)
+        description = EnvDescription(
+            task=task.name,
+            robot=robot.name,
+            backend=self._backend,
+            instruction=instruction(task.config, robot, self._backend),
+            base_frame=robot.base_frame,
+            observation_names=observed.names,
+            observation_units=observed.units,
+            observation_low=observed.low,
+            observation_high=observed.high,
+            action_names=list(act),
+            action_units=["" if axis == "gripper" else "m" for axis in act],
+            action_scale=np.array([1.0 if axis == "gripper" else robot.action_scale for axis in act]),
+            entities=task.entities,
+            entity_indices=[observed.positions[name] for name in task.entities],
+            control_period=robot.control_period,
+            max_episode_steps=task.config.max_episode_steps,
+            lock_step=arm.lock_step,
+            cameras=arm.cameras,
+        )
+        return description, observed
+
 
 def _pose(position: Array, rotation: Array) -> Pose:
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = rotation, position
     return matrix_to_pose(matrix)
-
-
-def _describe(task: Task, robot: RobotConfig, arm: Arm, backend: str, observed: Observed) -> EnvDescription:
-    act = task.config.act
-    return EnvDescription(
-        task=task.name,
-        robot=robot.name,
-        backend=backend,
-        instruction=instruction(task.config, robot, backend),
-        base_frame=robot.base_frame,
-        observation_names=observed.names,
-        observation_units=observed.units,
-        observation_low=observed.low,
-        observation_high=observed.high,
-        action_names=list(act),
-        action_units=["" if axis == "gripper" else "m" for axis in act],
-        action_scale=np.array([1.0 if axis == "gripper" else robot.action_scale for axis in act]),
-        entities=task.entities,
-        entity_indices=[observed.positions[name] for name in task.entities],
-        control_period=robot.control_period,
-        max_episode_steps=task.config.max_episode_steps,
-        lock_step=arm.lock_step,
-        cameras=arm.cameras,
-    )

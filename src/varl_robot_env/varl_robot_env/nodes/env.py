@@ -31,7 +31,7 @@ from varl_robot_env.arms.simulated_scene import SimulatedScene
 from varl_robot_env.arms.watched_topics import WatchedTopics
 from varl_robot_env.config.driver import EstopConfig
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.env.env_core import EnvCore, NeedsReset, Observation, StepResult
+from varl_robot_env.env.env_core import EnvCore, NeedsReset, Observation, StepResult, WaitsForPerson
 from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
 from varl_robot_env.ros.joystick import Joystick, JoystickConfig
 from varl_robot_env.ros.observation_messages import to_observation_msg
@@ -43,6 +43,7 @@ from varl_robot_env.tasks.task import load_task
 _STATUS: dict[type[Exception], int] = {
     RefusedAction: StepStatus.INVALID_ACTION,
     NeedsReset: StepStatus.NEEDS_RESET,
+    WaitsForPerson: StepStatus.STALE,
     Stopped: StepStatus.STOPPED,
     StaleState: StepStatus.STALE,
     ArmError: StepStatus.FAILED,
@@ -111,6 +112,7 @@ class EnvNode(LifecycleNode):
         self.create_service(Trigger, "~/stop", self._stop, callback_group=self._arm_group)
         self.create_service(Trigger, "~/rearm", self._rearm, callback_group=self._arm_group)
         self.create_service(Trigger, "~/success", self._success, callback_group=self._arm_group)
+        self.create_service(Trigger, "~/ready", self._on_ready, callback_group=self._arm_group)
         if self._driver:
             self.create_service(Trigger, "~/open_gripper", self._open_gripper, callback_group=self._arm_group)
         Diagnostics(self, "safety", self._health, robot.name)
@@ -205,6 +207,11 @@ class EnvNode(LifecycleNode):
             self._core.mark_success()
         else:
             response.message = "geometry judges this task; for a person to, write success: {person: true} into its file"
+        return response
+
+    def _on_ready(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._core.mark_ready()
+        response.success, response.message = True, "the next reset begins an episode"
         return response
 
     def _open_gripper(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

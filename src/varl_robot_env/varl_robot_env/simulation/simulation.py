@@ -62,6 +62,7 @@ class Simulation:
         self._qpos = np.array([joint.qposadr[0] for joint in joints])
         self._dofs = np.array([joint.dofadr[0] for joint in joints])
         self._bodies = {name: self.model.body(name).id for name, thing in things.items() if thing.object}
+        self._starts = {name: _starts(self.model, name, things[name]) for name in self._bodies}
         self._parts = {name: _part(self.model, name, thing.part) for name, thing in things.items() if thing.part}
         self._actuators = {
             controller: [self.model.actuator(joint).id for joint in joints]
@@ -190,10 +191,8 @@ class Simulation:
         mocap, joint = self.model.body_mocapid[body], self.model.body_jntadr[body]
         if mocap >= 0:
             self.data.mocap_pos[mocap], self.data.mocap_quat[mocap] = pose[:3], pose[[6, 3, 4, 5]]
-            for carried in range(self.model.njnt):  # what moves in it is as its file has it
-                if self.model.joint(carried).name.startswith(f"{name}/"):
-                    self.data.qpos[self.model.jnt_qposadr[carried]] = self.model.qpos0[self.model.jnt_qposadr[carried]]
-                    self.data.qvel[self.model.jnt_dofadr[carried]] = 0.0
+            for joint, start in self._starts[name].items():
+                self.data.joint(joint).qpos[0], self.data.joint(joint).qvel[0] = start, 0.0
         else:
             position, speed = self.model.jnt_qposadr[joint], self.model.jnt_dofadr[joint]
             self.data.qpos[position : position + 7] = pose[[0, 1, 2, 6, 3, 4, 5]]
@@ -222,3 +221,19 @@ def _part(model: Any, name: str, part: str) -> int:
         known = [body for body in bodies if body.startswith(f"{carrier}/")]
         raise VarlError(f"the thing {name} is the part {part!r}, which there is not; {did_you_mean(part, known)}")
     return bodies.index(part)
+
+
+def _starts(model: Any, name: str, thing: ThingConfig) -> dict[str, float]:
+    """Where each joint that a thing carries starts, by its name in the model.
+
+    Raises:
+        VarlError: the thing's file says where a joint starts that there is not.
+    """
+    joints = [model.joint(number) for number in range(model.njnt)]
+    starts = {joint.name: float(joint.qpos0[0]) for joint in joints if joint.name.startswith(f"{name}/")}
+    for joint, start in (thing.object.joints if thing.object else {}).items():
+        if f"{name}/{joint}" not in starts:
+            known = [own.removeprefix(f"{name}/") for own in starts]
+            raise VarlError(f"the thing {name} has no joint {joint!r}; {did_you_mean(joint, known)}")
+        starts[f"{name}/{joint}"] = start
+    return starts

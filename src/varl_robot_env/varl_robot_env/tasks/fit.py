@@ -13,6 +13,8 @@ from varl_robot_env.tasks.situation import TOOL
 from varl_robot_env.tasks.task import Task
 from varl_robot_env.types import Array
 
+_BELOW = 0.02  # m: what lies on the table is taken by its upper part, so it may lie so much deeper
+
 
 def check_fits(task: Task, robot: RobotConfig, backend: str) -> None:
     """That ``robot`` can do ``task``.
@@ -32,9 +34,10 @@ def check_fits(task: Task, robot: RobotConfig, backend: str) -> None:
         if box is None:
             continue
         near = _near_enough(task, name)
-        gap = float(np.linalg.norm(np.maximum(np.maximum(low - box[0], box[1] - high), 0.0)))
-        if gap > near:
-            axis = int(np.argmax(np.maximum(low - box[0], box[1] - high)))
+        lies = task.config.things[name].sensed and near == TOOL_MARGIN
+        outside = np.maximum(np.maximum(low - [0, 0, _BELOW * lies] - box[0], box[1] - high), 0.0)
+        if np.linalg.norm(outside) > near:
+            axis = int(np.argmax(outside))
             raise VarlError(
                 f"{source}: {name} starts at {'xyz'[axis]} from {box[0][axis]:g} to {box[1][axis]:g} m, the tool stays "
                 f"within {low[axis]:g} to {high[axis]:g} m and must come as near as {near:g} m; change start in the "

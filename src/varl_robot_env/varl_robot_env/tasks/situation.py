@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -33,6 +33,10 @@ class Situation:
     opening: float | None = None
     force: Array | None = None
     marked: bool = False
+
+    def among(self, poses: Mapping[str, Pose], begin: Mapping[str, Pose]) -> Situation:
+        """The same among more things, at ``poses``, in an episode that began with ``begin``."""
+        return replace(self, poses={**self.poses, **poses}, begin=begin, marked=False)
 
     def position(self, name: str) -> Array:
         """(3,) of ``tool`` or a thing, m, base frame."""

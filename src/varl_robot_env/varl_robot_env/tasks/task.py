@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -15,6 +15,7 @@ from varl_common.errors import VarlError, did_you_mean
 from varl_common.yaml_file import load_yaml
 
 from varl_robot_env.config.paths import resolve
+from varl_robot_env.config.reset import ResetConfig
 from varl_robot_env.config.things import ThingConfig, Things
 from varl_robot_env.tasks.observation import check_observed
 from varl_robot_env.tasks.predicates import Judge, Person, Predicate
@@ -45,6 +46,8 @@ class TaskConfig(Config):
     """When it is done."""
     dense: tuple[tuple[str, str], ...] = ()
     """The dense reward, for comparison only: it is the less, the farther these pairs are from each other."""
+    reset: ResetConfig = ResetConfig()
+    """How it begins again, on an arm."""
     opens_gripper: bool = False
     """Where the task grasps: at a reset a real gripper opens, whatever it may hold; false: a person opens it."""
     python: str = ""
@@ -73,6 +76,7 @@ class TaskConfig(Config):
             before.append(name)
         if self.act not in (("dx", "dy", "dz"), ("dx", "dy", "dz", "gripper")):
             raise ValueError("act is [dx, dy, dz] or [dx, dy, dz, gripper]")
+        _known("reset.path", [place.target for place in self.reset.path], self.observe)
         for field, values in (("observe", self.observe), ("act", self.act)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{field} names something twice; name each once")
@@ -95,7 +99,7 @@ class TaskConfig(Config):
     @property
     def used(self) -> set[str]:
         """The things without whose poses there is neither observation, reward nor start."""
-        drawn = {name for thing in self.things.values() if thing.start for name in _named_by_start(thing)}
+        drawn = {name for thing in self.things.values() if not thing.sensed for name in _named_by_start(thing)}
         return self.concerned | (drawn & set(self.things))
 
     @property
@@ -217,6 +221,9 @@ def _with_files(values: dict[str, Any], path: Path) -> dict[str, Any]:
         match thing:
             case {"object": {"mjcf": str(file)} as content}:
                 content["mjcf"] = str(resolve(file, path))
+    match values.get("reset"):
+        case {"task": str(file)}:
+            values["reset"] = {**values["reset"], "task": str(resolve(file, path))}
     return values
 
 
@@ -234,7 +241,7 @@ def _named_by_start(thing: ThingConfig) -> Iterator[str]:
             yield thing.start.relative_to
 
 
-def _known(where: str, names: Iterable[str], known: list[str]) -> None:
+def _known(where: str, names: Iterable[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise ValueError(f"{where}: there is no {name!r} (yet); {did_you_mean(name, known)}")
