@@ -34,7 +34,7 @@ ROBOT = config_file("robots", "varl_arm")
 K = np.array([[600.0, 0.0, 320.0], [0.0, 600.0, 240.0], [0.0, 0.0, 1.0]])
 MARKER = MarkerConfig(id=3, size=0.08)
 CAMERA = pose_to_matrix(np.array([-0.02, 0.03, -0.25, *Rotation.from_euler("z", 0.1).as_quat()]))  # on the tool
-TARGET = pose_to_matrix(np.array([0.42, 0.03, 0.0, *Rotation.from_euler("z", 0.4).as_quat()]))  # on the table, face up
+TARGET = pose_to_matrix(np.array([0.42, 0.03, 0.0, *Rotation.from_euler("zx", [0.4, 0.5]).as_quat()]))  # on a slope
 
 
 class World:
@@ -168,6 +168,19 @@ def test_broken_pictures_and_calibrations_end_no_node(
         (camera_info(CameraModel(640, 480, K), Header()), grey, "64x48 pixels, but its camera_info is of 640x480"),
         (CameraInfo(k=K.ravel(), d=[0.1] * 3, distortion_model="plumb_bob"), grey, "takes 4 or 5 finite coefficients"),
         (straight, Image(encoding="rgb8", width=64, height=48, step=192, data=[0] * 5), "check the camera's driver"),
+        (straight, Image(encoding="rgb8", width=64, height=48, step=191, data=[0] * 9168), "a step of 191"),
+        (
+            straight,
+            Image(encoding="yuv422", width=64, height=48, step=128, data=[0] * 6144),
+            "'yuv422' is not supported",
+        ),
+        (
+            straight,
+            Image(encoding="mono16", width=64, height=48, step=128, data=[0] * 6144),
+            "'mono16' is not supported",
+        ),
+        (straight, Image(encoding="", width=64, height=48, step=192, data=[0] * 9216), "image encoding '' is not"),
+        (straight, Image(encoding="rgb8", width=0, height=2**32 - 1, step=0), "0x4294967295 pixels"),
     ]
     for info, picture, sentence in cases:
         for _ in range(3):

@@ -51,11 +51,46 @@ def test_a_marker_tells_the_pose_of_its_thing_to_millimetres(lens: CameraModel) 
 
 def test_another_marker_or_none_is_not_the_thing() -> None:
     other = THING.model_copy(update={"marker": MARKER.model_copy(update={"id": 8})})
-    in_camera = pose_to_matrix(np.array([0.0, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0]))
-    picture = draw_marker(MARKER, in_camera, STRAIGHT)
+    tilted = Rotation.from_euler("x", np.pi - 0.4).as_quat()
+    picture = draw_marker(MARKER, pose_to_matrix(np.array([0.0, 0.0, 0.5, *tilted])), STRAIGHT)
     assert find_things([THING], picture, None, STRAIGHT, np.eye(4))
     assert not find_things([other], picture, None, STRAIGHT, np.eye(4))
     assert not find_things([THING], np.full_like(picture, 128), None, STRAIGHT, np.eye(4))
+
+
+def turns_found(size: float, distance: float, tilt: float, ambiguity: float) -> list[float]:
+    """How far, degrees, the marker's turn was off in each of 16 noisy pictures in which it counts as seen."""
+    rng, off = np.random.default_rng(3), []
+    thing = ThingConfig(name="block", marker=MarkerConfig(id=7, size=size, ambiguity=ambiguity))
+    for _ in range(16):
+        about = rng.uniform(0.0, 2.0 * np.pi)
+        lean = Rotation.from_rotvec(np.radians(tilt) * np.array([np.cos(about), np.sin(about), 0.0]))
+        turn = lean * Rotation.from_euler("xz", [np.pi, rng.uniform(0.0, 6.28)])
+        pose = np.eye(4)
+        pose[:3, :3], pose[:3, 3] = turn.as_matrix(), [*rng.uniform(-0.05, 0.05, 2), distance]
+        picture = draw_marker(thing.marker, pose, STRAIGHT) + rng.normal(0.0, 3.0, (*SIZE, 1))
+        found = find_things([thing], np.clip(picture, 0, 255).astype(np.uint8), None, STRAIGHT, np.eye(4))
+        if found:
+            off.append(float(np.degrees((turn.inv() * Rotation.from_quat(found["block"][3:])).magnitude())))
+    return off
+
+
+@pytest.mark.parametrize(
+    ("size", "distance", "tilt"), [(0.032, 0.6, 2), (0.032, 0.6, 5), (0.05, 1.0, 5), (0.05, 1.0, 15)]
+)
+def test_a_marker_that_may_be_tilted_either_way_is_refused_and_not_flipped(
+    size: float, distance: float, tilt: float
+) -> None:
+    accepted = turns_found(size, distance, tilt, MarkerConfig(id=7, size=size).ambiguity)
+    anyhow = turns_found(size, distance, tilt, 1.0)
+    assert max(anyhow) > 7, "some are flipped"
+    assert max(accepted, default=0.0) < 7
+    assert len(accepted) < len(anyhow)
+
+
+@pytest.mark.parametrize("tilt", [20, 45])
+def test_a_marker_that_is_clearly_tilted_counts(tilt: float) -> None:
+    assert len(turns_found(0.05, 0.4, tilt, MARKER.ambiguity)) == 16
 
 
 def ball_at(position: Array, camera: Array, rgb: tuple[int, int, int]) -> tuple[Image, np.ndarray]:

@@ -121,8 +121,8 @@ class CalibrateNode(Node):
         target = find_marker(gray, lens, self._marker)
         if target is None:
             raise VarlError(
-                f"marker {self._marker.id} of {self._marker.dictionary} is not in sight; bring it into the picture, "
-                "flat and well lit"
+                f"marker {self._marker.id} of {self._marker.dictionary} is not in sight, or may as well be tilted the "
+                "other way; bring it into the picture, flat and well lit, and let the camera look at it from aside"
             )
         tool = np.eye(4)
         tool[:3, 3], tool[:3, :3] = self._kinematics.forward(self._recent[-1][1])

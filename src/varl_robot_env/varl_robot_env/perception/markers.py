@@ -32,6 +32,9 @@ class MarkerConfig(Config):
     """From the marker's centre to the thing's, m, in the marker's frame (x right, y up on the print, z out of it)."""
     max_error: PositiveFloat = 2.0
     """Reprojection error above which a sighting does not count, pixels (root mean square over the corners)."""
+    ambiguity: Annotated[float, Field(ge=1)] = 3.0
+    """Where the other way in which the marker could be tilted has less than so many times the reprojection error of the
+    better one, the two fit nearly alike, and the sighting does not count; 1: the better one always does."""
 
     @field_validator("dictionary")
     @classmethod
@@ -55,7 +58,11 @@ def find_marker(gray: NDArray[np.uint8], lens: CameraModel, marker: MarkerConfig
         square, lens.straighten(corners), lens.k, np.zeros(5), flags=cv2.SOLVEPNP_IPPE_SQUARE
     )
     _, turns, shifts, errors = solutions
-    if len(turns) == 0 or float(np.ravel(errors[0])[0]) > marker.max_error:
+    fits = np.ravel(errors)
+    if len(turns) == 0 or fits[0] > marker.max_error:
+        return None
+    # Seen from afar or from its front, a square tilted one way looks like one tilted the other way; noise then chooses.
+    if len(turns) > 1 and fits[1] < marker.ambiguity * fits[0]:
         return None
     pose = np.eye(4)
     pose[:3, :3] = cv2.Rodrigues(turns[0])[0]
