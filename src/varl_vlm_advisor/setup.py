@@ -33,12 +33,14 @@ setup(
     extras_require={
         "openai": ["openai"],
         "transformers": ["jinja2", "llguidance", "pillow", "torch", "transformers"],
+        "train": ["accelerate", "jinja2", "llguidance", "peft", "pillow", "torch", "transformers"],
         "test": ["pytest"],
     },
     entry_points={
         "console_scripts": [
             "advisor = varl_vlm_advisor.nodes.advisor:main",
             "advisor_eval = varl_vlm_advisor.evaluation.command:run",
+            "advisor_train = varl_vlm_advisor.training.command:run",
         ],
         "varl_vlm_advisor.backends": [
             "none = varl_vlm_advisor.backends.none:NoneBackend",

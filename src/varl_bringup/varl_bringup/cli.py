@@ -24,7 +24,12 @@ _TOOLS = {
         "varl_vlm_advisor",
         "advisor_eval",
         "Judge an advisor on labelled states, before it is trusted with an arm.",
-    )
+    ),
+    "advisor-train": (
+        "varl_vlm_advisor",
+        "advisor_train",
+        "Teach a vision-language model to advise on your scenes, and tell what that brought.",
+    ),
 }
 """Commands that bring up no graph: package, executable and what it is for. They take the same form of arguments."""
 

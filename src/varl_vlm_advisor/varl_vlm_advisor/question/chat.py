@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.resources import files
 from string import Template
-from typing import Any
+from typing import Any, Protocol
 
-from varl_vlm_advisor.question.question import Question
+
+class Asked(Protocol):
+    """What a chat is made of: a :class:`~varl_vlm_advisor.question.question.Question`, or one that is taught."""
+
+    @property
+    def system(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def image(self) -> bytes: ...
+    @property
+    def template(self) -> str: ...
+    @property
+    def rejected(self) -> str: ...
+    @property
+    def objection(self) -> str: ...
 
 
 def messages(
-    question: Question, picture: Callable[[bytes], dict[str, Any]], plain: bool = False, system: bool = True
+    question: Asked, picture: Callable[[bytes], dict[str, Any]], plain: bool = False, system: bool = True
 ) -> list[dict[str, Any]]:
     """System, user with ``picture(jpeg)`` and, where an answer was rejected, that and the objection.
 
@@ -35,6 +50,6 @@ def _text(text: str) -> dict[str, Any]:
     return {"type": "text", "text": text}
 
 
-def _repair(question: Question) -> str:
+def _repair(question: Asked) -> str:
     path = files("varl_vlm_advisor") / "templates" / question.template / "repair.md"
     return Template(path.read_text(encoding="utf-8")).substitute(objection=question.objection)

@@ -25,6 +25,8 @@ class Example:
     """JSON."""
     places: dict[str, list[int]]
     """Where the picture shows each thing, in the model's coordinates."""
+    template: str = "v1"
+    """Version of the question's wording."""
     objection: str = ""
     rejected: str = ""
 

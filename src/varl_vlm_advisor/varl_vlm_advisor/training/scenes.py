@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from varl_common.env_description import EnvDescription
+from varl_common.errors import VarlError
+from varl_common.task_plans import PLANS
 
-from varl_vlm_advisor.evaluation.worlds import ArmWorld, make_varied_world
+from varl_vlm_advisor.evaluation import storage
+from varl_vlm_advisor.evaluation.worlds import ArmWorld, make_varied_world, make_world
 from varl_vlm_advisor.question.config import QuestionConfig
 from varl_vlm_advisor.question.prompt import Prompter
+from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.training import examples, teacher
 from varl_vlm_advisor.training.examples import Example
 from varl_vlm_advisor.types import TOOL, State
@@ -42,6 +47,37 @@ def make(tasks: list[str], shards: int, folder: Path, seed: int, held_out: bool 
             yield file
 
 
+def of_states(task: str, folder: Path, strategy: str, seed: int = 0) -> list[Example]:
+    """Examples of the states of ``task`` that advisor-eval keeps in ``folder``.
+
+    Raises:
+        VarlError: there are none, or nobody knows the right answer to ``strategy`` in that task.
+    """
+    kept = sorted(folder.glob(f"{task}-s*"))
+    if not kept:
+        raise VarlError(f"{folder} has no states of {task}; make some with advisor-eval task:={task} states:={folder}")
+    if strategy != "direction" and task not in PLANS:
+        known = ", ".join(PLANS)
+        raise VarlError(f"the right answer to {strategy} is known in {known} only; teach strategy:=direction")
+    rng = np.random.default_rng(seed)
+    with contextlib.closing(make_world(task)) as world:
+        asker = Prompter(QuestionConfig(strategy=strategy), True, MODEL)  # type: ignore[arg-type]
+        made = []
+        for state in (one for place in kept for one in storage.load(place)):
+            told = made_up(world.env, [state.transition.state, state.transition.next_state], rng)
+            shown = replace(state.transition, state=told[0], next_state=told[1])
+            example = _example(asker.question(world.env, shown), state.transition.state, state.expert)
+            made += [example] if example else []
+    return made
+
+
+def _example(question: Question, truth: Vector, expert: Vector) -> Example | None:
+    right = teacher.answer(question, truth, expert)
+    if right is None:
+        return None
+    return Example(question.system, question.text, question.image, right, teacher.places(question, truth))
+
+
 def _shard(world: ArmWorld, seed: int) -> list[Example]:
     rng = np.random.default_rng(seed)
     askers = {name: Prompter(QuestionConfig(strategy=name), True, MODEL) for name in _ASK}  # type: ignore[arg-type]
@@ -50,11 +86,8 @@ def _shard(world: ArmWorld, seed: int) -> list[Example]:
     while len(made) < SHARD:
         for transition, truth, expert in transitions(world, rng, episode):
             strategy = str(rng.choice(list(_ASK), p=list(_ASK.values())))
-            question = askers[strategy].question(world.env, transition)
-            right = teacher.answer(question, truth, expert)
-            if right is not None:
-                places = teacher.places(question, truth)
-                made.append(Example(question.system, question.text, question.image, right, places))
+            example = _example(askers[strategy].question(world.env, transition), truth, expert)
+            made += [example] if example else []
         episode += 1
     return made[:SHARD]
 

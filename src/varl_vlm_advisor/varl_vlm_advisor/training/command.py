@@ -1,0 +1,158 @@
+"""``varl advisor-train``: teach a model to advise on your scenes, and tell what that brought."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from varl_common.arguments import Argument, complete, parse, positive_number, show, whole_number
+from varl_common.errors import VarlError
+
+from varl_vlm_advisor.evaluation import command as evaluation
+from varl_vlm_advisor.training import examples, scenes
+from varl_vlm_advisor.training.examples import Example
+from varl_vlm_advisor.training.settings import Settings
+
+ARGUMENTS = (
+    Argument("model", "Whom to teach: a folder, a name on the hub, or small: a new one of few weights.", "small"),
+    Argument("task", "Tasks to teach, separated by commas: of reach, push, lift.", "reach,push,lift"),
+    Argument("count", "Examples of each task, each in a scene with a look of its own.", "3000", check=whole_number(1)),
+    Argument("states", "Folder of states that advisor-eval keeps, to learn from these in place of new scenes."),
+    Argument("strategy", "What is asked, with states, and judged by: point, direction or plan.", "point"),
+    Argument("steps", "Steps of training, in all.", "2000", check=whole_number(1)),
+    Argument("pointing", "Steps in which a new small model learns to point, before.", "1000", check=whole_number(0)),
+    Argument("batch", "Examples a step.", "8", check=whole_number(1)),
+    Argument("rate", "Learning rate; empty: by the model's size.", check=positive_number),
+    Argument("lora", "Whether to adapt by LoRA (needs peft) in place of all weights; empty: from 300 M weights on."),
+    Argument("device", "cpu, cuda, cuda:1.", "cpu"),
+    Argument("seed", "Of scenes and training. States to judge by have another.", "0", check=whole_number(0)),
+    Argument("judge", "States of each task that before and after are judged on; 0: none.", "24", check=whole_number(0)),
+    Argument("out", "Folder of scenes, checkpoints and what comes out. The same again goes on.", "runs/advisor-train"),
+)  # fmt: skip
+_TITLE = "varl advisor-train: teach a model to advise on your scenes. Arguments (name:=value):"
+_READ = 1000
+"""Examples by which a new tokenizer learns what is often said."""
+_JUDGED_SEED = 7919
+"""Added to the seed: scenes that are judged on are never those that were taught."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command with ``words`` of the form name:=value; its exit status.
+
+    Raises:
+        VarlError: an argument, the model or the machine is wrong, with the remedy.
+        KeyboardInterrupt: ended by Ctrl-C; the same command goes on from there.
+    """
+    if {"-h", "--help", "-s", "--show-args"} & set(words):
+        print(show(_TITLE, ARGUMENTS))
+        return 0
+    values = complete(ARGUMENTS, parse(words))
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    settings = _settings(values)
+    try:
+        from varl_vlm_advisor.training import trainer
+    except ImportError as error:
+        raise VarlError(f"advisor-train needs {error.name}; pip install {error.name}") from None
+
+    out = Path(values["out"]).expanduser()
+    taught = _examples(values, out)
+    print(f"{len(taught)} examples", flush=True)
+    start = _start(values, taught, out)
+    _judge(values, start, out / "before")
+    model, processor = trainer.load(start)
+    model = trainer.train(model, processor, taught, settings, out / "checkpoints")
+    trainer.save(model, processor, out / scenes.MODEL)
+    _judge(values, str(out / scenes.MODEL), out / "after")
+    print(f"\n{out / scenes.MODEL}: ask it with advisor:=transformers and transformers.model set to this folder")
+    return 0
+
+
+def run() -> None:
+    """The console script."""
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except VarlError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("ended; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+def _settings(values: dict[str, str]) -> Settings:
+    if values["lora"] not in ("", "true", "false"):
+        raise VarlError(f"lora:={values['lora']} is neither true nor false")
+    return Settings(
+        steps=int(values["steps"]),
+        batch=int(values["batch"]),
+        rate=float(values["rate"] or 0.0),
+        lora=None if not values["lora"] else values["lora"] == "true",
+        device=values["device"],
+        seed=int(values["seed"]),
+    )
+
+
+def _examples(values: dict[str, str], out: Path) -> list[Example]:
+    tasks = [task for task in values["task"].split(",") if task]
+    if values["states"]:
+        folder = Path(values["states"]).expanduser()
+        return [one for task in tasks for one in scenes.of_states(task, folder, values["strategy"])]
+    shards = -(-int(values["count"]) // scenes.SHARD)
+    seed = int(values["seed"])
+    made = [one for file in scenes.make(tasks, shards, out / "scenes", seed) for one in examples.load(file)]
+    return [made[index] for index in np.random.default_rng(seed).permutation(len(made))]
+
+
+def _start(values: dict[str, str], taught: list[Example], out: Path) -> str:
+    """The model to teach: the one that is named, or a new one that has learned to point."""
+    if values["model"] != "small":
+        return values["model"]
+    from varl_vlm_advisor.training import tower, trainer
+    from varl_vlm_advisor.training.small_model import make_small_model
+
+    new, pointing = out / "new" / scenes.MODEL, out / "pointing" / scenes.MODEL
+    seed, steps = int(values["seed"]), int(values["pointing"])
+    if not (new / "config.json").exists():
+        read = [(f"system: {e.system}\nuser: ", f"{e.text}\nassistant: ", e.answer) for e in taught[:_READ]]
+        _keep(*make_small_model([words for example in read for words in example], seed), new)
+    if steps and not (pointing / "config.json").exists():
+        model, processor = trainer.load(str(new))
+        pictures = tower.Pictures(processor, taught)
+        tower.teach_to_point(model, processor, pictures, steps, out / "pointing.pt", seed)
+        _keep(model, processor, pointing)
+    return str(pointing if steps else new)
+
+
+def _keep(model: Any, processor: Any, folder: Path) -> None:
+    processor.save_pretrained(folder)
+    model.save_pretrained(folder)  # last: with its config.json the folder counts
+
+
+def _judge(values: dict[str, str], model: str, out: Path) -> None:
+    if not int(values["judge"]) or (out / "scores.json").exists():
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / "advisor.yaml"
+    name = str(Path(model).absolute()) if Path(model).exists() else model
+    named = {"model": name, "device": values["device"], "temperature": 0.0}
+    asked = {"backend": "transformers", "strategy": values["strategy"], "votes": 1, "transformers": named}
+    file.write_text(json.dumps({"/**/advisor": {"ros__parameters": asked}}), encoding="utf-8")  # and so is YAML
+    print(f"{out.name}:", flush=True)
+    judged = {
+        "task": values["task"],
+        "params_file": file,
+        "count": values["judge"],
+        "seed": int(values["seed"]) + _JUDGED_SEED,
+        "states": out.parent / "judged",
+        "out": out,
+    }
+    evaluation.main([f"{name}:={value}" for name, value in judged.items()])
+
+
+if __name__ == "__main__":
+    run()
