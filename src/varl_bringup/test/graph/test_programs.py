@@ -213,8 +213,16 @@ def test_rviz_shows_the_robot_and_may_be_closed(monkeypatch: pytest.MonkeyPatch)
     rviz = next(node for node in graph.nodes if node.name == "rviz2")
     assert not rviz.essential
     assert Path(rviz.arguments[1]).is_file()
+    assert rviz.arguments[2:] == ("-f", "base_link")
     # The drivers of other arms publish their model themselves.
     assert "robot_state_publisher" not in names(describe("train_real", "rviz:=true", "robot:=ur5e"))
+
+
+def test_rviz_looks_from_the_base_of_each_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_module, "is_installed", lambda package: True)
+    graph = describe("train_real", "rviz:=true", "robot:=xarm6")
+    rviz = next(node for node in graph.nodes if node.name == "rviz2")
+    assert rviz.arguments[2:] == ("-f", "link_base"), "the file's own fixed frame is that of varl_arm"
 
 
 def started(tmp_path: Path, *words: str) -> Path:

@@ -175,10 +175,12 @@ def _watchers(values: Mapping[str, str], run_dir: Path, files: ParameterFiles) -
             if not is_installed(package):
                 raise VarlError(f"rviz:=true needs the ROS 2 package {package}, which is not installed; leave rviz out")
         robot_file = config_file("robots", values["robot"]).absolute()
+        robot = RobotFile.read(robot_file)
+        view = ("-d", str(config_folder() / "rviz/varl.rviz"), "-f", robot.base_frame)
         nodes += [
-            *(_robot_model(robot_file) if values["backend"] != "gazebo" else []),
+            *(_robot_model(robot, robot_file) if values["backend"] != "gazebo" else []),
             Node("varl_robot_env", "markers", files.of("markers"), {"robot_file": str(robot_file)}),
-            Node("rviz2", "rviz2", arguments=("-d", str(config_folder() / "rviz/varl.rviz")), essential=False),
+            Node("rviz2", "rviz2", arguments=view, essential=False),
         ]
     if values["record"] == "true":
         bag = run_dir / f"bag-{time.strftime(_TIME)}"  # each part of a run that was resumed has its own
@@ -186,12 +188,11 @@ def _watchers(values: Mapping[str, str], run_dir: Path, files: ParameterFiles) -
     return nodes
 
 
-def _robot_model(robot_file: Path) -> list[Node]:
+def _robot_model(robot: RobotFile, robot_file: Path) -> list[Node]:
     """What publishes the robot's model and frames, unless its own driver does."""
-    urdf = RobotFile.read(robot_file).urdf
-    if urdf.startswith("topic:"):
+    if robot.urdf.startswith("topic:"):
         return []
-    description = resolve(urdf, robot_file).read_text(encoding="utf-8")
+    description = resolve(robot.urdf, robot_file).read_text(encoding="utf-8")
     return [Node("robot_state_publisher", "robot_state_publisher", (), {"robot_description": description})]
 
 

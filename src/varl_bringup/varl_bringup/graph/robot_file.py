@@ -17,11 +17,13 @@ class RobotFile:
     Attributes:
         name: of the robot.
         urdf: ``package://``, a path relative to the file, or ``topic://``.
+        base_frame: the arm's base on TF.
         controllers: of the arm, and of the gripper where it has one.
     """
 
     name: str
     urdf: str
+    base_frame: str
     controllers: tuple[str, ...]
 
     @classmethod
@@ -32,7 +34,7 @@ class RobotFile:
             VarlError: it is missing, is not YAML, or lacks one of these names.
         """
         values = load_yaml(path)
-        holders = [("name", values), ("urdf", values), ("arm_controller", values)]
+        holders = [(key, values) for key in ("name", "urdf", "base_frame", "arm_controller")]
         if values.get("gripper"):
             holders.append(("controller", values["gripper"]))
         names = []
@@ -41,4 +43,5 @@ class RobotFile:
             if not isinstance(name, str):
                 raise VarlError(f"{path}: {key!r} is {name!r}; expected a name, in quotes where it looks like a number")
             names.append(name)
-        return cls(names[0], names[1], tuple(names[2:]))
+        name, urdf, base_frame, *controllers = names
+        return cls(name, urdf, base_frame, tuple(controllers))
