@@ -228,6 +228,24 @@ def test_by_the_clock_a_simulated_arm_is_driven_and_watched_as_a_real_one(
     env.close()
 
 
+@pytest.mark.parametrize("lock_step", [True, False], ids=["lock-step", "clock"])
+def test_an_arm_without_a_gripper_does_what_needs_none(
+    make_graph: Callable[..., Graph], node: Node, tmp_path: Path, lock_step: bool
+) -> None:
+    robot_file = tmp_path / "varl_arm.yaml"
+    values = load_yaml(ROBOT) | {"urdf": f"{ROBOT.parents[2]}/src/varl_robot_env/urdf/varl_arm.urdf", "gripper": None}
+    values["safety"]["stale_after"] = 2.0  # patient with a test machine that is busy
+    robot_file.write_text(yaml.safe_dump(values))
+    make_graph("reach", lock_step, robot=robot_file)
+    env = RosEnv(node)
+    before, _ = env.reset(seed=0)
+    for _ in range(5):
+        after, *_, info = env.step(np.array([0.0, 1.0, 0.0], np.float32))
+        assert "stopped" not in info
+    assert after[1] > before[1] + 0.01
+    env.close()
+
+
 def test_a_dead_env_node_is_noticed(make_graph: Callable[..., Graph], node: Node) -> None:
     graph = make_graph("reach")
     env = RosEnv(node)
