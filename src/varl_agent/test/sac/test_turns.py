@@ -64,3 +64,16 @@ def test_plans_that_all_fail_neither_act_nor_guide_and_ones_own_successes_take_t
     (guidance,) = [guidance for _, guidance in model.sampler.batches(1, 16)]
     assert guidance is None or guidance.weight == 1.0, "one's own successes, once there are any"
     assert guidance is None or guidance.hold == 0.0
+
+
+@pytest.mark.parametrize("info", [{"intervened": True}, {"stands_in": True}])
+def test_an_episode_that_a_person_takes_over_speaks_neither_for_a_plan_nor_against_it(info):
+    model = make(Scripted(plan=Plan((Phase("target"),))), trigger=[30], act=1.0, cutoff_step=9_000).learn(60)
+    before, no, yes = dict(model.guidance.tallies), np.array([False]), np.array([True])
+    model.turns.tried = [0]
+    steps = [{}, dict(info), {"is_success": True}]
+    for done, step in zip((no, no, yes), steps, strict=True):
+        model.turns.note(done, [step])
+    assert ["advised" in step for step in steps] == [True, False, False]
+    assert model.guidance.tallies == before
+    assert model.turns.tried == [0], "the next one is the plan's again"

@@ -38,15 +38,18 @@ class Turns:
 
     def note(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         """One step of each environment, before it is stored: ``info["advised"]`` is set where a plan acted, and where
-        an episode has ended what acted is credited and whose the next one is settled."""
-        for tried, info in zip(self.tried, infos, strict=True):
-            if tried is not None:
+        an episode has ended what acted is credited and whose the next one is settled. Where a person takes over, or the
+        step is another environment's, the episode is the plans' no longer."""
+        for i, info in enumerate(infos):
+            if info.get("intervened") or "stands_in" in info:
+                self.tried[i] = None
+            elif self.tried[i] is not None:
                 info["advised"] = True
         model, guidance = self.model, self.model.guidance
         if model.act == 0.0 or not guidance.plans:
             return
         succeeded = model.successes.succeeded(infos)
-        for i in np.flatnonzero(dones):
+        for i in np.flatnonzero(dones).tolist():
             if (tried := self.tried[i]) is not None:
                 credit(guidance, tried, succeeded[i])
             k, share = model.successes.ended + i, model.act * model.advice_factor
