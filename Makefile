@@ -48,6 +48,10 @@ lint: build ## ruff check, ruff format, mypy, and which room may import which.
 format: build ## Let ruff put style right.
 	@$(ENTER); ruff check --fix . ; ruff format .
 
+.PHONY: docs
+docs: ## Build the documentation site: docs/_build/html/index.html.
+	@python3 docs/build.py
+
 .PHONY: bench-graph
 bench-graph: build ## Measure what the graph costs: benchmarks/results/graph.json.
 	@$(ENTER); exec python benchmarks/graph.py $(ARGS)
