@@ -68,6 +68,10 @@ bench-advisor: build ## Measure what the advisor costs beside its model: benchma
 bench-safety: build ## How near whatever is asked of each arm comes to its bounds: benchmarks/results/safety.json.
 	@$(ENTER); exec python -m benchmarks.safety $(ARGS)
 
+.PHONY: bench-sight
+bench-sight: build ## Judge a model that looks on held-out scenes: benchmarks/results/sight.json; ARGS="model:=FOLDER".
+	@$(ENTER); exec python benchmarks/sight.py $(ARGS)
+
 .PHONY: bench-speed
 bench-speed: build ## Measure updates per second: benchmarks/results/speed.json.
 	@$(ENTER); exec python benchmarks/speed.py $(ARGS)

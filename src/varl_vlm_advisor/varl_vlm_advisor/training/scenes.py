@@ -92,11 +92,13 @@ def _shard(world: ArmWorld, seed: int) -> list[Example]:
     return made[:SHARD]
 
 
-def transitions(world: ArmWorld, rng: np.random.Generator, seed: int) -> Iterator[tuple[State, Vector, Vector]]:
+def transitions(
+    world: ArmWorld, rng: np.random.Generator, seed: int, truthful: bool = False
+) -> Iterator[tuple[State, Vector, Vector]]:
     """Transitions of the episode with ``seed``, in which the expert strays; the true state; its action there.
 
-    What a transition's own state says of the things is made up, and only its tool is where it says: a model that is
-    taught by it has to look.
+    What a transition's own state says of the things is made up, and only its tool is where it says, unless
+    ``truthful``: a model that is taught by it has to look.
     """
     state = world.reset(seed)
     due = int(rng.integers(0, _APART))
@@ -112,7 +114,7 @@ def transitions(world: ArmWorld, rng: np.random.Generator, seed: int) -> Iterato
             frame = world.frame()
         after, reward, solved = world.step(action)
         if shown:
-            told, told_after = made_up(world.env, [state, after], rng)
+            told, told_after = [state, after] if truthful else made_up(world.env, [state, after], rng)
             yield State(0, told, action, told_after, reward, (frame,)), state, expert
         if solved:
             return

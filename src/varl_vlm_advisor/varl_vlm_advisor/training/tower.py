@@ -79,14 +79,15 @@ class PointingHead(nn.Module):
         return heat, self.say(known).unflatten(-1, (2, _DIGITS, 10)), self.place(known)
 
 
-def teach_to_point(model: Any, processor: Any, pictures: Pictures, steps: int, kept: Path, seed: int = 0) -> float:
+def teach_to_point(
+    model: Any, processor: Any, pictures: Pictures, steps: int, kept: Path, seed: int = 0, until: int | None = None
+) -> float:
     """Train tower and connector of ``model`` for ``steps``; the median error over the last batches, share of the width.
 
-    ``kept``: file that it goes on from, if it was ended before.
+    ``kept``: file that it goes on from, if it was ended before. ``until``: step to end at, for a break.
     """
     torch.manual_seed(seed)
-    head = PointingHead(model.config.text_config.hidden_size)
-    learned = nn.ModuleDict({"tower": model.model.vision_model, "connector": model.model.connector, "head": head})
+    learned = _learned(model)
     optimizer = torch.optim.AdamW(learned.parameters(), lr=_RATE, weight_decay=_DECAY, betas=(0.9, 0.98))
     first = 0
     if kept.exists():
@@ -95,18 +96,19 @@ def teach_to_point(model: Any, processor: Any, pictures: Pictures, steps: int, k
         optimizer.load_state_dict(stored["optimizer"])
         first = stored["step"]
     errors: list[float] = []
-    for step in range(first, steps):
+    last = steps if until is None else until
+    for step in range(first, last):
         images, places = next(_batches(pictures, np.random.default_rng([seed, step])))
         for group in optimizer.param_groups:
             group["lr"] = _RATE * min(1.0, (step + 1) / _WARM) * (0.51 + 0.49 * math.cos(math.pi * step / steps))
-        heat, said, place = head(image_tokens(model, normalized(processor, images)))
+        heat, said, place = learned["head"](image_tokens(model, normalized(processor, images)))
         loss = _loss(heat, said, place, places)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(learned.parameters(), 1.0)
         optimizer.step()
         errors.append(_error(said, places))
-        if (step + 1) % _KEPT_EVERY == 0 or step + 1 == steps:
+        if (step + 1) % _KEPT_EVERY == 0 or step + 1 == last:
             aside = kept.with_suffix(".new")
             torch.save({"learned": learned.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, aside)
             aside.replace(kept)
@@ -115,6 +117,31 @@ def teach_to_point(model: Any, processor: Any, pictures: Pictures, steps: int, k
                 flush=True,
             )
     return float(np.median(errors[-50:])) if errors else float("nan")
+
+
+def found(model: Any, processor: Any, pictures: Pictures, kept: Path) -> float:
+    """Share of the things in ``pictures`` that the tower kept in ``kept`` finds in the right patch."""
+    learned = _learned(model)
+    learned.load_state_dict(torch.load(kept, weights_only=True)["learned"])
+    places = torch.from_numpy(pictures.places)
+    there = torch.isfinite(places).all(-1)
+    with torch.inference_mode():
+        tokens = image_tokens(model, normalized(processor, torch.from_numpy(pictures.images).float()))
+        heat = learned["head"](tokens)[0]
+    right = heat.argmax(dim=1) == _patch(places.nan_to_num().clamp(0, _WHOLE - 1), heat.shape[1])
+    return float(right[there].float().mean())
+
+
+def _learned(model: Any) -> nn.ModuleDict:
+    head = PointingHead(model.config.text_config.hidden_size)
+    return nn.ModuleDict({"tower": model.model.vision_model, "connector": model.model.connector, "head": head})
+
+
+def _patch(places: torch.Tensor, patches: int) -> torch.Tensor:
+    """Number of the patch that each of ``places`` (..., 2) is in."""
+    cells = round(patches**0.5)
+    column, row = (places * cells / _WHOLE).long().unbind(-1)
+    return row * cells + column
 
 
 def image_tokens(model: Any, images: torch.Tensor) -> torch.Tensor:
@@ -153,10 +180,8 @@ def _batches(pictures: Pictures, rng: np.random.Generator) -> Iterator[tuple[tor
 
 def _loss(heat: torch.Tensor, said: torch.Tensor, place: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     there = torch.isfinite(places).all(-1)
-    cells = round(heat.shape[1] ** 0.5)
     where = places.nan_to_num().clamp(0, _WHOLE - 1)
-    column, row = (where * cells / _WHOLE).long().unbind(-1)
-    shown = functional.cross_entropy(heat.transpose(1, 2)[there], (row * cells + column)[there])
+    shown = functional.cross_entropy(heat.transpose(1, 2)[there], _patch(where, heat.shape[1])[there])
     digits = _digits(where)
     spoken = functional.cross_entropy(said[there].flatten(0, 2), digits[there].flatten())
     return shown + spoken + _NUMBERS * functional.l1_loss(place[there], where[there] / _WHOLE)
