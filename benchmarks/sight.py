@@ -24,7 +24,6 @@ from varl_common.errors import VarlError
 from varl_common.image_codec import decode_image, encode_jpeg
 from varl_vlm_advisor.answer.motion import to_action
 from varl_vlm_advisor.answer.parsing import parse as parse_answer
-from varl_vlm_advisor.backends import Backend
 from varl_vlm_advisor.backends.transformers import TransformersBackend
 from varl_vlm_advisor.evaluation.metrics import agreement
 from varl_vlm_advisor.evaluation.worlds import make_varied_world
@@ -78,7 +77,7 @@ def held_out(task: str, count: int, **looks: Any) -> list[Asked]:
 class Judge:
     """Asks one model, and keeps the time that it takes."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: TransformersBackend) -> None:
         self._backend = backend
         self._loop = asyncio.new_event_loop()
         self.seconds: list[float] = []
