@@ -60,6 +60,10 @@ bench-graph: build ## Measure what the graph costs: benchmarks/results/graph.jso
 bench-fleet: build ## Measure what a second arm brings: benchmarks/results/fleet.json.
 	@$(ENTER); exec python benchmarks/fleet.py $(ARGS)
 
+.PHONY: bench-real
+bench-real: build ## Measure ros2_control's own controllers, of VARL_ROS_UNDERLAY: benchmarks/results/real_controller.json.
+	@$(ENTER); exec python -m benchmarks.real_controller $(ARGS)
+
 .PHONY: bench-advisor
 bench-advisor: build ## Measure what the advisor costs beside its model: benchmarks/results/advisor.json.
 	@$(ENTER); exec python benchmarks/advisor.py $(ARGS)

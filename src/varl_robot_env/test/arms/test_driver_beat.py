@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from varl_robot_env.arms import driver_arm
-from varl_robot_env.arms.driver_arm import DriverArm
+from varl_robot_env.arms.driver_arm import DriverArm, with_spare
 from varl_robot_env.config.paths import config_file
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
@@ -109,3 +109,8 @@ def test_a_motion_that_comes_much_too_late_is_not_begun(rehearsal: Rehearsal) ->
     assert len(rehearsal.sent) == 1
     rehearsal.step(0.0, wanted=1.0)
     assert acceleration(rehearsal.joints(0.001)) <= 1.001 * BOUND[0]
+
+
+def test_a_driver_is_asked_for_less_than_the_bound() -> None:
+    assert (np.array(with_spare(ROBOT).safety.joint_acceleration) < 0.99 * BOUND).all()
+    assert with_spare(ROBOT).safety.joint_speed == ROBOT.safety.joint_speed

@@ -25,7 +25,7 @@ from varl_common.ros.qos import LATCHED
 from varl_interfaces.msg import EnvStatus, StepStatus
 from varl_interfaces.srv import DescribeEnv, Reset, Step
 from varl_robot_env.arm import ArmError, StaleState
-from varl_robot_env.arms.driver_arm import DriverArm
+from varl_robot_env.arms.driver_arm import DriverArm, with_spare
 from varl_robot_env.arms.lock_step_arm import LockStepArm
 from varl_robot_env.arms.simulated_scene import SimulatedScene
 from varl_robot_env.arms.watched_topics import WatchedTopics
@@ -92,7 +92,7 @@ class EnvNode(LifecycleNode):
         if simulated and parameters.lock_step:
             self._arm: LockStepArm | DriverArm = LockStepArm(self, robot, self._arm_group, bool(task.seen))
         else:
-            robot, group = with_description(self, robot), self._arm_group
+            robot, group = with_spare(with_description(self, robot)), self._arm_group
             scene = SimulatedScene(self, robot.base_frame, group) if simulated else None
             self._arm = self._driver = DriverArm(self, robot, group, self._watched, self._trip, task, scene)
         self.hot_groups = (self._agent_group, *self._arm.groups)

@@ -1,0 +1,1 @@
+"""Parts of the benchmark of real controllers: the driver that it starts, and what it records."""
