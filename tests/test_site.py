@@ -107,3 +107,22 @@ def test_the_catalogue_has_the_errors() -> None:
 def test_an_error_is_one_line() -> None:
     """No sentence has a line's end; what is only a value's text is made by a function that tests of its own look at."""
     assert [text for text in sentences() if "\n" in text] == []
+
+
+PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if not {"generated", "_build"} & set(page.parts)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_commands_name_exists(page: Path) -> None:
+    from varl_bringup.graph.programs import PROGRAMS
+
+    blocks = "\n".join(re.findall(r"```(?:sh|bash)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
+    known = {argument.name for program in PROGRAMS.values() for argument in program.arguments}
+    ours = re.compile(rf"varl ({'|'.join(PROGRAMS)})\b|\.launch\.py|ARGS=")
+    given = {name for line in blocks.splitlines() if ours.search(line) for name in re.findall(r"\b(\w+):=", line)}
+    assert given <= known
+    assert set(re.findall(r"\bvarl (\w+) \w+:=", blocks)) <= set(PROGRAMS)
+    for file in re.findall(r"(\w+\.launch\.py)", blocks):
+        assert (ROOT / "launch" / file).is_file()
+    for target in re.findall(r"\bmake ([a-z][a-z-]*)", blocks):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target

@@ -31,7 +31,7 @@ def pages(root: Path) -> dict[str, str]:
         "# Parameters",
         "Of every node, as `ros2 param` shows them: all are read when it starts, and an unknown name "
         "ends it with the nearest there is. The value is the one that ships in `config/` or, where that names none, "
-        "the model's own; `params_file:=mine.yaml` overrides some. What has no value is given by the launch.",
+        "the model's own; `params_file:=mine.yaml` overrides some. What is required is given by the launch.",
     ]
     for name, model in sorted(nodes(root, models).items()):
         fields = list(models.fields(model))
@@ -41,8 +41,9 @@ def pages(root: Path) -> dict[str, str]:
         rows = []
         for field in fields:
             value, reason = told.get(field.name, (field.default, ""))
-            rows.append((code(field.name), code(field.kind), code(value), _both(field.meaning, reason)))
-        text += [f"## {name}", table(("parameter", "type", "value", "meaning; unit and reason"), rows)]
+            shown = code(value) or f"required: {code(field.kind)}"  # narrow enough to be read whole
+            rows.append((code(field.name), shown, _both(field.meaning, reason)))
+        text += [f"## {name}", table(("parameter", "value", "meaning; unit and reason"), rows)]
     written = [
         "# Files that you write",
         "What may stand in each; `[]` is an element of a list or a mapping. What has no default is required.",
