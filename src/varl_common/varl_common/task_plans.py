@@ -6,6 +6,7 @@ from varl_common.plan import Phase, Plan
 _ABOVE = 0.10
 _BEHIND = 0.05
 _NEAR, _AT = 0.02, 0.012
+_PRESSED = 0.010  # the fingertips are 14 mm below the tool: they follow the cap 4 mm ahead of it
 _OPEN, _CLOSE = -1.0, 1.0
 
 _BY_ITS_HANDLE = (
@@ -48,9 +49,9 @@ PLANS: dict[str, Plan] = {
     "button": Plan(
         (
             Phase("button", (0.0, 0.0, _ABOVE), _CLOSE, _NEAR),
-            Phase("button", (0.0, 0.0, 0.0), _CLOSE, _AT),
+            Phase("button", (0.0, 0.0, _PRESSED), _CLOSE, _AT),
         ),
-        "Come from above and press.",
+        "Come from above and press on.",
     ),
     "drawer": Plan(_BY_ITS_HANDLE, "Come from above, close on the handle, pull."),
     "drawer-close": Plan(_BY_ITS_HANDLE, "Come from above, close on the handle, push."),

@@ -12,6 +12,7 @@ from varl_common.errors import VarlError
 from varl_common.image_codec import decode_depth, decode_image, encode_depth, encode_jpeg
 from varl_robot_env.config.paths import config_file, config_folder, resolve
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.motion import Trajectory
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
@@ -216,3 +217,22 @@ def test_the_urdf_is_valid_for_others(tool: str, arguments: list[str]) -> None:
     done = subprocess.run([tool, *arguments, str(urdf)], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Error" not in done.stdout + done.stderr
+
+
+def test_what_presses_on_the_tool_is_felt() -> None:
+    """The spring under the button: 200 N/m, 1 N at first."""
+    task = load_task(config_file("tasks", "button"))
+    simulation = Simulation(ROBOT, CONFIG, task.config.things)
+    panel = np.array([0.4, 0.0, 0.0, 0, 0, 0, 1.0])
+    simulation.set_scene(HOME | {"left_finger_joint": 0.0}, {"panel": panel})
+    np.testing.assert_array_equal(simulation.force(), np.zeros(3))
+    kinematics = Kinematics(ROBOT.urdf_text(), ROBOT.joints, ROBOT.base_frame, ROBOT.tool_frame)
+    home = np.array(ROBOT.home)
+    down = kinematics.inverse(np.array([0.4, 0.0, 0.05 + 0.014 - 0.01]), kinematics.forward(home)[1], home, home)[0]
+    command(simulation, "arm_controller", dict(zip(ROBOT.joints, down.tolist(), strict=True)), 20 * PERIOD)
+    simulation.advance(60 * PERIOD)
+    pressed = 0.05 - simulation.entities()["button"][2]
+    assert pressed == pytest.approx(0.01, abs=0.002)
+    force = simulation.force()  # z of the tool's frame points out of the hand, down
+    assert force[2] == pytest.approx(-(1 + 200 * pressed), rel=0.1)
+    assert np.abs(force[:2]).max() < 0.5

@@ -151,7 +151,8 @@ def robot(name: str, **overrides: Any) -> RobotConfig:
 @pytest.mark.parametrize("name", ["fr3", "gen3", "ur5e", "xarm6", "varl_arm"])
 @pytest.mark.parametrize("task", sorted({"reach", *NAMES} - {"reach_so101"}))
 def test_the_tasks_fit_the_arms(name: str, task: str) -> None:
-    check_fits(load_task(config_file("tasks", task)), robot(name), "real")
+    loaded = load_task(config_file("tasks", task))
+    check_fits(loaded, robot(name), "mujoco" if loaded.feels else "real")
 
 
 @pytest.mark.parametrize(
@@ -180,3 +181,16 @@ def test_what_is_in_a_simulator_alone_is_not_for_an_arm(tmp_path: Path) -> None:
     check_fits(load_task(file), robot("varl_arm"), "mujoco")
     with pytest.raises(VarlError, match="block comes from a simulator; on an arm it is from: marker, color or vlm"):
         check_fits(load_task(file), robot("varl_arm"), "real")
+
+
+@pytest.mark.parametrize(
+    ("name", "backend", "fits"),
+    [("varl_arm", "mujoco", True), ("ur5e", "real", True), ("varl_arm", "real", False), ("varl_arm", "gazebo", False)],
+)
+def test_force_wants_something_that_measures_it(name: str, backend: str, fits: bool) -> None:
+    button = load_task(config_file("tasks", "button"))
+    if fits:
+        check_fits(button, robot(name), backend)
+    else:
+        with pytest.raises(VarlError, match="force on the tool; name what measures it in driver: wrench"):
+            check_fits(button, robot(name), backend)

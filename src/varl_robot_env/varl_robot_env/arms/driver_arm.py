@@ -322,4 +322,5 @@ class DriverArm:
             self._heard.velocities(),
             self._heard.position(gripper.joint) if gripper else None,
             dict(self._heard.entities),
+            self._heard.force,
         )

@@ -38,6 +38,7 @@ class DriverInputs:
 
     Attributes:
         entities: where each thing was seen last, base frame.
+        force: (3,) on the tool, N, in its sensor's frame; None where nothing measures it or it was not heard.
         stamp_ns: the driver's time of the arm's last joint state, ns.
     """
 
@@ -66,6 +67,7 @@ class DriverInputs:
         self._node, self._robot, self._watched = node, robot, watched
         self.entities: dict[str, Pose] = {}
         self.stamp_ns = 0
+        self.force: Array | None = None
         self._positions: dict[str, float] = {}
         self._velocities: dict[str, float] = {}
         self._past: deque[tuple[float, Array]] = deque()
@@ -92,7 +94,9 @@ class DriverInputs:
                 driver.wrench.stale_after,
                 self._judge_wrench,
             )
-            self._watched.watch(rule, WrenchStamped, driver.wrench.topic, qos_profile_sensor_data, _wrench_values)
+            self._watched.watch_all(
+                [rule], WrenchStamped, driver.wrench.topic, [qos_profile_sensor_data], self._on_wrench
+            )
         if driver.speed_scaling:
             self._watch_speed_scaling(driver.speed_scaling, on_scale)
         for fault in driver.faults:
@@ -193,6 +197,10 @@ class DriverInputs:
 
         self._watched.watch_all([rule], Float64, scaling.topic, [STATE], on_message)
 
+    def _on_wrench(self, takes: Sequence[Take], message: WrenchStamped) -> None:
+        if takes[0](_wrench_values(message)):
+            self.force = force_of(message)
+
     def _judge_wrench(self, values: Sequence[float]) -> str | None:
         limit = self._robot.driver.wrench
         assert limit is not None
@@ -228,6 +236,12 @@ class DriverInputs:
         self._watched.watch(
             rule, kind, fault.topic, LATCHED if fault.latched else STATE, lambda message: [fault.value(message)]
         )
+
+
+def force_of(message: WrenchStamped) -> Array:
+    """(3,) N."""
+    force = message.wrench.force
+    return np.array([force.x, force.y, force.z])
 
 
 def _judge_effort(joint: str, limit: float | None, values: Sequence[float]) -> str | None:

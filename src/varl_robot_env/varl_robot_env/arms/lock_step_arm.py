@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import WrenchStamped
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -19,7 +20,9 @@ from varl_common.ros.qos import COMMAND, SENSOR_OUT
 from varl_interfaces.msg import Entities
 from varl_interfaces.srv import Advance, SetScene
 from varl_robot_env.arm import ArmError, ArmState, StaleState
+from varl_robot_env.arms.driver_inputs import force_of
 from varl_robot_env.arms.trajectory_messages import TrajectoryMessage
+from varl_robot_env.config.driver import FORCE_TOPIC
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.motion import GripperMotion, Moment, Trajectory
 from varl_robot_env.ros.hot_loop import HotLoop
@@ -45,9 +48,17 @@ class LockStepArm:
     lock_step = True
     places = True
 
-    def __init__(self, node: Node, robot: RobotConfig, group: CallbackGroup, sees: bool) -> None:
-        """``sees``: the task looks at entities. Else they are left alone until a frame needs its camera's pose."""
-        self._node, self._robot, self._group, self._sees = node, robot, group, sees
+    def __init__(self, node: Node, robot: RobotConfig, group: CallbackGroup, sees: bool, feels: bool = False) -> None:
+        """Subscribe.
+
+        Args:
+            node: subscribes and publishes.
+            robot: the robot.
+            group: of all topics.
+            sees: the task looks at entities. Else they are left alone until a frame needs its camera's pose.
+            feels: the task asks for the force on the tool.
+        """
+        self._node, self._robot, self._group, self._sees, self._feels = node, robot, group, sees, feels
         replies = MutuallyExclusiveCallbackGroup()
         # A call's answer comes after the messages it is about: waiting for it alone wakes up once, not three times.
         self._loop, self._replies = HotLoop(node, group), HotLoop(node, replies)
@@ -59,6 +70,10 @@ class LockStepArm:
         self.cameras = [camera.name for camera in robot.cameras]
 
         node.create_subscription(JointState, "joint_states", self._take_joints, SENSOR_OUT, callback_group=group)
+        self._wrench: WrenchStamped | None = None
+        if feels:
+            topic = robot.driver.wrench.topic if robot.driver.wrench else FORCE_TOPIC
+            node.create_subscription(WrenchStamped, topic, self._take_wrench, SENSOR_OUT, callback_group=group)
         self._watches = False
         if sees:
             self._watch()
@@ -160,7 +175,9 @@ class LockStepArm:
         return self._read(self._joint_state)
 
     def _is_due(self) -> bool:
-        return self._stamp() >= self._stamp_due and (not self._sees or self._entities_stamp() >= self._stamp_due)
+        seen = not self._sees or self._entities_stamp() >= self._stamp_due
+        felt = not self._feels or (self._wrench is not None and to_ns(self._wrench.header.stamp) >= self._stamp_due)
+        return self._stamp() >= self._stamp_due and seen and felt
 
     def _read(self, message: JointState) -> ArmState:
         index = {name: row for row, name in enumerate(message.name)}
@@ -177,6 +194,7 @@ class LockStepArm:
             speeds[rows],
             float(positions[index[gripper.joint]]) if gripper else None,
             self._poses(),
+            force_of(self._wrench) if self._wrench else None,
         )
 
     def _poses(self) -> dict[str, Pose]:
@@ -193,6 +211,9 @@ class LockStepArm:
 
     def _take_joints(self, message: JointState) -> None:
         self._joint_state = message
+
+    def _take_wrench(self, message: WrenchStamped) -> None:
+        self._wrench = message
 
     def _take_entities(self, message: Entities) -> None:
         self._entities = message

@@ -72,6 +72,10 @@ class FaultConfig(Config):
         return value > self.above if self.above is not None else value in self.good
 
 
+FORCE_TOPIC = "force_torque_sensor_broadcaster/wrench"
+"""Where ros2_control's broadcaster publishes, and a simulator whose robot has no sensor in its file."""
+
+
 class WrenchConfig(Config):
     """A force-torque sensor at the tool (geometry_msgs/WrenchStamped)."""
 

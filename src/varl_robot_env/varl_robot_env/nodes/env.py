@@ -29,7 +29,7 @@ from varl_robot_env.arms.driver_arm import DriverArm, with_spare
 from varl_robot_env.arms.lock_step_arm import LockStepArm
 from varl_robot_env.arms.simulated_scene import SimulatedScene
 from varl_robot_env.arms.watched_topics import WatchedTopics
-from varl_robot_env.config.driver import EstopConfig
+from varl_robot_env.config.driver import FORCE_TOPIC, EstopConfig, WrenchConfig
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.env_core import EnvCore, NeedsReset, Observation, StepResult, WaitsForPerson
 from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
@@ -40,6 +40,8 @@ from varl_robot_env.safety.inputs import InputRule
 from varl_robot_env.safety.safety_filter import RefusedAction, Stopped
 from varl_robot_env.tasks.task import load_task
 
+# Bounds on a simulated sensor: what no gripper's task needs.
+_FORCE, _TORQUE = 100.0, 20.0  # N, N m
 _STATUS: dict[type[Exception], int] = {
     RefusedAction: StepStatus.INVALID_ACTION,
     NeedsReset: StepStatus.NEEDS_RESET,
@@ -89,8 +91,10 @@ class EnvNode(LifecycleNode):
         self._not_ready: str | None = "the robot's state has not been asked for yet"
         self._watched = WatchedTopics(self, self._arm_group, self._on_fault)
         simulated = parameters.backend != "real"
+        if simulated and task.feels:
+            robot = _with_force(robot)
         if simulated and parameters.lock_step:
-            self._arm: LockStepArm | DriverArm = LockStepArm(self, robot, self._arm_group, bool(task.seen))
+            self._arm: LockStepArm | DriverArm = LockStepArm(self, robot, self._arm_group, bool(task.seen), task.feels)
         else:
             robot, group = with_spare(with_description(self, robot)), self._arm_group
             scene = SimulatedScene(self, robot.base_frame, group) if simulated else None
@@ -310,6 +314,12 @@ class EnvNode(LifecycleNode):
         response.status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
         response.message = str(error)
         return response
+
+
+def _with_force(robot: RobotConfig) -> RobotConfig:
+    """The robot with what a simulator has in the place of a force sensor, where its file names none."""
+    wrench = robot.driver.wrench or WrenchConfig(topic=FORCE_TOPIC, force=_FORCE, torque=_TORQUE)
+    return robot.model_copy(update={"driver": robot.driver.model_copy(update={"wrench": wrench})})
 
 
 def _point(position: np.ndarray) -> Point:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from geometry_msgs.msg import WrenchStamped
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
@@ -25,6 +26,7 @@ from varl_common.ros.qos import COMMAND, SENSOR_OUT
 from varl_interfaces.msg import Entities
 from varl_interfaces.srv import Advance, SetScene
 from varl_robot_env.arms.trajectory_messages import from_trajectory_msg
+from varl_robot_env.config.driver import FORCE_TOPIC
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.perception.camera_model import CameraModel
 from varl_robot_env.ros.camera_info import camera_info
@@ -61,8 +63,8 @@ class SimulatorNode(Node):
         super().__init__("simulator")
         self._config = declare_parameters(self, SimulatorParameters)
         self._robot = RobotConfig.from_yaml(self._config.robot_file)
-        things = load_task(self._config.task_file).config.things
-        self._simulation = Simulation(self._robot, self._config, things)
+        task = load_task(self._config.task_file)
+        self._simulation = Simulation(self._robot, self._config, task.config.things)
         self._lock = threading.RLock()  # in real time the simulation has a thread of its own
         self._command_group, self._service_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         self.hot_groups: tuple[CallbackGroup, ...] = (self._command_group, self._service_group)
@@ -75,6 +77,10 @@ class SimulatorNode(Node):
 
         self._clock_out = self.create_publisher(Clock, "/clock", SENSOR_OUT)
         self._joints_out = self.create_publisher(JointState, "joint_states", SENSOR_OUT)
+        wrench = self._robot.driver.wrench
+        topic = wrench.topic if wrench else FORCE_TOPIC
+        self._force_out = self.create_publisher(WrenchStamped, topic, SENSOR_OUT) if task.feels else None
+        self._wrench = WrenchStamped(header=Header(frame_id=self._robot.tool_frame))
         self._entities_out = self.create_publisher(Entities, "entities", SENSOR_OUT)
         self._image_out, self._info_out, self._depth_out, camera_pose = None, None, None, {}
         for camera in self._robot.cameras[:1]:  # the world has one camera
@@ -196,6 +202,11 @@ class SimulatorNode(Node):
             for name, pose in self._simulation.entities().items():
                 fill_pose_msg(self._entities.poses[self._entities.names.index(name)], pose)
             self._entities_out.publish(self._entities)
+        if self._force_out:
+            force = self._wrench.wrench.force
+            self._wrench.header.stamp = stamp
+            force.x, force.y, force.z = self._simulation.force().tolist()
+            self._force_out.publish(self._wrench)
         self._joints_out.publish(self._joint_state)
         if self._clock_out.get_subscription_count():
             self._clock_out.publish(Clock(clock=stamp))

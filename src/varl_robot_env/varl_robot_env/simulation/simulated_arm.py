@@ -89,4 +89,5 @@ class SimulatedArm:
             speeds[rows],
             float(positions[index[gripper.joint]]) if gripper else None,
             self.simulation.entities(),
+            self.simulation.force(),
         )

@@ -17,7 +17,7 @@ from varl_robot_env.simulation.camera import Camera
 from varl_robot_env.simulation.lock_step import check_scene, whole_steps
 from varl_robot_env.simulation.looks import Looks, restyle
 from varl_robot_env.simulation.trajectory_controller import TrajectoryController
-from varl_robot_env.simulation.world import SimulatorConfig, build_world
+from varl_robot_env.simulation.world import ROBOT_BIT, SimulatorConfig, build_world
 from varl_robot_env.types import Array, Pose
 
 
@@ -64,6 +64,7 @@ class Simulation:
         self._bodies = {name: self.model.body(name).id for name, thing in things.items() if thing.object}
         self._starts = {name: _starts(self.model, name, things[name]) for name in self._bodies}
         self._parts = {name: _part(self.model, name, thing.part) for name, thing in things.items() if thing.part}
+        self._tool = self.model.body(robot.tool_frame).id
         self._actuators = {
             controller: [self.model.actuator(joint).id for joint in joints]
             for controller, joints in self.controllers.items()
@@ -90,6 +91,17 @@ class Simulation:
         for name, part in self._parts.items():
             poses[name] = _ros_pose(np.concatenate([self.data.xpos[part], self.data.xquat[part]]))
         return poses
+
+    def force(self) -> Array:
+        """(3,) N: what presses on the robot, in the frame of its tool, as a sensor at the wrist feels it."""
+        total, six = np.zeros(3), np.zeros(6)
+        for number, contact in enumerate(self.data.contact):
+            first, second = (self.model.geom_contype[geom] == ROBOT_BIT for geom in contact.geom)
+            if first != second:
+                mujoco.mj_contactForce(self.model, self.data, number, six)
+                on_second = contact.frame.reshape(3, 3).T @ six[:3]  # the frame's x axis points from first to second
+                total += on_second if second else -on_second
+        return self.data.xmat[self._tool].reshape(3, 3).T @ total
 
     def command(self, controller: str, joints: Sequence[str], trajectory: Trajectory) -> None:
         """Let ``controller`` carry out a trajectory of its ``joints`` (by name; rad, m) from now on, then hold.

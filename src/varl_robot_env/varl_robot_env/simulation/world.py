@@ -24,10 +24,10 @@ _FULL_EFFORT_ERROR_SLIDE = 0.005  # m, for a prismatic joint
 _ARMATURE = 0.1  # kg m^2: rotor inertia seen through a gear of about 1:100
 _ARMATURE_SLIDE = 0.1  # kg, the same for a prismatic joint
 # Collision bits: the robot touches things, things touch each other and the robot, the robot not itself.
-_ROBOT, _THING = 2, 1
+ROBOT_BIT, _THING = 2, 1
 _COLLISION_GROUP = 3  # not drawn
 _UNTOUCHED = {"contype": 0, "conaffinity": 0}
-_TOUCHES = {"contype": _THING, "conaffinity": _THING | _ROBOT, "condim": 4, "solref": [0.005, 1.0]}
+_TOUCHES = {"contype": _THING, "conaffinity": _THING | ROBOT_BIT, "condim": 4, "solref": [0.005, 1.0]}
 _SHAPES = {
     "box": mujoco.mjtGeom.mjGEOM_BOX,
     "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
@@ -138,7 +138,7 @@ def _physics(spec: Any, config: SimulatorConfig) -> None:
         drawn = geom.contype == 0 and geom.conaffinity == 0
         geom.group = 1 if drawn else _COLLISION_GROUP
         if not drawn:
-            geom.contype, geom.conaffinity, geom.condim = _ROBOT, _THING, 4
+            geom.contype, geom.conaffinity, geom.condim = ROBOT_BIT, _THING, 4
             geom.friction = [config.friction, 0.01, 0.0001]
             geom.solref = [0.005, 1.0]
 

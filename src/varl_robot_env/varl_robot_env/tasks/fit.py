@@ -28,6 +28,8 @@ def check_fits(task: Task, robot: RobotConfig, backend: str) -> None:
     for name in task.seen:
         if backend == "real" and task.config.things[name].source == "simulator":
             raise VarlError(f"{source}: {name} comes from a simulator; on an arm it is from: marker, color or vlm")
+    if task.feels and (backend == "gazebo" or (backend == "real" and robot.driver.wrench is None)):
+        raise VarlError(f"{source}: it asks for the force on the tool; name what measures it in driver: wrench")
     low, high = np.array(robot.safety.workspace_low), np.array(robot.safety.workspace_high)
     for name in sorted(task.config.concerned):
         box = _where(task, name)

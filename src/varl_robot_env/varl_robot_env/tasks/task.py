@@ -18,7 +18,7 @@ from varl_robot_env.config.paths import resolve
 from varl_robot_env.config.reset import ResetConfig
 from varl_robot_env.config.things import ThingConfig, Things
 from varl_robot_env.tasks.observation import check_observed
-from varl_robot_env.tasks.predicates import Judge, Person, Predicate
+from varl_robot_env.tasks.predicates import Force, Judge, Person, Predicate
 from varl_robot_env.tasks.situation import TOOL, Situation
 from varl_robot_env.types import Array, Pose
 
@@ -133,6 +133,12 @@ class Task:
     def entities(self) -> list[str]:
         """What has a position in the observation, in its order."""
         return [item for item in self.config.observe if item == TOOL or item in self.config.things]
+
+    @property
+    def feels(self) -> bool:
+        """Whether it asks for the force on the tool."""
+        rules = self.config.success.all_rules()
+        return "force" in self.config.observe or any(isinstance(rule, Force) for rule in rules)
 
     @property
     def goal(self) -> str:
