@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
@@ -39,7 +40,12 @@ class Recorder:
 
         node.create_subscription(JointState, "joint_states", self._joints.append, _DEEP, raw=True)
         node.create_subscription(JointTrajectory, robot.arm_command, on_command, _DEEP, raw=True)
-        threading.Thread(target=executor.spin, daemon=True).start()
+
+        def spin() -> None:
+            with contextlib.suppress(ExternalShutdownException):
+                executor.spin()
+
+        threading.Thread(target=spin, daemon=True).start()
 
     @property
     def count(self) -> int:
