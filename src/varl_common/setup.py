@@ -6,13 +6,14 @@ from xml.etree import ElementTree
 from setuptools import find_packages, setup
 
 NAME = "varl_common"
-MANIFEST = ElementTree.parse("package.xml")  # the one place of version and description
+HERE = Path(__file__).resolve().parent  # colcon builds in another folder, where setup.py is a link
+MANIFEST = ElementTree.parse(HERE / "package.xml")  # the one place of version and description
 
 setup(
     name=NAME,
     version=MANIFEST.findtext("version"),
     description=MANIFEST.findtext("description"),
-    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
