@@ -39,7 +39,7 @@ def lock() -> None:
     pip_install("-r", str(LOCK.with_suffix(".in")))
     list_all = [VENV / "bin/python", "-m", "pip", "freeze"]
     frozen = subprocess.run(list_all, check=True, capture_output=True, text=True, env=alone()).stdout
-    LOCK.write_text("# Made by docs/build.py --lock from docs.in.\n" + frozen)
+    LOCK.write_text("# Made by docs/build.py --lock from docs.in.\n" + frozen.lower())
 
 
 def main() -> int:

@@ -33,8 +33,8 @@ setup(
     ],
     extras_require={
         "openai": ["openai"],
-        "transformers": ["jinja2", "llguidance", "pillow", "torch", "transformers"],
-        "train": ["accelerate", "jinja2", "llguidance", "peft", "pillow", "torch", "transformers"],
+        "transformers": ["jinja2", "llguidance", "pillow", "tokenizers", "torch", "transformers"],
+        "train": ["accelerate", "jinja2", "llguidance", "peft", "pillow", "tokenizers", "torch", "transformers"],
         "test": ["pytest"],
     },
     entry_points={
