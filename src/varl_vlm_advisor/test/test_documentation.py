@@ -3,12 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 from varl_common.advice_status import AdviceStatus
+from varl_common.arguments import Argument
 from varl_vlm_advisor.backends import installed
 from varl_vlm_advisor.evaluation.command import ARGUMENTS
 from varl_vlm_advisor.service.config import load_config
 from varl_vlm_advisor.testing.server import BEHAVIOURS
+from varl_vlm_advisor.training.command import ARGUMENTS as TRAIN_ARGUMENTS
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/advisor.md").read_text(encoding="utf-8")
@@ -34,11 +37,12 @@ def test_the_parameter_file_loads(tmp_path: Path) -> None:
         load_config(path)
 
 
-def test_the_commands_take_these_arguments() -> None:
-    commands = [line for block in blocks("bash") for line in block.splitlines() if "advisor-eval" in line]
-    assert commands
-    used = {name for command in commands for name in re.findall(r"(\w+):=", command)}
-    assert used <= {argument.name for argument in ARGUMENTS}
+@pytest.mark.parametrize(("command", "arguments"), [("advisor-eval", ARGUMENTS), ("advisor-train", TRAIN_ARGUMENTS)])
+def test_the_commands_take_these_arguments(command: str, arguments: tuple[Argument, ...]) -> None:
+    lines = [line for block in blocks("bash") for line in block.splitlines() if f"varl {command} " in line]
+    assert lines
+    used = {name for line in lines for name in re.findall(r"(\w+):=", line)}
+    assert used <= {argument.name for argument in arguments}
 
 
 def test_the_tables_are_whole() -> None:
