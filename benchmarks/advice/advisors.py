@@ -4,9 +4,9 @@ Labels: the expert's motion as one word an axis, {-, 0, +}; each word is replace
 ``frozen`` errors depend on the state alone (asking again brings the same mistake), ``fresh`` ones on the question too.
 
 Plans: the expert's phases, every named thing misplaced by a Gaussian of ``misplaced`` metres an axis, drawn anew for
-each question, and at rate p an error of structure: a phase missing, or two in the wrong order; of a maze's route, a
-waypoint joined to none, or to another through a wall. An advisor that is always wrong sees everything ``ASTRAY`` metres
-from where it is besides, to the same side in all of its plans.
+each question, and at rate p an error of structure: a phase missing, or two in the wrong order, in one stage of
+several; of a maze's route, a waypoint joined to none, or to another through a wall. An advisor that is always wrong
+sees everything ``ASTRAY`` metres from where it is besides, to the same side in all of its plans.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +28,7 @@ from varl_common.task_plans import PLANS
 
 from benchmarks.advice.environments import ARM_TASKS, MAZES
 from benchmarks.advice.route import Route
+from benchmarks.advice.stages import LONG, Staged
 
 DEAD_ZONE = 0.3  # of an axis's full speed: less than that is the word "0"
 ASTRAY = 0.15  # m: several times a phase's tolerance, and all of a plan's misplacement
@@ -40,7 +41,7 @@ def plan_of(task: str, env: gym.Env[Any, Any]) -> Plan:
     if task in MAZES:
         return Route.through(env.unwrapped.maze)  # type: ignore[attr-defined]
     if task in ARM_TASKS:
-        return PLANS[task]
+        return LONG.get(task) or PLANS[task]
     from benchmarks.advice.expert_plans import expert_plan
 
     return expert_plan(task)
@@ -124,19 +125,30 @@ class Plans(Scripted):
 
     def answer(self, query: AdviceQuery) -> AdviceAnswer:
         rng = np.random.default_rng((self.seed, query.step))
-        plan = self._route(self.plan, rng) if isinstance(self.plan, Route) else self._phases(rng)
+        plan = self._route(self.plan, rng) if isinstance(self.plan, Route) else self._phases(self.plan, rng)
         return AdviceAnswer.of(plan.actions(query.states, self.scene), "scripted plan (stand-in for a VLM)", plan)
 
-    def _phases(self, rng: np.random.Generator) -> Plan:
+    def _phases(self, plan: Plan, rng: np.random.Generator) -> Plan:
         shift = {name: self.astray + rng.normal(0.0, self.misplaced, 3) for name in self.scene.entities}
-        phases = [self._shifted(phase, shift[phase.target]) for phase in self.plan.phases]
-        if len(phases) > 1 and rng.random() < self.error_rate:
+        if not isinstance(plan, Staged):
+            return Plan(self._erring(plan.phases, shift, rng, rng.random() < self.error_rate), "scripted")
+        wrong = int(rng.integers(len(plan.stages))) if rng.random() < self.error_rate else -1
+        phases = [self._erring(stage.plan.phases, shift, rng, i == wrong) for i, stage in enumerate(plan.stages)]
+        stages = [replace(stage, plan=Plan(own)) for stage, own in zip(plan.stages, phases, strict=True)]
+        return Staged(reason="scripted", stages=tuple(stages))
+
+    def _erring(
+        self, right: Sequence[Phase], shift: dict[str, np.ndarray], rng: np.random.Generator, wrong: bool
+    ) -> tuple[Phase, ...]:
+        """The phases where the things are seen; ``wrong``: and one of them missing, or two in the wrong order."""
+        phases = [self._shifted(phase, shift[phase.target]) for phase in right]
+        if len(phases) > 1 and wrong:
             at = int(rng.integers(len(phases) - 1))
             if rng.random() < 0.5:
                 del phases[at]
             else:
                 phases[at], phases[at + 1] = phases[at + 1], phases[at]
-        return Plan(tuple(phases), "scripted")
+        return tuple(phases)
 
     def _route(self, route: Route, rng: np.random.Generator) -> Route:
         """In a maze's scale."""

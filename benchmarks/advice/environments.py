@@ -2,19 +2,21 @@
 
 Meta-World: any of its tasks, ``coffee-button-v3``; goal and object are drawn anew each episode. PointMaze:
 ``maze-umaze``, ``maze-medium``, ``maze-large``; start and goal are drawn anew. The project's own arm: ``reach``,
-``push``, ``lift``.
+``push``, ``lift``, and in the files of ``long/`` tasks of several stages, ``store``, ``stack``, ``place-press``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from varl_common.errors import VarlError, did_you_mean
 
-ARM_TASKS = ("reach", "push", "lift")
+LONG_TASKS = {file.stem: str(file) for file in sorted((Path(__file__).parent / "long").glob("*.yaml"))}
+ARM_TASKS = {"reach": "reach", "push": "push", "lift": "lift", **LONG_TASKS}  # and what ArmEnv knows them by
 MAZES = {"maze-umaze": ("UMaze", 300), "maze-medium": ("Medium", 300), "maze-large": ("Large", 600)}  # and steps
 META_WORLD_STEPS = 200  # most experts need less than 150; Meta-World's own 500 only makes exploration longer
 
@@ -43,7 +45,7 @@ def make_env(task: str, seed: int) -> gym.Env[np.ndarray, np.ndarray]:
         if task in ARM_TASKS:
             from varl_robot_env.env.arm_env import ArmEnv
 
-            return _Seeded(ArmEnv(task), seed)
+            return _Seeded(ArmEnv(ARM_TASKS[task]), seed)
         if task in MAZES:
             return _Seeded(MazeEnv(task), seed)
         return MetaWorldEnv(task, seed)

@@ -47,6 +47,19 @@ def test_each_stage_of_a_grasp_is_told_from_the_state():
     assert LIFT.phase_of(states, SCENE, LIFT.places(states, SCENE)).tolist() == [0, 1, 1, 2, 3, 3, 1]
 
 
+def test_only_what_is_there_is_let_go():
+    place = Plan((*LIFT.phases, Phase("target", (0.0, 0.0, 0.0), -1.0, 0.02)))
+    there = (0.3, 0.0, 0.2)
+    states = np.stack(
+        [
+            state(there),  # the block is elsewhere
+            state(there, block=there, gripper=0.02),  # carried there
+            state(there, block=there),  # and the gripper opens
+        ]
+    )
+    assert place.phase_of(states, SCENE, place.places(states, SCENE)).tolist() == [0, 4, 4]
+
+
 def test_actions_go_straight_at_the_place_and_slow_down_within_a_step():
     actions = LIFT.actions(np.stack([state((0.0, 0.0, 0.3)), state((0.295, 0.0, 0.1))]), SCENE)
     assert actions[0].tolist() == [1.0, 0.0, -1.0, -1.0]

@@ -127,15 +127,15 @@ class Plan:
         """(n,) index of the phase that each of ``states`` (n, obs_dim) is in; ``places`` as of :meth:`places`."""
         tool = _position(states, scene, TOOL)
         active = np.zeros(len(states), np.int64)
-        held = np.ones(len(states), bool)
+        near = held = np.ones(len(states), bool)
         for k in range(1, len(self.phases)):
             before = self.phases[k - 1]
             if k > 1 and before.gripper > 0 > self.phases[k - 2].gripper:  # phase k-1 grasps: is it done, and kept?
                 near = np.linalg.norm(tool - places[k - 1], axis=1) <= before.tolerance
                 held = near & (_opening(states, scene) < SHUT)
             enters = _distance(tool, places[k - 1], places[k]) <= before.tolerance
-            if before.gripper > 0 and self.phases[k].gripper > 0:
-                enters &= held
+            if before.gripper > 0:
+                enters &= held if self.phases[k].gripper > 0 else near  # what lets go is opening
             active[enters] = k
         return active
 

@@ -113,7 +113,7 @@ def _label(
         shut = hand < 0 or (state[hand] - low) / span < F32(SHUT)
         for p in range(plans):
             first = active[p] = starts[p]
-            held = True
+            there = held = True
             for k in range(first, starts[p + 1]):
                 _place(state, phases[k], places[k])
                 if k == first:
@@ -121,9 +121,10 @@ def _label(
                 before = phases[k - 1]
                 near = before[_TOLERANCE] * before[_TOLERANCE]
                 if k > first + 1 and before[_GRIPPER] > 0 > phases[k - 2, _GRIPPER]:  # it grasps: done, and kept?
-                    held = shut and _far(state, tool, places[k - 1], places[k - 1]) <= near
-                carries = before[_GRIPPER] > 0 and phases[k, _GRIPPER] > 0
-                if (held or not carries) and _far(state, tool, places[k - 1], places[k]) <= near:
+                    there = _far(state, tool, places[k - 1], places[k - 1]) <= near
+                    held = shut and there
+                kept = before[_GRIPPER] <= 0 or (held if phases[k, _GRIPPER] > 0 else there)
+                if kept and _far(state, tool, places[k - 1], places[k]) <= near:
                     active[p] = k
         for i in range(len(kinds)):
             kind = kinds[i]
