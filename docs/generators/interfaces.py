@@ -1,4 +1,4 @@
-"""Every message and service, from the comments of their files."""
+"""Every message, service and action, from the comments of their files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from .markdown import code, table
 
 _CONSTANT = re.compile(r"(\w+)\s+(\w+)\s*=\s*(\S+)\s*(?:#\s*(.*))?")
+_PARTS = {".msg": ("",), ".srv": ("Request", "Response"), ".action": ("Goal", "Result", "Feedback")}
 _FIELD = re.compile(r"([\w/\[\]<=]+)\s+(\w+)(?:\s+([^#]*?))?\s*(?:#\s*(.*))?")
 
 
@@ -15,12 +16,12 @@ def pages(root: Path) -> dict[str, str]:
     """The reference of varl_interfaces."""
     folder = root / "src/varl_interfaces"
     text = [
-        "# Messages and services",
+        "# Messages, services and actions",
         "The package `varl_interfaces`. Units and frames stand with each field; its files are the source of this page.",
     ]
-    for heading, files in (("Services", folder.glob("srv/*.srv")), ("Messages", folder.glob("msg/*.msg"))):
+    for heading, kind in (("Actions", "action"), ("Services", "srv"), ("Messages", "msg")):
         text.append(f"## {heading}")
-        text += [_interface(file) for file in sorted(files)]
+        text += [_interface(file) for file in sorted(folder.glob(f"{kind}/*.{kind}"))]
     return {"interfaces.md": "\n\n".join(text) + "\n"}
 
 
@@ -30,8 +31,7 @@ def _interface(file: Path) -> str:
     while lines and lines[0].startswith("#"):
         about.append(lines.pop(0).lstrip("# "))
     parts, text = ("\n" + "\n".join(lines)).split("\n---"), [f"### {file.stem}", " ".join(about)]
-    titles = ("Request", "Response") if file.suffix == ".srv" else ("",)
-    for title, part in zip(titles, parts, strict=True):
+    for title, part in zip(_PARTS[file.suffix], parts, strict=True):
         rows = _rows(part)
         text += [f"**{title}**"] if title else []
         text.append(table(("field", "type", "meaning"), rows) if rows else "Empty.")

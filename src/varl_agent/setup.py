@@ -46,6 +46,7 @@ setup(
     entry_points={
         "console_scripts": [
             "learner = varl_agent.nodes.commands:learner",
+            "deploy = varl_agent.nodes.commands:deploy",
             "evaluate = varl_agent.nodes.commands:evaluate",
             "teleop = varl_agent.nodes.commands:teleop",
         ]

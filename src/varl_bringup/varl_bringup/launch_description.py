@@ -37,7 +37,7 @@ def describe(name: str) -> LaunchDescription:
             argument.name,
             default_value=argument.default,
             description=argument.description,
-            choices=argument.choices or None,
+            choices=[*argument.choices, argument.default] if argument.choices else None,
         )
         for argument in program.arguments
     ]

@@ -22,7 +22,7 @@ class Argument:
 
     def validate(self, value: str) -> None:
         """Raises VarlError: ``value`` is not one that this argument may have."""
-        if self.choices and value not in self.choices:
+        if self.choices and value not in (*self.choices, self.default):
             raise VarlError(f"unknown {self.name} {value!r}; {did_you_mean(value, list(self.choices))}")
         if value:
             try:

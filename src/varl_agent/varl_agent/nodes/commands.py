@@ -18,3 +18,8 @@ def evaluate() -> None:
 def teleop() -> None:
     """The node ``teleop``."""
     importlib.import_module("varl_agent.nodes.teleop").main()
+
+
+def deploy() -> None:
+    """The node ``deploy``."""
+    importlib.import_module("varl_agent.nodes.deploy").main()

@@ -8,22 +8,19 @@ from typing import Any
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 from rclpy.node import Node
-from varl_common.errors import VarlError
 from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.node import declare_parameters, run_node
-from varl_common.yaml_file import load_yaml
-from varl_robot_env.ros.ros_env import EnvUnavailable, RosEnv
+from varl_robot_env.ros.ros_env import EnvUnavailable
 
+from varl_agent.deployment.episodes import episodes
+from varl_agent.deployment.trained_policy import load_policy, trained_settings
 from varl_agent.nodes.background_executor import executor_in_background
 from varl_agent.nodes.episode_node import EpisodeSettings, first_robot
-from varl_agent.sac.varl import VARL
-from varl_agent.training import checkpoint
 from varl_agent.training.control import InterruptHandler, TrainingControl
-from varl_agent.training.evaluation import EVALUATION_STREAM, EpisodeResult, play
+from varl_agent.training.evaluation import EVALUATION_STREAM, EpisodeResult
 from varl_agent.training.run_folder import RunFolder, write_json
-from varl_agent.training.settings import LearnerSettings, make_model
 from varl_agent.training.training import identity_of
-from varl_agent.vec_env.parallel_env import ParallelEnv, episode_seed
+from varl_agent.vec_env.parallel_env import ParallelEnv
 
 REPORT_EVERY = 10  # episodes
 
@@ -44,37 +41,19 @@ class EvaluateNode(Node):
         self.results: list[EpisodeResult] = []
         Diagnostics(self, "evaluation", self._health)
 
+    def count(self, result: EpisodeResult) -> None:
+        """Count an episode, and say now and then how it stands."""
+        self.results.append(result)
+        if len(self.results) % REPORT_EVERY == 0:
+            rate = _mean(self.results, "success")
+            print(f"{len(self.results)}/{self.settings.episodes} episodes, {rate:.0%} succeeded", flush=True)
+
     def _health(self) -> Health:
         figures = {
             "of": self.settings.episodes,
             "success rate": _mean(self.results, "success") if self.results else 0.0,
         }
         return Health(f"{len(self.results)} episodes played", values=figures)
-
-
-def trained_settings(folder: RunFolder) -> LearnerSettings:
-    """How the run in ``folder`` was trained.
-
-    Raises:
-        VarlError: there is no run, or its config.yaml is of another version.
-    """
-    if not folder.config.is_file():
-        raise VarlError(f"{folder.path} holds no run (config.yaml is missing); train one first, or name another")
-    return LearnerSettings.from_dict(load_yaml(folder.config).get("learner", {}), str(folder.config))
-
-
-def load_policy(folder: RunFolder, env: ParallelEnv, robot: RosEnv) -> tuple[VARL, str, int]:
-    """The newest policy of a run, the checkpoint's name and its step.
-
-    Raises:
-        VarlError: there is no checkpoint, or it is of another task, robot or version.
-    """
-    settings = trained_settings(folder)
-    path, state = checkpoint.load_newest(folder.checkpoints, identity_of(robot.description))
-    tiny = settings.model_copy(update={"sac": settings.sac.model_copy(update={"buffer_size": 1, "device": "cpu"})})
-    model = make_model(tiny, env, advisor=None, lock_step=True, replay=None)
-    model.policy.load_state_dict(state["model"]["parameters"]["policy"])
-    return model, path.stem, state["model"]["counters"]["num_timesteps"]
 
 
 def evaluate(node: EvaluateNode) -> None:
@@ -90,13 +69,14 @@ def evaluate(node: EvaluateNode) -> None:
         robot = first_robot(node, settings)
         try:
             env = ParallelEnv([robot], settings.seed)
-            model, name, step = load_policy(folder, env, robot)
-            print(
-                f"plays {folder.path.name}, {name}, {settings.episodes} episodes of {robot.description.task}",
-                flush=True,
-            )
-            began = time.monotonic()
-            _play(model, robot, node, control)
+            loaded = load_policy(folder, env, identity_of(robot.description))
+            words = f"{settings.episodes} episodes of {robot.description.task}"
+            print(f"plays {folder.path.name}, {loaded.checkpoint}, {words}", flush=True)
+            began, stopping = time.monotonic(), control.stopping.is_set
+            for result in episodes(loaded.model, robot, settings.seed, EVALUATION_STREAM, stopping, settings.episodes):
+                node.count(result)
+            if stopping():
+                raise KeyboardInterrupt
         except (KeyboardInterrupt, EnvUnavailable) as error:
             if not control.explains(error):
                 raise
@@ -110,21 +90,11 @@ def evaluate(node: EvaluateNode) -> None:
         "mean_length": round(_mean(results, "length"), 2),
         "episodes": len(results),
         "seed": settings.seed,
-        "step": step,
+        "step": loaded.step,
         "wall_s": round(time.monotonic() - began, 1),
     }
     write_json(folder.evaluation, values)
     print(f"success in {values['success_rate']:.0%} of {len(results)} episodes; {folder.evaluation}", flush=True)
-
-
-def _play(model: VARL, robot: RosEnv, node: EvaluateNode, control: TrainingControl) -> None:
-    settings, results = node.settings, node.results
-    for episode in range(settings.episodes):
-        if control.stopping.is_set():
-            raise KeyboardInterrupt
-        results.append(play(model, robot, episode_seed(settings.seed, EVALUATION_STREAM, episode)))
-        if len(results) % REPORT_EVERY == 0:
-            print(f"{len(results)}/{settings.episodes} episodes, {_mean(results, 'success'):.0%} succeeded", flush=True)
 
 
 def _mean(results: list[EpisodeResult], field: Any) -> float:

@@ -246,6 +246,26 @@ def test_evaluation_brings_up_what_the_run_was_trained_on(tmp_path: Path) -> Non
     assert yaml.safe_load(env.parameter_files[-1].read_text())["/**/env"]["ros__parameters"]["reward"] == "dense"
 
 
+def test_a_policy_is_deployed_on_what_it_was_trained_on_or_by_the_clock_on_an_arm(tmp_path: Path) -> None:
+    run_dir = started(tmp_path, "task:=push")
+    graph = describe("deploy", f"run:={run_dir}")
+    assert names(graph) == ["simulator", "env", "deploy"], "and no learner"
+    assert parameters(graph, "simulator")["lock_step"] is True
+    assert parameters(graph, "deploy") == {
+        "run_dir": str(run_dir),
+        "episodes": 0,
+        "seconds": 0.0,
+        "start": "now",
+        "seed": 0,
+    }
+    real = describe("deploy", f"run:={run_dir}", "backend:=real", "start:=goal", "seconds:=60")
+    assert names(real) == ["env", "deploy"]
+    assert parameters(real, "env")["backend"] == "real"
+    assert parameters(real, "deploy")["start"] == "goal"
+    with pytest.raises(VarlError, match="unknown backend 'raal'"):
+        describe("deploy", f"run:={run_dir}", "backend:=raal")
+
+
 def test_a_run_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
     started(tmp_path)
     with pytest.raises(VarlError, match=r"is not a run .*there are: run"):

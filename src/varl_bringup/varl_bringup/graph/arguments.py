@@ -74,6 +74,22 @@ EVALUATE_ARGUMENTS = (
     _LOG_LEVEL,
 )
 
+DEPLOY_ARGUMENTS = (
+    Argument("run", "Folder of the run whose policy acts.", "runs/latest"),
+    Argument("episodes", "Episodes to play; 0: any number, until Ctrl-C.", "0", check=whole_number(0)),
+    Argument("seconds", "No episode begins after so long; empty: any time.", check=positive_number),
+    Argument("start", "When it acts: now, or on each goal of the action deploy/run_policy.", "now", ("now", "goal")),
+    Argument("robot", "Which arm; empty: the one that it was trained on."),
+    Argument("backend", "What moves the arm; empty: what moved it in training.", choices=BACKENDS),
+    _joystick("none"),
+    Argument("seed", "Seed of the scenes.", "0", check=whole_number(0)),
+    _NAMESPACE,
+    _PARAMS_FILE,
+    _RVIZ,
+    _RECORD,
+    _LOG_LEVEL,
+)
+
 TELEOP_ARGUMENTS = (
     _TASK,
     _ROBOT,

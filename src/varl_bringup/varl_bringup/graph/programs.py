@@ -16,6 +16,7 @@ from varl_robot_env.config.paths import config_file, config_folder, resolve
 
 from varl_bringup.graph.arguments import (
     CALIBRATE_ARGUMENTS,
+    DEPLOY_ARGUMENTS,
     EVALUATE_ARGUMENTS,
     TELEOP_ARGUMENTS,
     training_arguments,
@@ -91,10 +92,7 @@ def _training(program: str, values: dict[str, str]) -> Graph:
 
 
 def _evaluate(values: dict[str, str]) -> Graph:
-    run_dir = Path(values["run"]).expanduser().resolve()
-    program, recorded = read_launch(run_dir)
-    trained = {argument.name: argument.default for argument in PROGRAMS[program].arguments} | recorded
-    values = trained | {name: value for name, value in values.items() if value} | {"joystick": "none"}
+    run_dir, program, values = _as_trained(values | {"joystick": "none"})
     files = ParameterFiles(values["params_file"])
     evaluate: dict[str, ParameterValue] = {
         "run_dir": str(run_dir),
@@ -103,6 +101,30 @@ def _evaluate(values: dict[str, str]) -> Graph:
     }
     nodes = _robot(program, values, files)
     return _graph("evaluate", values, Node("varl_agent", "evaluate", files.of("evaluate"), evaluate), nodes, run_dir)
+
+
+def _deploy(values: dict[str, str]) -> Graph:
+    run_dir, program, values = _as_trained(values)
+    files = ParameterFiles(values["params_file"])
+    deploy: dict[str, ParameterValue] = {
+        "run_dir": str(run_dir),
+        "episodes": int(values["episodes"]),
+        "seconds": float(values["seconds"] or 0),
+        "start": values["start"],
+        "seed": int(values["seed"]),
+    }
+    if values["backend"] == "real":
+        program = "train_real"  # by the clock
+    nodes = [*_robot(program, values, files), *_watchers(values, run_dir, files)]
+    return _graph("deploy", values, Node("varl_agent", "deploy", files.of("deploy"), deploy), nodes, run_dir)
+
+
+def _as_trained(values: dict[str, str]) -> tuple[Path, str, dict[str, str]]:
+    """The folder of the run that is named, what it was trained by, and its arguments below those of ``values``."""
+    run_dir = Path(values["run"]).expanduser().resolve()
+    program, recorded = read_launch(run_dir)
+    trained = {argument.name: argument.default for argument in PROGRAMS[program].arguments} | recorded
+    return run_dir, program, values | trained | {name: value for name, value in values.items() if value}
 
 
 def _teleop(values: dict[str, str]) -> Graph:
@@ -236,6 +258,7 @@ PROGRAMS = {
         Program("train_sim", "Train an arm in simulation, in lock-step.", training_arguments("mujoco"), _train_sim),
         Program("train_real", "Train an arm in real time.", training_arguments("real"), _train_real),
         Program("evaluate", "Replay a run's policy and report its success.", EVALUATE_ARGUMENTS, _evaluate),
+        Program("deploy", "Act with a run's policy, for as long as wanted.", DEPLOY_ARGUMENTS, _deploy),
         Program("teleop", "Record demonstrations by joystick.", TELEOP_ARGUMENTS, _teleop),
         Program("calibrate", "Find out where a camera is.", CALIBRATE_ARGUMENTS, _calibrate),
     )

@@ -41,6 +41,10 @@ class EnvUnavailable(VarlError):
     """The env node does not answer, or cannot go on. The message says why and what to do."""
 
 
+class ArmStopped(EnvUnavailable):
+    """The arm was stopped, and waits for a person."""
+
+
 class RosEnv(gymnasium.Env[Float32, Float32]):
     """Client of an env node.
 
@@ -51,6 +55,8 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
     Attributes:
         description: names, units and bounds of everything that goes in and out, as the env node says.
         capture: whether steps and resets come with camera frames.
+        waits_when_stopped: where a real arm is stopped the episode ends, and the next one waits for a person; False:
+            both raise ArmStopped.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012  (Gymnasium's own way)
@@ -82,6 +88,7 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
         # Made last: a node whose answer to it comes has discovered the others too, whose questions cannot be repeated.
         self._describe = self._node.create_client(DescribeEnv, f"{env_name}/describe")
         self.capture = capture
+        self.waits_when_stopped = True
         self._state = np.zeros(0, dtype=np.float32)
         self.description = self._wait_for_description(timeout)
         self.observation_space, self.action_space = make_spaces(self.description)
@@ -136,9 +143,16 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
         return {"frames": observation.frames} if self.capture else {}
 
     def _waits_for_a_person(self, response: Any) -> bool:
-        """Whether a real arm stopped, which ends its episode but not the training."""
-        stopped = (StepStatus.STOPPED, StepStatus.STALE, StepStatus.FAILED)
-        return not self.description.lock_step and response.status in stopped
+        """Whether a real arm stopped, which ends its episode but not the training.
+
+        Raises:
+            ArmStopped: an arm did, and nobody is to be waited for.
+        """
+        if response.status not in (StepStatus.STOPPED, StepStatus.STALE, StepStatus.FAILED):
+            return False
+        if not self.waits_when_stopped:
+            raise ArmStopped(f"{self._name}: {response.message}")
+        return not self.description.lock_step
 
     def _interrupted(self, response: Step.Response) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
         """The end of an episode on an arm that was stopped: it stands where it was seen last, and nothing was done."""

@@ -1,0 +1,8 @@
+"""Act with a trained policy: `ros2 launch varl_bringup deploy.launch.py --show-args` lists the arguments."""
+
+from launch import LaunchDescription
+from varl_bringup.launch_description import describe
+
+
+def generate_launch_description() -> LaunchDescription:
+    return describe("deploy")
