@@ -30,7 +30,7 @@ from varl_vlm_advisor.evaluation.worlds import make_varied_world
 from varl_vlm_advisor.question.config import QuestionConfig
 from varl_vlm_advisor.question.pointing import to_pixel
 from varl_vlm_advisor.question.prompt import Prompter
-from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.question.question import StateQuestion
 from varl_vlm_advisor.training import scenes, teacher
 from varl_vlm_advisor.types import NoAdvice
 
@@ -51,7 +51,7 @@ _NOT_MEASURED = {
 class Asked:
     """A held-out scene: the question, the expert's action, and where the right answer points (None: nowhere)."""
 
-    question: Question
+    question: StateQuestion
     expert: np.ndarray
     right: np.ndarray | None
 
@@ -83,7 +83,7 @@ class Judge:
         self.seconds: list[float] = []
         self.refused = 0
 
-    def answer(self, question: Question) -> Any:
+    def answer(self, question: StateQuestion) -> Any:
         """The validated answer, or None."""
         begun = time.perf_counter()
         reply = self._loop.run_until_complete(self._backend.reply(question, 0))
@@ -129,7 +129,7 @@ def pointing_error(asked: Sequence[Asked], answers: Sequence[Any]) -> float:
     return float(np.median(away))
 
 
-def grey(question: Question) -> Question:
+def grey(question: StateQuestion) -> StateQuestion:
     """The same question with a picture of nothing."""
     return replace(question, image=encode_jpeg(np.full_like(decode_image(question.image), 128)))
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from varl_common.errors import VarlError
 from varl_vlm_advisor.backends import Reply
-from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.question.question import StateQuestion
 from varl_vlm_advisor.training import teacher
 
 from benchmarks import sight
@@ -18,7 +18,7 @@ class _Knowing:
     def __init__(self, world_expert: dict[int, Any], astray: bool) -> None:
         self._experts, self._astray = world_expert, astray
 
-    async def reply(self, question: Question, sample: int) -> Reply:
+    async def reply(self, question: StateQuestion, sample: int) -> Reply:
         said = json.loads(teacher.answer(question, question.state.state, self._experts[question.id]) or "{}")
         return Reply(json.dumps(said | ({"point": [0, 0]} if self._astray and said else {})))
 

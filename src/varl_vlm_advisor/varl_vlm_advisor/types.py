@@ -58,3 +58,12 @@ class Answers:
     advice: list[Advice]
     plan: Plan | None
     advisor: str
+
+
+@dataclass(frozen=True)
+class Pointing:
+    """Where a picture shows a thing (Pointing.msg): ``pixel`` (2,) x, y; None where it is not visible or not told."""
+
+    status: AdviceStatus
+    pixel: NDArray[np.float64] | None = None
+    reason: str = ""

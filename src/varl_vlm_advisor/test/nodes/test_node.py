@@ -7,18 +7,21 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import pytest
 
 rclpy = pytest.importorskip("rclpy")
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from varl_common.env_description import EnvDescription  # noqa: E402
-from varl_common.ros.messages import to_description_msg  # noqa: E402
+from varl_common.frame import Frame  # noqa: E402
+from varl_common.image_codec import decode_image, encode_jpeg  # noqa: E402
+from varl_common.ros.messages import to_description_msg, to_frame_msg  # noqa: E402
 from varl_vlm_advisor.testing.tiny_vlm import make_tiny_vlm  # noqa: E402
 from varl_vlm_advisor.types import State  # noqa: E402
 
 from varl_interfaces import msg  # noqa: E402
-from varl_interfaces.srv import GetAdvice  # noqa: E402
+from varl_interfaces.srv import GetAdvice, Point  # noqa: E402
 
 NODE = "from varl_vlm_advisor.nodes.advisor import main; main()"
 FUZZED = 10_000
@@ -95,6 +98,25 @@ def test_it_answers_every_state_and_ends_cleanly(
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 0, output
     assert "Traceback" not in output
+
+
+def test_it_points_at_things_in_pictures(
+    start: Callable[..., subprocess.Popen[str]], client: Node, frame: Frame
+) -> None:
+    start("backend:=scripted", "scripted.error_rate:=0.0", "scripted.point_error:=0.0")
+    picture = decode_image(frame.jpeg) // 2 + 64  # grey noise
+    cv2.circle(picture, (400, 200), 30, (220, 20, 20), -1)
+    shown = to_frame_msg(Frame("camera", encode_jpeg(picture)), 0)
+    service = client.create_client(Point, "advisor/point")
+    assert service.wait_for_service(60.0)
+    future = service.call_async(Point.Request(frames=[shown], things=["the red disc", "the disc"], deadline=30.0))
+    rclpy.spin_until_future_complete(client, future, timeout_sec=60.0)
+    seen, refused = future.result().pointings
+    assert (seen.status, seen.visible) == (msg.Advice.OK, True)
+    assert abs(seen.x - 400) < 4
+    assert abs(seen.y - 200) < 4
+    assert refused.status == msg.Advice.REFUSED
+    assert future.result().advisor == "scripted (stand-in for a VLM)"
 
 
 def test_a_vision_language_model_answers_through_the_service(

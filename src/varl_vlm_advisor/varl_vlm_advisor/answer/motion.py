@@ -13,8 +13,8 @@ from varl_common.plan import Phase, Plan
 
 from varl_vlm_advisor.question.action_words import GRIPPER_WORDS, decode
 from varl_vlm_advisor.question.pointing import to_pixel
-from varl_vlm_advisor.question.question import Question
-from varl_vlm_advisor.types import GRIPPER, TOOL, NoAdvice
+from varl_vlm_advisor.question.question import PlaceQuestion, StateQuestion
+from varl_vlm_advisor.types import GRIPPER, TOOL, NoAdvice, Pointing
 
 HOVER = 0.10
 """Metres above a point at which the tool hovers, and that it rises to lift."""
@@ -34,7 +34,7 @@ _POINT_MOTIONS: dict[str, tuple[float | None, float]] = {
 }
 
 
-def to_action(question: Question, answer: Any, surface_height: float | None) -> NDArray[np.float32]:
+def to_action(question: StateQuestion, answer: Any, surface_height: float | None) -> NDArray[np.float32]:
     """The action, shape (n,) in [-1, 1], that an answer to ``direction`` or ``point`` asks for.
 
     Raises:
@@ -54,7 +54,25 @@ def to_plan(answer: Any) -> Plan:
     return Plan(tuple(phases), answer.reason)
 
 
-def _towards_point(question: Question, answer: Any, surface_height: float | None) -> NDArray[np.float32]:
+def to_pointing(question: PlaceQuestion, answer: Any) -> Pointing:
+    """Where the thing is, in pixels of the frame that the question's picture was made of.
+
+    Raises:
+        NoAdvice: it points outside of the picture.
+    """
+    if not answer.visible:
+        return Pointing(AdviceStatus.OK, None, answer.reason)
+    shown = question.projection
+    assert shown is not None
+    pixel = to_pixel(np.asarray(answer.point), question.convention, shown.width, shown.height)
+    if not shown.holds(pixel):
+        raise NoAdvice(AdviceStatus.INVALID, f"answer not usable: it points at {answer.point}, outside the picture")
+    # A pixel's number is that of its middle: the edge of the picture is at -0.5.
+    scaled = (pixel + 0.5) * question.whole / [shown.width, shown.height] - 0.5
+    return Pointing(AdviceStatus.OK, scaled, answer.reason)
+
+
+def _towards_point(question: StateQuestion, answer: Any, surface_height: float | None) -> NDArray[np.float32]:
     env = question.env
     tool = env.position(TOOL, question.state.state)
     if tool is None:
@@ -73,7 +91,7 @@ def _towards_point(question: Question, answer: Any, surface_height: float | None
     return action
 
 
-def lift(question: Question, point: NDArray[np.float64], surface_height: float | None) -> NDArray[np.float64]:
+def lift(question: StateQuestion, point: NDArray[np.float64], surface_height: float | None) -> NDArray[np.float64]:
     """The place in the base frame, shape (3,) m, at which the model points, by depth or else on a known surface.
 
     Raises:

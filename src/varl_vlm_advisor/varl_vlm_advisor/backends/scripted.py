@@ -1,4 +1,7 @@
-"""The backend ``scripted``: a stand-in for a VLM that reads the geometry off the state, with a set rate of errors."""
+"""The backend ``scripted``: a stand-in for a VLM that reads the geometry off the state, with a set rate of errors.
+
+It sees colours: asked where "the red block" is, it points at the largest patch of red.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,29 @@ import hashlib
 import json
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from varl_common.advice_status import AdviceStatus
 from varl_common.config import Config
 from varl_common.env_description import EnvDescription
+from varl_common.image_codec import decode_image
 from varl_common.plan import Phase, Plan
 from varl_common.task_plans import PLANS
 
 from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.action_words import GRIPPER_WORDS, encode, words_of
-from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.question.pointing import to_point
+from varl_vlm_advisor.question.question import PlaceQuestion, Question, StateQuestion
 from varl_vlm_advisor.types import GRIPPER, NoAdvice
+
+_HUES = {"red": 4, "orange": 28, "yellow": 50, "green": 130, "blue": 220, "violet": 285}  # degrees
+_HUE_WIDTH = 18  # degrees
+_VIVID, _BRIGHT = 0.5, 0.2  # least saturation and value, of 1
+_LEAST_SHARE = 0.0003  # of the picture: 20 pixels of 320x240
+_SLIPS_SEEN = 0.5
+"""Of its wrong pointings so many are at anything; in the others it says that it sees nothing."""
 
 
 class ScriptedBackend:
@@ -30,6 +44,9 @@ class ScriptedBackend:
         """Section ``scripted``."""
 
         error_rate: float = Field(default=0.1, ge=0.0, le=1.0, description="probability that an axis is wrong")
+        point_error: float = Field(
+            default=0.017, ge=0.0, le=0.5, description="standard deviation of a pointing per axis, share of the width"
+        )
         seed: int = Field(default=0, ge=0, description="of the errors")
 
     label = "scripted (stand-in for a VLM)"
@@ -41,6 +58,9 @@ class ScriptedBackend:
 
     async def reply(self, question: Question, sample: int) -> Reply:
         """Answer in the words that a model would use."""
+        if isinstance(question, PlaceQuestion):
+            return Reply(json.dumps(self._place(question, sample)))
+        assert isinstance(question, StateQuestion)
         env, plan = question.env, scripted_plan(question.env)
         if question.strategy == "point":
             raise NoAdvice(AdviceStatus.REFUSED, "the scripted advisor does not point: use strategy direction or plan")
@@ -56,11 +76,26 @@ class ScriptedBackend:
     async def close(self) -> None:
         """It holds nothing."""
 
-    def _rng(self, question: Question, sample: int) -> np.random.Generator:
+    def _place(self, question: PlaceQuestion, sample: int) -> dict[str, Any]:
+        """Where it sees the colour that the thing's words name; off by a model's error, now and then by a lot."""
+        told = f"{self._settings.seed}/{sample}/{question.thing}".encode()
+        rng = _content_rng(told + question.image)
+        shown = question.projection
+        assert shown is not None
+        pixel = colour_patch(decode_image(question.image), question.thing)
+        size = np.array([shown.width, shown.height])
+        if rng.random() < self._settings.error_rate:
+            pixel = rng.uniform([0, 0], size) if rng.random() < _SLIPS_SEEN else None
+        body = {"id": question.id, "reason": "scripted: by its colour", "can_tell": True, "visible": pixel is not None}
+        if pixel is None:
+            return body | {"point": [0, 0]}
+        pixel = np.clip(pixel + rng.normal(0.0, self._settings.point_error * shown.width, 2), 0, size - 1)
+        return body | {"point": to_point(pixel, question.convention, shown.width, shown.height)}
+
+    def _rng(self, question: StateQuestion, sample: int) -> np.random.Generator:
         told = f"{self._settings.seed}/{sample}/{question.env.task}/{question.strategy}".encode()
         transition = question.state
-        digest = hashlib.sha256(told + transition.state.tobytes() + transition.action.tobytes()).digest()
-        return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+        return _content_rng(told + transition.state.tobytes() + transition.action.tobytes())
 
     def _word(self, name: str, right: str, rng: np.random.Generator) -> str:
         """``right``, or at the rate of errors a word of another direction."""
@@ -84,6 +119,30 @@ class ScriptedBackend:
             "gripper": gripper,
             "tolerance": phase.tolerance,
         }
+
+
+def colour_patch(rgb: NDArray[np.uint8], words: str) -> NDArray[np.float64] | None:
+    """The middle (2,) px of the largest patch of the colour that ``words`` name; None where there is hardly any.
+
+    Raises:
+        NoAdvice: they name no colour that it knows.
+    """
+    named = [hue for name, hue in _HUES.items() if name in words.lower().split()]
+    if not named:
+        known = ", ".join(_HUES)
+        raise NoAdvice(AdviceStatus.REFUSED, f"the scripted advisor sees colours only, {words!r} names none: {known}")
+    hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)
+    away = np.abs((2 * hsv[..., 0].astype(int) - named[0] + 180) % 360 - 180)  # OpenCV halves the hue to fit a byte
+    mask = (away < _HUE_WIDTH) & (hsv[..., 1] > _VIVID * 255) & (hsv[..., 2] > _BRIGHT * 255)
+    _, _, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    if not areas.size or areas.max() < _LEAST_SHARE * mask.size:
+        return None
+    return np.asarray(centres[1 + int(areas.argmax())], np.float64)
+
+
+def _content_rng(told: bytes) -> np.random.Generator:
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(told).digest()[:8], "big"))
 
 
 def scripted_plan(env: EnvDescription) -> Plan:

@@ -1,28 +1,32 @@
-"""The node ``advisor``: GetAdvice as a service, and how it goes on /diagnostics."""
+"""The node ``advisor``: GetAdvice and Point as services, and how it goes on /diagnostics."""
 
 from __future__ import annotations
 
 import sys
 from concurrent.futures import Future as Pending
+from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.task import Future
 from varl_common.ros.diagnostics import Diagnostics, Health
-from varl_common.ros.messages import from_description_msg
+from varl_common.ros.messages import from_description_msg, from_frame_msg
 from varl_common.ros.node import declare_parameters, run_node
 
-from varl_interfaces.srv import GetAdvice
-from varl_vlm_advisor.nodes.convert import from_state, to_response
+from varl_interfaces.srv import GetAdvice, Point
+from varl_vlm_advisor.nodes.convert import from_state, to_pointing_msg, to_response
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.service.config import config_model
-from varl_vlm_advisor.types import Answers
+from varl_vlm_advisor.types import Answers, Pointing
 
 _TURN = 0.0005  # s
 
 
 class AdvisorNode(Node):
-    """Serves ``~/get_advice``. Questions are asked in the core's thread; the executor is never held up by a model."""
+    """Serves ``~/get_advice`` and ``~/point``.
+
+    Questions are asked in the core's thread; the executor is never held up by a model.
+    """
 
     def __init__(self) -> None:
         super().__init__("advisor")
@@ -30,6 +34,7 @@ class AdvisorNode(Node):
         # A group of its own: a callback that waits holds up the others of its group.
         group = ReentrantCallbackGroup()
         self.create_service(GetAdvice, "~/get_advice", self._get_advice, callback_group=group)
+        self.create_service(Point, "~/point", self._point, callback_group=group)
         Diagnostics(self, "advice", self._health, self._advisor.label)
         self.get_logger().info(f"advice comes from: {self._advisor.label}")
 
@@ -44,7 +49,20 @@ class AdvisorNode(Node):
             )
         return to_response(answers, response)
 
-    def _in_executor(self, pending: Pending[Answers]) -> Future:
+    async def _point(self, request: Point.Request, response: Point.Response) -> Point.Response:
+        frames = [from_frame_msg(frame) for frame in request.frames]
+        pending = self._advisor.point(frames, list(request.things), request.deadline)
+        pointings: list[Pointing] = await self._in_executor(pending)
+        refused = [pointing for pointing in pointings if pointing.status]
+        if refused:
+            self.get_logger().warning(
+                f"no pointing for {len(refused)} of {len(pointings)}: {refused[0].reason}", throttle_duration_sec=5.0
+            )
+        response.pointings = [to_pointing_msg(pointing) for pointing in pointings]
+        response.advisor = self._advisor.label
+        return response
+
+    def _in_executor(self, pending: Pending[Any]) -> Future:
         """``pending`` as something that a callback of this node's executor can await."""
         future = Future(executor=self.executor)
         # The executor looks at a waiting callback only when something wakes it, as scheduling this one does.
@@ -61,10 +79,12 @@ class AdvisorNode(Node):
 
     def _health(self) -> Health:
         statistics, asker = self._advisor.statistics, self._advisor.asker
-        useless = statistics.states and not statistics.states["OK"]
+        answered = statistics.states + statistics.pointings
+        useless = answered and not answered["OK"]
         figures = {
             "requests": statistics.requests,
             **{f"states {name}": count for name, count in sorted(statistics.states.items())},
+            **{f"pointings {name}": count for name, count in sorted(statistics.pointings.items())},
             **dict(sorted(statistics.events.items())),
             "tokens in": statistics.tokens_in,
             "tokens out": statistics.tokens_out,

@@ -8,7 +8,7 @@ from varl_common.ros.messages import from_frame_msg
 
 from varl_interfaces import msg
 from varl_interfaces.srv import GetAdvice
-from varl_vlm_advisor.types import Advice, Answers, State
+from varl_vlm_advisor.types import Advice, Answers, Pointing, State
 
 
 def from_state(message: msg.AdviceState) -> State:
@@ -32,6 +32,18 @@ def to_response(answers: Answers, response: GetAdvice.Response) -> GetAdvice.Res
     return response
 
 
+def to_pointing_msg(pointing: Pointing) -> msg.Pointing:
+    """The message of a pointing."""
+    seen = pointing.pixel is not None
+    x, y = (0.0, 0.0) if pointing.pixel is None else pointing.pixel.tolist()
+    return msg.Pointing(status=int(pointing.status), visible=seen, x=x, y=y, reason=_text(pointing.reason))
+
+
+def _text(words: str) -> str:
+    """JSON can spell half a character, which no message holds."""
+    return words.encode("utf-8", "replace").decode()
+
+
 def _advice(advice: Advice) -> msg.Advice:
     action = [] if advice.action is None else advice.action.tolist()
     return msg.Advice(
@@ -39,12 +51,12 @@ def _advice(advice: Advice) -> msg.Advice:
         status=int(advice.status),
         action=action,
         confidence=float(advice.confidence),
-        reason=advice.reason.encode("utf-8", "replace").decode(),
+        reason=_text(advice.reason),
     )
 
 
 def _plan(plan: Plan) -> msg.Plan:
-    message = msg.Plan(reason=plan.reason.encode("utf-8", "replace").decode())
+    message = msg.Plan(reason=_text(plan.reason))
     for phase in plan.phases:
         part = msg.PlanPhase(
             target=phase.target,

@@ -32,7 +32,24 @@ def picture(
     Raises:
         VarlError: the frame cannot be decoded.
     """
-    image = decode_image(frame.jpeg)
+    image, projection = _sized(decode_image(frame.jpeg), frame, form, convention)
+    if form.draw_axes and projection.pose is not None:
+        draw_axes(image, projection, env.position(TOOL, state.state))
+    return encode_jpeg(image, form.quality), projection
+
+
+def undrawn(frame: Frame, form: PictureConfig, convention: str) -> tuple[bytes, Projection, tuple[int, int]]:
+    """:func:`picture` with nothing drawn in, and the frame's own width and height.
+
+    Raises:
+        VarlError: the frame cannot be decoded.
+    """
+    whole = decode_image(frame.jpeg)
+    image, projection = _sized(whole, frame, form, convention)
+    return encode_jpeg(image, form.quality), projection, (whole.shape[1], whole.shape[0])
+
+
+def _sized(image: Image, frame: Frame, form: PictureConfig, convention: str) -> tuple[Image, Projection]:
     height, width = image.shape[:2]
     projection = Projection(width, height, frame.k, frame.camera_pose)
     shrink = min(1.0, form.width / width)
@@ -41,9 +58,7 @@ def picture(
         method = cv2.INTER_AREA if size[0] < width else cv2.INTER_CUBIC
         image = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
         projection = projection.scaled(*size)
-    if form.draw_axes and projection.pose is not None:
-        draw_axes(image, projection, env.position(TOOL, state.state))
-    return encode_jpeg(image, form.quality), projection
+    return image, projection
 
 
 def mirror(frame: Frame) -> Frame:

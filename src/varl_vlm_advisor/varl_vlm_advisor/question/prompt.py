@@ -17,7 +17,7 @@ from varl_vlm_advisor.question.config import QuestionConfig
 from varl_vlm_advisor.question.drawing import picture
 from varl_vlm_advisor.question.pointing import convention_of, coordinate_limit, coordinates_asked
 from varl_vlm_advisor.question.projection import Projection
-from varl_vlm_advisor.question.question import Question, content_id
+from varl_vlm_advisor.question.question import StateQuestion, content_id
 from varl_vlm_advisor.types import GRIPPER, NoAdvice, State
 
 
@@ -43,7 +43,7 @@ class Prompter:
             for name in ("system", "scene", config.strategy)
         }
 
-    def question(self, env: EnvDescription, state: State) -> Question:
+    def question(self, env: EnvDescription, state: State) -> StateQuestion:
         """The question about ``state``.
 
         Raises:
@@ -60,9 +60,7 @@ class Prompter:
         limit = coordinate_limit(self._convention, *size)
         model = schema.answer_model(config.strategy, env, limit)
         identity = content_id(env.task, config.strategy, state.state.tobytes(), state.action.tobytes(), jpeg)
-        question = Question(
-            env,
-            state,
+        question = StateQuestion(
             config.strategy,
             config.template,
             self._convention,
@@ -72,7 +70,9 @@ class Prompter:
             "",
             jpeg,
             projection,
-            frame,
+            env=env,
+            state=state,
+            frame=frame,
         )
         return self._worded(question) if self._sees else question
 
@@ -93,7 +93,7 @@ class Prompter:
         except VarlError as error:
             raise NoAdvice(AdviceStatus.INVALID, str(error)) from None
 
-    def _worded(self, question: Question) -> Question:
+    def _worded(self, question: StateQuestion) -> StateQuestion:
         env, state, projection = question.env, question.state, question.projection
         drawn = self._config.picture.draw_axes and projection is not None and projection.pose is not None
         scene = self._templates["scene"].substitute(

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from varl_common.env_description import EnvDescription
 from varl_common.frame import Frame
@@ -22,10 +22,8 @@ _PIXELS_PER_TOKEN = 750  # Anthropic's rule (docs.anthropic.com, Vision); Qwen2.
 
 @dataclass(frozen=True)
 class Question:
-    """One state (or, for a plan, one scene) and what is asked about it."""
+    """What every backend needs to know to ask a model, whatever is asked."""
 
-    env: EnvDescription
-    state: State
     strategy: str
     template: str
     """Version of the wording."""
@@ -40,8 +38,6 @@ class Question:
     """JPEG as sent; empty where there is none or the backend does not look."""
     projection: Projection | None = None
     """Of ``image``; None where there is none."""
-    frame: Frame | None = None
-    """The camera's picture that ``image`` was made of; None where there is none."""
     objection: str = ""
     """What was wrong with the answer before; empty when asked for the first time."""
     rejected: str = ""
@@ -76,10 +72,30 @@ class Question:
         digest.update(self.image)
         return digest.hexdigest()
 
-    def again(self, rejected: str, objection: str) -> Question:
+    def again(self, rejected: str, objection: str) -> Self:
         """The same question with word of what was wrong with the answer."""
         sendable = rejected.encode("utf-8", "replace").decode()  # JSON can spell half a character
         return replace(self, rejected=sendable, objection=objection)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateQuestion(Question):
+    """One state (or, for a plan, one scene) and what is asked about it."""
+
+    env: EnvDescription
+    state: State
+    frame: Frame | None = None
+    """The camera's picture that ``image`` was made of; None where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceQuestion(Question):
+    """Where a picture shows a thing."""
+
+    thing: str
+    """What it looks like."""
+    whole: tuple[int, int]
+    """Width and height of the frame that ``image`` was made of, px."""
 
 
 def content_id(*parts: bytes | str) -> int:

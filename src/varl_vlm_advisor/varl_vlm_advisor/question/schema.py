@@ -59,6 +59,13 @@ def answer_model(strategy: str, env: EnvDescription, coordinate_limit: float) ->
     return _plan(plan_targets(env), GRIPPER in env.action_names)
 
 
+@lru_cache(maxsize=32)
+def place_model(coordinate_limit: float) -> type[Answer]:
+    """The model of an answer to where a picture shows a thing."""
+    fields: dict[str, Any] = {"visible": (bool, ...), "point": (_coordinates(coordinate_limit), ...)}
+    return create_model("PlaceAnswer", __base__=Answer, **fields)
+
+
 def plan_targets(env: EnvDescription) -> tuple[str, ...]:
     """Entities that a phase may aim at: all but the tool, which would run ahead of itself."""
     return tuple(name for name in env.entities if name != TOOL)
@@ -84,9 +91,12 @@ def _direction(names: tuple[str, ...]) -> type[Answer]:
 
 @lru_cache(maxsize=32)
 def _point(limit: float) -> type[Answer]:
-    point = Annotated[list[Annotated[float, Field(ge=0, le=limit)]], Field(min_length=2, max_length=2)]
-    fields: dict[str, Any] = {"phase": (Literal[POINT_PHASES], ...), "point": (point, ...)}
+    fields: dict[str, Any] = {"phase": (Literal[POINT_PHASES], ...), "point": (_coordinates(limit), ...)}
     return create_model("PointAnswer", __base__=Answer, **fields)
+
+
+def _coordinates(limit: float) -> Any:
+    return Annotated[list[Annotated[float, Field(ge=0, le=limit)]], Field(min_length=2, max_length=2)]
 
 
 @lru_cache(maxsize=32)

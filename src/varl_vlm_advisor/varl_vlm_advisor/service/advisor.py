@@ -14,17 +14,19 @@ from typing import Any
 import numpy as np
 from varl_common.advice_status import AdviceStatus
 from varl_common.env_description import EnvDescription
+from varl_common.frame import Frame
 from varl_common.plan import Plan
 
 from varl_vlm_advisor.answer.voting import vote
 from varl_vlm_advisor.backends import Backend
+from varl_vlm_advisor.question.places import PlacePrompter
 from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.service.asking import Asker
 from varl_vlm_advisor.service.config import AdvisorConfig, make_backend
-from varl_vlm_advisor.service.request_checks import request_problem, state_problem
+from varl_vlm_advisor.service.request_checks import pointing_problem, request_problem, state_problem
 from varl_vlm_advisor.service.sampling import Sampler
 from varl_vlm_advisor.service.statistics import Statistics
-from varl_vlm_advisor.types import Advice, Answers, NoAdvice, State
+from varl_vlm_advisor.types import Advice, Answers, NoAdvice, Pointing, State
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,9 @@ class Advisor:
         self._backend = make_backend(config) if backend is None else backend
         self.statistics = Statistics()
         self.asker = Asker(self._backend, config, self.statistics)
-        self._sampler = Sampler(config, Prompter(config, self._backend.sees, self._backend.label), self.asker)
+        label = self._backend.label
+        prompter, places = Prompter(config, self._backend.sees, label), PlacePrompter(config, label)
+        self._sampler = Sampler(config, prompter, places, self.asker)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="advisor", daemon=True)
         self._thread.start()
@@ -72,6 +76,15 @@ class Advisor:
         """
         until = self._loop.time() + deadline
         job = self._answers(env, states, until, votes or self._config.votes)
+        return asyncio.run_coroutine_threadsafe(job, self._loop)
+
+    def point(self, frames: list[Frame], things: list[str], deadline: float) -> Future[list[Pointing]]:
+        """Begin to point at each of ``things`` (in words: "the red block") in each of ``frames``.
+
+        The future is done ``deadline`` seconds from now, at the latest: the pointings of the first frame, in the order
+        of ``things``, then those of the next.
+        """
+        job = self._pointings(frames, things, self._loop.time() + deadline)
         return asyncio.run_coroutine_threadsafe(job, self._loop)
 
     def close(self) -> None:
@@ -115,6 +128,17 @@ class Advisor:
         answers = [found[index] for index in range(len(states))]
         self.statistics.states.update(answer.status.name for answer in answers)
         return Answers(answers, plan, self.label)
+
+    async def _pointings(self, frames: list[Frame], things: list[str], until: float) -> list[Pointing]:
+        self.statistics.requests += 1
+        problem = pointing_problem(frames, things, until)
+        if problem:
+            return [Pointing(AdviceStatus.INVALID, None, problem)] * (len(frames) * len(things))
+        jobs = [self._sampler.place(frame, thing, until) for frame in frames for thing in things]
+        results = await self._by(until, jobs) if jobs else []
+        pointings = [Pointing(r.status, None, str(r)) if isinstance(r, NoAdvice) else r for r in results]
+        self.statistics.pointings.update(pointing.status.name for pointing in pointings)
+        return pointings
 
     async def _by_plan(
         self, env: EnvDescription, states: list[State], until: float, samples: int

@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 from varl_common.env_description import EnvDescription
+from varl_common.frame import Frame
 
 from varl_vlm_advisor.types import State
 
@@ -31,6 +32,17 @@ def request_problem(env: EnvDescription, states: list[State], until: float) -> s
         return "the environment's entities are not unique or lack their indices"
     if any(index + 3 > len(env.observation_names) for index in env.entity_indices):
         return "an entity's index points past the end of the environment's state"
+    return ""
+
+
+def pointing_problem(frames: list[Frame], things: list[str], until: float) -> str:
+    """What makes no picture of a request answerable; empty where nothing does."""
+    if not math.isfinite(until):
+        return "the deadline is not a finite number of seconds"
+    if len(frames) * len(things) > MAX_STATES:
+        return f"{len(things)} things in {len(frames)} pictures; at most {MAX_STATES} pointings are given at once"
+    if not all(thing.strip() for thing in things):
+        return "a thing to point at has no words; say what it looks like: the red block"
     return ""
 
 

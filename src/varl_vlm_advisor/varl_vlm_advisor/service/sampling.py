@@ -11,24 +11,26 @@ import numpy as np
 from varl_common.advice_status import AdviceStatus
 from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
+from varl_common.frame import Frame
 from varl_common.plan import Plan
 
-from varl_vlm_advisor.answer.motion import to_action, to_plan
+from varl_vlm_advisor.answer.motion import to_action, to_plan, to_pointing
 from varl_vlm_advisor.answer.voting import vote
+from varl_vlm_advisor.question.places import PlacePrompter
 from varl_vlm_advisor.question.prompt import Prompter
-from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.question.question import StateQuestion
 from varl_vlm_advisor.question.schema import Answer
 from varl_vlm_advisor.service.asking import Asker
 from varl_vlm_advisor.service.config import AdvisorConfig
-from varl_vlm_advisor.types import Advice, NoAdvice, State
+from varl_vlm_advisor.types import Advice, NoAdvice, Pointing, State
 
 
 class Sampler:
     """Used within one event loop; pictures are made outside it, one after the other, so that they hold nothing up."""
 
-    def __init__(self, config: AdvisorConfig, prompter: Prompter, asker: Asker) -> None:
+    def __init__(self, config: AdvisorConfig, prompter: Prompter, places: PlacePrompter, asker: Asker) -> None:
         self._config = config
-        self._prompter = prompter
+        self._prompter, self._places = prompter, places
         self._asker = asker
         self._picture_thread = ThreadPoolExecutor(1, thread_name_prefix="advisor-pictures")
 
@@ -43,7 +45,7 @@ class Sampler:
             NoAdvice: no sample can be used; the first one's reason.
         """
 
-        def use(question: Question, answer: Answer) -> tuple[np.ndarray, str]:
+        def use(question: StateQuestion, answer: Answer) -> tuple[np.ndarray, str]:
             return to_action(question, answer, self._config.surface_height), answer.reason
 
         usable = await self._samples(env, state, until, votes, use)
@@ -57,7 +59,7 @@ class Sampler:
             NoAdvice: no sample can be used; the first one's reason.
         """
 
-        def use(question: Question, answer: Answer) -> Plan:
+        def use(question: StateQuestion, answer: Answer) -> Plan:
             plan = to_plan(answer)
             try:
                 plan.check(env)
@@ -66,6 +68,16 @@ class Sampler:
             return plan
 
         return await self._samples(env, state, until, votes, use)
+
+    async def place(self, frame: Frame, thing: str, until: float) -> Pointing:
+        """Where ``frame`` shows ``thing``, in its own pixels; asked once, as many pictures average out what is off.
+
+        Raises:
+            NoAdvice: there is no usable answer.
+        """
+        loop = asyncio.get_running_loop()
+        question = await loop.run_in_executor(self._picture_thread, self._places.question, frame, thing)
+        return await self._asker.answer(question, 0, until, partial(to_pointing, question))
 
     async def _samples(self, env: EnvDescription, state: State, until: float, votes: int, use: Any) -> list[Any]:
         loop = asyncio.get_running_loop()

@@ -17,6 +17,8 @@ class Statistics:
     requests: int = 0
     states: Counter[str] = field(default_factory=Counter)
     """Answers by the name of their status."""
+    pointings: Counter[str] = field(default_factory=Counter)
+    """Pointings, likewise."""
     events: Counter[str] = field(default_factory=Counter)
     """calls, replies (cached ones too), cached, retries, repairs, identical."""
     tokens_in: int = 0

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from varl_common.config import Config
 
 from varl_vlm_advisor.backends import Reply
-from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.question.question import Question, StateQuestion
 from varl_vlm_advisor.question.schema import plan_targets
 
 ODD: list[Any] = [
@@ -33,7 +33,8 @@ class FuzzBackend:
 
     async def reply(self, question: Question, sample: int) -> Reply:
         """An answer that may be broken in any way."""
-        rng = random.Random(f"{question.id}{question.state.id}{question.rejected}")
+        asked = question.state.id if isinstance(question, StateQuestion) else ""
+        rng = random.Random(f"{question.id}{asked}{question.rejected}")
         assert question.objection.isprintable()
         self.replies += 1
         return Reply(broken(json.dumps(good(question, rng)), rng), truncated=rng.random() < 0.02)
@@ -51,6 +52,9 @@ def good(question: Question, rng: random.Random) -> dict[str, Any]:
         }
     if question.strategy == "point":
         return answer | {"phase": "at", "point": [rng.uniform(0, 64), rng.uniform(20, 48)]}
+    if question.strategy == "place":
+        return answer | {"visible": rng.random() < 0.8, "point": [rng.uniform(0, 64), rng.uniform(20, 48)]}
+    assert isinstance(question, StateQuestion)
     phase = {"x": 0.0, "y": 0.1, "z": 0.0, "opposite": "", "standoff": 0, "gripper": "open", "tolerance": 0.02}
     return answer | {"phases": [{"target": rng.choice(plan_targets(question.env)), **phase}]}
 

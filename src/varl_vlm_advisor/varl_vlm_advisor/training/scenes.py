@@ -17,7 +17,7 @@ from varl_vlm_advisor.evaluation import storage
 from varl_vlm_advisor.evaluation.worlds import ArmWorld, make_varied_world, make_world
 from varl_vlm_advisor.question.config import QuestionConfig
 from varl_vlm_advisor.question.prompt import Prompter
-from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.question.question import StateQuestion
 from varl_vlm_advisor.training import examples, teacher
 from varl_vlm_advisor.training.examples import Example
 from varl_vlm_advisor.types import TOOL, State
@@ -71,7 +71,7 @@ def of_states(task: str, folder: Path, strategy: str, seed: int = 0) -> list[Exa
     return made
 
 
-def _example(question: Question, truth: Vector, expert: Vector) -> Example | None:
+def _example(question: StateQuestion, truth: Vector, expert: Vector) -> Example | None:
     right = teacher.answer(question, truth, expert)
     if right is None:
         return None

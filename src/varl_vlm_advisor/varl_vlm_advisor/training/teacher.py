@@ -15,7 +15,7 @@ from varl_vlm_advisor.answer.motion import HOVER
 from varl_vlm_advisor.backends.scripted import ScriptedBackend
 from varl_vlm_advisor.question.action_words import encode
 from varl_vlm_advisor.question.pointing import to_point
-from varl_vlm_advisor.question.question import Question
+from varl_vlm_advisor.question.question import StateQuestion
 
 _TABLE = 0.0
 """m, base frame: height of the table of the project's own tasks. What stands free of things is pointed at there: a line
@@ -40,7 +40,7 @@ def pointing(env: EnvDescription, state: NDArray[np.float32]) -> tuple[str, Vect
     return ("above", place - [0.0, 0.0, HOVER]) if above else ("at", place)
 
 
-def places(question: Question, state: NDArray[np.float32]) -> dict[str, list[int]]:
+def places(question: StateQuestion, state: NDArray[np.float32]) -> dict[str, list[int]]:
     """Where the picture shows each thing of ``state``, in the model's coordinates; without those outside of it."""
     projection = question.projection
     assert projection is not None
@@ -55,7 +55,7 @@ def places(question: Question, state: NDArray[np.float32]) -> dict[str, list[int
     return seen
 
 
-def answer(question: Question, state: NDArray[np.float32], expert: NDArray[np.float32]) -> str | None:
+def answer(question: StateQuestion, state: NDArray[np.float32], expert: NDArray[np.float32]) -> str | None:
     """The right answer as JSON, in the one way that an answer that is held to the schema is written.
 
     ``state`` is the truth, whatever the question's own state says; ``expert`` the expert's action in it. None where
