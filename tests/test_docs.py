@@ -14,6 +14,8 @@ from varl_bringup.graph.programs import PROGRAMS
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 HARDWARE = (ROOT / "docs/hardware.md").read_text(encoding="utf-8")
+EXAMPLES = (ROOT / "docs/examples.md").read_text(encoding="utf-8")
+PAGES = {"teleop": HARDWARE, "calibrate": HARDWARE, "env": EXAMPLES}
 TABLES = {name: f"argument of `{name}`" for name in PROGRAMS} | dict.fromkeys(
     ("train_sim", "train_real"), "argument of `train_sim`, `train_real`"
 )
@@ -50,8 +52,7 @@ def test_the_default_run_of_evaluate_is_that_of_the_makefile() -> None:
 
 @pytest.mark.parametrize("name", list(PROGRAMS))
 def test_every_launch_argument_is_in_the_table_with_its_default_and_choices(name: str) -> None:
-    page = HARDWARE if name in ("teleop", "calibrate") else README
-    table = {argument: row for row in rows(TABLES[name], page) for argument in code(row[0])}
+    table = {argument: row for row in rows(TABLES[name], PAGES.get(name, README)) for argument in code(row[0])}
     assert set(table) == {argument.name for argument in PROGRAMS[name].arguments}
     for argument in PROGRAMS[name].arguments:
         _, default, meaning = table[argument.name]

@@ -106,6 +106,17 @@ TELEOP_ARGUMENTS = (
     _LOG_LEVEL,
 )
 
+ENV_ARGUMENTS = (
+    _TASK,
+    _ROBOT,
+    _backend("mujoco"),
+    _joystick("none"),
+    _NAMESPACE,
+    _PARAMS_FILE,
+    _RVIZ,
+    _LOG_LEVEL,
+)
+
 CALIBRATE_ARGUMENTS = (
     _ROBOT,
     Argument("camera", "Name of the camera in the robot's file; empty: its first."),

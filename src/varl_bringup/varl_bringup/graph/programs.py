@@ -17,6 +17,7 @@ from varl_robot_env.config.paths import config_file, config_folder, resolve
 from varl_bringup.graph.arguments import (
     CALIBRATE_ARGUMENTS,
     DEPLOY_ARGUMENTS,
+    ENV_ARGUMENTS,
     EVALUATE_ARGUMENTS,
     TELEOP_ARGUMENTS,
     training_arguments,
@@ -142,6 +143,14 @@ def _teleop(values: dict[str, str]) -> Graph:
     return _graph("teleop", values, Node("varl_agent", "teleop", files.of("teleop"), teleop), nodes, run_dir)
 
 
+def _env(values: dict[str, str]) -> Graph:
+    files = ParameterFiles(values["params_file"])
+    program = "train_real" if values["backend"] == "real" else "train_sim"
+    *others, env = _robot(program, values, files)
+    watchers = _watchers(values | {"record": "false"}, Path(), files)
+    return _graph("env", values, env, [*others, *watchers], Path())
+
+
 def _calibrate(values: dict[str, str]) -> Graph:
     if not values["marker_size"]:
         raise VarlError("calibrate needs the marker's size: marker_size:=<edge of the black square on the print, m>")
@@ -260,6 +269,7 @@ PROGRAMS = {
         Program("evaluate", "Replay a run's policy and report its success.", EVALUATE_ARGUMENTS, _evaluate),
         Program("deploy", "Act with a run's policy, for as long as wanted.", DEPLOY_ARGUMENTS, _deploy),
         Program("teleop", "Record demonstrations by joystick.", TELEOP_ARGUMENTS, _teleop),
+        Program("env", "The robot alone, as an environment for an algorithm of yours.", ENV_ARGUMENTS, _env),
         Program("calibrate", "Find out where a camera is.", CALIBRATE_ARGUMENTS, _calibrate),
     )
 }
