@@ -7,6 +7,8 @@ _ABOVE = 0.10
 _BEHIND = 0.05
 _NEAR, _AT = 0.02, 0.012
 _PRESSED = 0.010  # the fingertips are 14 mm below the tool: they follow the cap 4 mm ahead of it
+# The tool holds the peg by its upper end, 5 cm above the lower one; the socket's rim is 3.5 cm above the table.
+_ABOVE_RIM, _IN_HOLE, _OVER_HOLE = 0.10, 0.05, 0.0015
 _OPEN, _CLOSE = -1.0, 1.0
 
 _BY_ITS_HANDLE = (
@@ -18,6 +20,16 @@ _BY_ITS_HANDLE = (
 
 PLANS: dict[str, Plan] = {
     "reach": Plan((Phase("target", gripper=0.0, tolerance=_AT),), "Go to the target."),
+    "reach-pose": Plan(
+        (Phase("target", gripper=0.0, tolerance=_AT, align="target"),), "Go to the target, and turn as it is turned."
+    ),
+    "insert": Plan(
+        (
+            Phase("socket", (0.0, 0.0, _ABOVE_RIM), _CLOSE, _OVER_HOLE, align="socket"),
+            Phase("socket", (0.0, 0.0, _IN_HOLE), _CLOSE, _OVER_HOLE, align="socket"),
+        ),
+        "Come from above, turn the peg as the socket is turned, and lower it straight down.",
+    ),
     "push": Plan(
         (
             Phase("block", (0.0, 0.0, _ABOVE), _CLOSE, _NEAR, opposite="target", standoff=_BEHIND),

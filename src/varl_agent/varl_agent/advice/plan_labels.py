@@ -1,6 +1,7 @@
 """What several plans together advise in many states, compiled: ``Plan.actions`` and ``vote`` in one pass.
 
-There a batch of 256 states and three plans are a hundred small steps of numpy, a tenth of an update's time.
+There a batch of 256 states and three plans are a hundred small steps of numpy, a tenth of an update's time. Plans that
+turn the tool or brake ahead are few, and are left to numpy.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from varl_common.errors import VarlError
-from varl_common.plan import GRIPPER, MOTIONS, SHUT, TOOL, Plan, Scene
+from varl_common.plan import GRIPPER, MOTIONS, SHUT, TOOL, Plan, Scene, vote
 
 from varl_agent.compiling import exact, exact_for
 
@@ -24,6 +25,8 @@ class Labeller:
     """Plans of one scene as arrays; called with (n, obs_dim) states gives the (n, act_dim) advised actions."""
 
     def __init__(self, plans: Sequence[Plan], scene: Scene) -> None:
+        finer = any(plan.turns(scene) or plan.brakes_ahead(scene) for plan in plans)
+        self._by_numpy = (plans, scene) if finer else None
         at = dict(zip(scene.entities, scene.entity_indices, strict=True)) | {"": -1}
         self._phases = np.array(
             [
@@ -51,6 +54,9 @@ class Labeller:
         """
         if states.shape[1] < self._needs:
             raise VarlError(f"states have {states.shape[1]} numbers, expected {self._needs} of this scene")
+        if self._by_numpy is not None:
+            plans, scene = self._by_numpy
+            return vote([plan.actions(states, scene) for plan in plans])
         actions = np.empty((len(states), len(self._kinds)), F32)
         _label(
             np.asarray(states, F32), self._phases, self._starts, self._tool, *self._hand, self._kinds, self._scales,

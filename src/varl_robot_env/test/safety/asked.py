@@ -1,11 +1,11 @@
 """Random and adversarial actions on an arm that begins at home: how near the filter comes to its bounds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 from varl_robot_env.motion import Moment, Trajectory
-from varl_robot_env.safety.governor import REACHED
+from varl_robot_env.safety.governor import LEANT, REACHED
 from varl_robot_env.safety.safety_filter import RefusedAction, SafetyFilter
 
 from .robots import kinematics, robot
@@ -21,6 +21,8 @@ ALLOWED = {
     "gripper_beyond_m": 0.0,
     "beyond_joint_limit_rad": 1e-6,
     "outside_m": REACHED + 2e-4,
+    "turning": 1.0 + 1e-3,  # shares of the tool's angular speed
+    "beyond_cone_rad": LEANT + 1e-3,
 }
 
 
@@ -48,7 +50,7 @@ def actions(rng: np.random.Generator, number: int, size: int) -> Iterator[np.nda
                     yield direction * np.sin(step * rng.uniform(0.1, 3.0)) * 1.5
 
 
-def whatever_is_asked(name: str, number: int) -> dict[str, float]:
+def whatever_is_asked(name: str, number: int, turns: Sequence[str] = ()) -> dict[str, float]:
     """The worst of ``number`` actions, by the names of ALLOWED, and how many were ``accepted`` and ``refused``.
 
     The arm follows well, badly or not at all; its state comes late or shaken.
@@ -57,7 +59,8 @@ def whatever_is_asked(name: str, number: int) -> dict[str, float]:
     arm, safety, period = kinematics(config), config.safety, config.control_period
     rng = np.random.default_rng(number)
     gripper = config.gripper
-    filter_ = SafetyFilter(config, arm, with_gripper=gripper is not None)
+    filter_ = SafetyFilter(config, arm, ["dx", "dy", "dz", *turns, *(["gripper"] if gripper else [])])
+    attitude = filter_.governor.attitude
     low, high = np.array(safety.workspace_low), np.array(safety.workspace_high)
     joint_low, joint_high = arm.limits[:, 0] + safety.joint_margin, arm.limits[:, 1] - safety.joint_margin
     speed, acceleration = np.minimum(safety.joint_speed, arm.speeds), np.array(safety.joint_acceleration)
@@ -65,7 +68,7 @@ def whatever_is_asked(name: str, number: int) -> dict[str, float]:
     accepted = refused = 0
     measured = np.array(config.home)
     motion, follow, shake = Trajectory.at_rest(measured), 1.0, 0.0
-    outside = beyond = 0.0
+    outside = beyond = leant = 0.0
 
     def look(what: str, value: float) -> None:
         worst[what] = max(worst[what], float(value))
@@ -83,7 +86,7 @@ def whatever_is_asked(name: str, number: int) -> dict[str, float]:
             motion, follow = Trajectory.at_rest(measured), rng.choice([1.0, 0.5, 0.05, 0.0])
             shake = rng.choice([0.0, 3e-3])
             filter_.begin(gripper.open if gripper else None)
-            outside = beyond = 0.0  # the farthest that it was measured to be
+            outside = beyond = leant = 0.0  # the farthest that it was measured to be
         now = Moment(measured + shake * rng.standard_normal(len(measured)), motion, period)
         if action.shape != (filter_.size,) or not np.isfinite(action).all():
             with pytest.raises(RefusedAction):
@@ -91,6 +94,7 @@ def whatever_is_asked(name: str, number: int) -> dict[str, float]:
             refused += 1
             continue
         outside, beyond = max(outside, out_of_box(now.measured)), max(beyond, out_of_limits(now.measured))
+        leant = max(leant, attitude.beyond(arm.forward(now.measured)[1]))
         command = filter_.filter(action, now)
         accepted += 1
         motion = command.motion
@@ -106,6 +110,9 @@ def whatever_is_asked(name: str, number: int) -> dict[str, float]:
             joints = motion.at(time)[0]
             look("beyond_joint_limit_rad", out_of_limits(joints) - beyond)
             look("outside_m", out_of_box(joints) - outside)
+            _, rotation, turning = arm.turning(*motion.at(time))
+            look("turning", turning / attitude.turn.speed)
+            look("beyond_cone_rad", attitude.beyond(rotation) - leant)
         assert (np.abs(command.executed) <= 1.0).all()
         if gripper and command.gripper:
             ends, at = sorted((gripper.open, gripper.closed)), command.gripper.position

@@ -38,7 +38,7 @@ class Bench:
     def __init__(self, config: RobotConfig, arm: Kinematics, start: np.ndarray, lag: float) -> None:
         """The arm stands at ``start`` (n,) rad, and follows with a time constant of ``lag`` s."""
         self.config, self.kinematics = config, arm
-        self.filter = SafetyFilter(config, arm, with_gripper=False)
+        self.filter = SafetyFilter(config, arm, ["dx", "dy", "dz"])
         self.plant = Plant(start, 0.0, 0.0, 1.0, servo_lag=lag)
         self.time = 0.0
         self.clock = MotionClock(start, 0.0)

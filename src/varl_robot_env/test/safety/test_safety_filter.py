@@ -25,7 +25,7 @@ class Pilot:
     """A filter and an arm that follows its motions, as well as a test says."""
 
     def __init__(self, with_gripper: bool = False, start: np.ndarray = HOME) -> None:
-        self.safety = SafetyFilter(ROBOT, KINEMATICS, with_gripper)
+        self.safety = SafetyFilter(ROBOT, KINEMATICS, ["dx", "dy", "dz", *(["gripper"] if with_gripper else [])])
         self.safety.begin(0.04)
         self.motion, self.measured, self.follow = Trajectory.at_rest(start), np.array(start), 1.0
 
@@ -135,7 +135,7 @@ def test_a_stop_stays_until_rearmed() -> None:
 def test_home_outside_of_the_box_is_told() -> None:
     high = ROBOT.safety.model_copy(update={"workspace_high": (0.56, 0.24, 0.10)})
     with pytest.raises(VarlError, match=r"outside of the workspace.*move home or widen"):
-        SafetyFilter(ROBOT.model_copy(update={"safety": high}), KINEMATICS, with_gripper=False)
+        SafetyFilter(ROBOT.model_copy(update={"safety": high}), KINEMATICS, ["dx", "dy", "dz"])
 
 
 anything = st.one_of(

@@ -24,9 +24,10 @@ def test_the_description_puts_the_tool_where_the_robots_file_says(name: str) -> 
 
 
 @pytest.mark.parametrize("number", [2_000, pytest.param(100_000, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("turns", [(), ("yaw",), ("rx", "ry", "rz")], ids=["upright", "yaw", "any"])
 @pytest.mark.parametrize("name", ROBOTS)
-def test_no_bound_is_left_whatever_is_asked(name: str, number: int) -> None:
-    worst = whatever_is_asked(name, number)
+def test_no_bound_is_left_whatever_is_asked(name: str, turns: tuple[str, ...], number: int) -> None:
+    worst = whatever_is_asked(name, number, turns)
     print(name, worst)
     assert worst["accepted"] > number / 2
     assert worst["refused"] > number / 20

@@ -78,6 +78,19 @@ class SafetyConfig(Config):
         return self
 
 
+class TurnConfig(Config):
+    """How the tool may turn, whoever turns it."""
+
+    scale: PositiveFloat
+    """Radians that the tool turns about an axis in one period at an action of 1."""
+    speed: PositiveFloat
+    """Greatest angular speed of the tool, rad/s."""
+    cone: Annotated[float, Field(gt=0, lt=3.14)]
+    """Greatest angle that the tool leans from how it stands at home, rad: what is vertical there stays in this cone."""
+    leash: PositiveFloat
+    """Greatest angle of the commanded orientation from the measured one, rad."""
+
+
 class CameraConfig(Config):
     """A color camera by its ROS topics."""
 
@@ -114,6 +127,8 @@ class RobotConfig(Config):
     """Seconds that one action lasts."""
     action_scale: PositiveFloat
     """Metres the tool moves along an axis in one period at an action of 1."""
+    turn: TurnConfig | None = None
+    """None: the tool keeps its orientation, and tasks that turn it are refused."""
     safety: SafetyConfig
     cameras: list[CameraConfig]
     appearance: dict[str, str] = {}  # noqa: RUF012  (pydantic copies it)
@@ -162,6 +177,12 @@ class RobotConfig(Config):
             raise ValueError(
                 f"safety.leash of {self.safety.leash:g} m is below the action_scale of {self.action_scale:g} m: no "
                 "action would ever be carried out in full; widen the leash"
+            )
+        turn = self.turn
+        if turn and turn.scale > min(turn.leash, turn.speed * self.control_period):
+            raise ValueError(
+                f"turn.scale of {turn.scale:g} rad is above turn.leash of {turn.leash:g} rad, or more than turn.speed "
+                f"of {turn.speed:g} rad/s allows in a period: no action would ever be carried out in full; lower scale"
             )
         return self
 

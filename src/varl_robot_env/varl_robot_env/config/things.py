@@ -9,6 +9,8 @@ from varl_common.config import Config
 
 from varl_robot_env.config.robot import Vector3
 
+TOOL = "tool"
+"""What a task calls the robot's tool."""
 Source = Literal["fixed", "link", "marker", "color", "vlm", "simulator"]
 COLORS = {
     "red": (0.85, 0.20, 0.16),
@@ -83,6 +85,8 @@ class StartConfig(Config):
     """Of the centre where the corners have two numbers, m; None: its object rests on the table."""
     yaw: tuple[float, float] = (0.0, 0.0)
     """Range of its turn about the vertical, rad."""
+    lean: Annotated[float, Field(ge=0, lt=3.14)] = 0.0
+    """Greatest angle that it leans from upright, rad, whichever way."""
     relative_to: str = ""
     """A thing named before, or ``tool``, from which the corners are measured; empty: the base frame."""
     away_from: dict[str, PositiveFloat] = {}  # noqa: RUF012  (pydantic copies it)
@@ -109,7 +113,8 @@ class ThingConfig(Config):
     perception publishes on the topic entities: by a printed ``marker``, a ``color``, or pointed at by a ``vlm``. In a
     simulator the simulator tells; ``simulator`` is for things that are nowhere else."""
     link: str = ""
-    """The robot's link, where it comes ``from: link``."""
+    """The robot's link, where it comes ``from: link``; ``tool``: what the gripper holds, whatever the tool's frame is
+    called. Its frame is then that of the base as the arm stands at home."""
     offset: Vector3 = (0.0, 0.0, 0.0)
     """In that link's frame, m."""
     part: str = ""
@@ -126,9 +131,11 @@ class ThingConfig(Config):
     def _comes_from_somewhere(self) -> Self:
         if (self.source == "link") != bool(self.link):
             raise ValueError("a thing that comes from: link names its link, and no other does")
-        if self.source == "link" and (self.start or self.object):
-            raise ValueError("a link of the robot is where the robot has it; leave out start and object")
-        if self.start is None and (self.source == "fixed" or self.object):
+        if self.source == "link" and self.start:
+            raise ValueError("a link of the robot is where the robot has it; leave out start")
+        if self.source == "link" and self.object and (self.object.mjcf or self.object.mass or self.object.mark):
+            raise ValueError("what a link carries is a shape that is fixed to it; leave out mjcf, mass and mark")
+        if self.start is None and self.source != "link" and (self.source == "fixed" or self.object):
             raise ValueError("say where it starts: start: {at: [x, y, z]} or {low: .., high: ..}")
         if self.object and self.source == "fixed" and self.object.mass:
             raise ValueError("what is fixed is not moved; leave out its object's mass")

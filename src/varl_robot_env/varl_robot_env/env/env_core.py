@@ -17,12 +17,14 @@ from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.undo import Undo
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.safety.safety_filter import RefusedAction, SafetyFilter, Stopped
-from varl_robot_env.tasks.fit import check_fits
+from varl_robot_env.tasks.fit import check_fits, check_turns
 from varl_robot_env.tasks.instruction import instruction
 from varl_robot_env.tasks.observation import Observed
 from varl_robot_env.tasks.situation import TOOL, Situation
 from varl_robot_env.tasks.task import Task
 from varl_robot_env.types import Array, Float32, Pose
+
+_UNITS = {"dx": "m", "dy": "m", "dz": "m", "gripper": ""}  # of an action's axes; the others are rad
 
 
 class WaitsForPerson(RuntimeError):
@@ -75,12 +77,15 @@ class EnvCore:
         self._links = {
             name: (Kinematics(urdf, robot.joints, robot.base_frame, thing.link), np.array(thing.offset))
             for name, thing in task.config.things.items()
-            if thing.link
+            if thing.link and thing.link != TOOL
         }
-        self.safety = SafetyFilter(robot, self._kinematics, task.grasps)
+        self._held = {name: np.array(thing.offset) for name, thing in task.config.things.items() if thing.link == TOOL}
+        self.safety = SafetyFilter(robot, self._kinematics, task.config.act)
         self._backend = backend
         self._home = np.array(robot.home)
-        self._home_tool = _pose(*self._kinematics.forward(self._home))
+        place, self._home_rotation = self._kinematics.forward(self._home)
+        self._home_tool = _pose(place, np.eye(3))
+        check_turns(task, robot, self._kinematics)
         self._rng = np.random.default_rng()
         self._state: ArmState | None = None  # None: no episode is running
         self._scene: dict[str, Pose] = {}  # where things started, or are where nothing senses them
@@ -218,10 +223,14 @@ class EnvCore:
         return gripper.open if self._task.grasps else gripper.closed
 
     def _situation(self, state: ArmState) -> Situation:
-        poses = {TOOL: _pose(*self._kinematics.forward(state.joints)), **self._scene, **self._sensed(state)}
+        tool, rotation = self._kinematics.forward(state.joints)
+        turned = rotation @ self._home_rotation.T
+        poses = {TOOL: _pose(tool, turned), **self._scene, **self._sensed(state)}
         for name, (kinematics, offset) in self._links.items():
             position, rotation = kinematics.forward(state.joints)
             poses[name] = _pose(position + rotation @ offset, rotation)
+        for name, offset in self._held.items():
+            poses[name] = _pose(tool + turned @ offset, turned)
         gripper = self._robot.gripper
         opening = None
         if gripper and state.gripper is not None:
@@ -242,6 +251,7 @@ class EnvCore:
     def _describe(self, task: Task) -> tuple[EnvDescription, Observed]:
         """What ``task`` is on this robot, and its observation."""
         robot, arm, act = self._robot, self._arm, task.config.act
+        scales = {"m": robot.action_scale, "rad": robot.turn.scale if robot.turn else 0.0, "": 1.0}
         observed = Observed(task.config.observe, task.config.things, robot)
         description = EnvDescription(
             task=task.name,
@@ -254,8 +264,8 @@ class EnvCore:
             observation_low=observed.low,
             observation_high=observed.high,
             action_names=list(act),
-            action_units=["" if axis == "gripper" else "m" for axis in act],
-            action_scale=np.array([1.0 if axis == "gripper" else robot.action_scale for axis in act]),
+            action_units=[_UNITS.get(axis, "rad") for axis in act],
+            action_scale=np.array([scales[_UNITS.get(axis, "rad")] for axis in act]),
             entities=task.entities,
             entity_indices=[observed.positions[name] for name in task.entities],
             control_period=robot.control_period,

@@ -68,6 +68,12 @@ class Kinematics:
         position = turn @ (data.xpos[self._tool] - data.xpos[self._base])
         return position, turn @ data.xmat[self._tool].reshape(3, 3)
 
+    def turning(self, joints: Array, velocity: Array) -> tuple[Array, Array, float]:
+        """Position (3,) m, rotation (3, 3) and angular speed (rad/s) of the tool at ``joints`` (n,) rad that move at
+        ``velocity`` (n,) rad/s."""
+        position, rotation = self.forward(joints)
+        return position, rotation, float(np.linalg.norm(self._jacobian_here()[3:] @ velocity))
+
     def jacobian(self, joints: Array) -> Array:
         """(6, n): the tool's linear (m/s) and angular (rad/s) velocity in the base frame per joint speed (rad/s)."""
         self._place(joints)

@@ -1,4 +1,4 @@
-"""How an arm may move: bounds of speed, acceleration, place and distance that hold from every start."""
+"""How an arm may move: bounds of speed, acceleration, place, orientation and distance that hold from every start."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import numpy as np
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.motion import Moment, Trajectory
+from varl_robot_env.safety.attitude import Attitude
 from varl_robot_env.types import Array
 
 # How far inverse kinematics may miss the point asked for before it counts as out of reach, and the box as left, m.
 REACHED = 1e-3
 ARRIVED = 0.02  # rad: a servo's error at rest
 AT_REST = 0.02  # rad/s
+LEANT = 5e-3  # rad: how far the cone may be missed before it counts as left
 _EPSILON = 1e-6  # rad and m: arithmetic
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.125)  # of what is wanted, tried before braking
 _APART = 0.03  # rad: between two places that are looked at; the tool's way between them bends by 0.1 mm
 _TAUT = 0.99  # of the leash: the arm, too, moves while a motion is carried out
+_TURNS = 0.97  # of the angular speed: what the joints' speeds make of it changes within a period
 _SHORTEST = 1e-3  # s: a braking that is shorter than a controller's cycle is stretched to it
 _SETTLED = 0.3  # s at rest after which servos have done what they will
 _PUSHED = ARRIVED  # rad: an arm at rest this far from where it was commanded to be was moved by others
@@ -34,6 +37,15 @@ class _Path:
     braking: float
 
 
+@dataclass(frozen=True)
+class _Tool:
+    """The tool somewhere on a way: its place (3,) m, rotation (3, 3) and angular speed, rad/s."""
+
+    place: Array
+    rotation: Array
+    turning: float
+
+
 class Governor:
     """Makes motions of one control period, each of which ends at rest if no other follows.
 
@@ -41,6 +53,9 @@ class Governor:
     way to rest, at the same bound, and is taken only if all of it stays inside of every bound; otherwise the arm
     brakes as the motion before would have, which was checked then. From outside of a bound it never gets farther out.
     All joints change their speed in proportion, for a joint left behind would bend the way.
+
+    Attributes:
+        attitude: how the tool may stand and turn.
     """
 
     def __init__(self, robot: RobotConfig, kinematics: Kinematics) -> None:
@@ -51,6 +66,7 @@ class Governor:
         self.joint_high = kinematics.limits[:, 1] - safety.joint_margin
         self._speed = np.minimum(safety.joint_speed, kinematics.speeds)
         self._acceleration = np.array(safety.joint_acceleration)
+        self.attitude = Attitude(robot.turn, kinematics.forward(np.array(robot.home))[1])
 
     def start(self, now: Moment) -> tuple[Array, Array]:
         """Where the next motion begins, (n,) rad and rad/s: where the controller is.
@@ -61,7 +77,7 @@ class Governor:
         off = np.abs(joints - now.measured).max()
         at_rest = not velocity.any()
         settled = at_rest and now.elapsed > now.motion.duration + _SETTLED
-        if (settled and off > _PUSHED) or (at_rest and self._distance(joints, now.measured) > self._leash + REACHED):
+        if (settled and off > _PUSHED) or (at_rest and self._is_pulled(joints, now.measured)):
             return np.array(now.measured), np.zeros_like(velocity)
         return joints, velocity
 
@@ -76,6 +92,7 @@ class Governor:
         if excess > 1.0 + _EPSILON:
             changed.append("velocity")
             wanted = wanted / excess
+        wanted = self._turning_slower(joints, velocity, wanted, changed)
         brakes = self._path(joints, velocity)
         reachable = self._change(velocity, wanted)
         if np.abs(reachable - wanted).max() > _EPSILON:
@@ -151,30 +168,70 @@ class Governor:
         if max(map(self._beyond, (brakes.joints + turn, after.joints, after.rest))) > limit:
             return "joint_limit"
         before, then = self._tools(brakes), [*self._tools_within(brakes, after), *self._tools(after)]
+        here, turned = self._kinematics.forward(measured)
         # No tolerance beside this: added up in every period it would lead anywhere.
-        if max(map(self.outside, then)) > max(REACHED, *map(self.outside, before)):
+        if max(self.outside(tool.place) for tool in then) > max(
+            REACHED, *(self.outside(tool.place) for tool in before)
+        ):
             return "workspace"
-        here = self._kinematics.forward(measured)[0]
-        ahead = [max(float(np.linalg.norm(tool - here)) for tool in way) for way in (before, then)]
-        return "leash" if ahead[1] > max(self._leash, ahead[0]) else None
+        ahead = [max(float(np.linalg.norm(tool.place - here)) for tool in way) for way in (before, then)]
+        if ahead[1] > max(self._leash, ahead[0]):
+            return "leash"
+        return self._turn_problem(before, then, turned)
 
-    def _tools_within(self, brakes: _Path, after: _Path) -> list[Array]:
-        """Places (3,) m of the tool on the way from ``brakes`` to ``after``, between these."""
+    def _turn_problem(self, before: list[_Tool], then: list[_Tool], measured: Array) -> str | None:
+        """The same of the tool's orientation, which is measured to be ``measured`` (3, 3)."""
+        turn, attitude = self.attitude.turn, self.attitude
+        if turn is None:
+            return None
+        if max(tool.turning for tool in then) > max(turn.speed, *(tool.turning for tool in before)):
+            return "velocity"
+        leans = [max(attitude.beyond(tool.rotation) for tool in way) for way in (before, then)]
+        if leans[1] > max(LEANT, leans[0]):
+            return "cone"
+        ahead = [max(attitude.apart(tool.rotation, measured) for tool in way) for way in (before, then)]
+        return "leash" if ahead[1] > max(_TAUT * turn.leash, ahead[0]) else None
+
+    def _turning_slower(self, joints: Array, velocity: Array, wanted: Array, changed: list[str]) -> Array:
+        """``wanted`` (n,) rad/s, or as much of it as the tool's angular speed allows at both ends of the period."""
+        turn = self.attitude.turn
+        if turn is None:
+            return wanted
+        end = joints + (velocity + wanted) * self._period / 2
+        excess = max(self._kinematics.turning(at, wanted)[2] for at in (joints, end)) / (_TURNS * turn.speed)
+        if excess <= 1.0:
+            return wanted
+        if "velocity" not in changed:
+            changed.append("velocity")
+        return wanted / excess
+
+    def _tools_within(self, brakes: _Path, after: _Path) -> list[_Tool]:
+        """The tool on the way from ``brakes`` to ``after``, between these."""
         begin, change = brakes.velocity, (after.velocity - brakes.velocity) / self._period
         count = 2 + int(np.max(np.maximum(np.abs(begin), np.abs(after.velocity))) * self._period / _APART)
         times = np.linspace(0.0, self._period, count + 1)[1:-1]
-        return [self._kinematics.forward(brakes.joints + begin * t + change * t * t / 2)[0] for t in times]
+        return [self._tool(brakes.joints + begin * t + change * t * t / 2, begin + change * t) for t in times]
 
-    def _tools(self, path: _Path) -> list[Array]:
-        """Places (3,) m of the tool on the way to rest."""
-        count = 1 + int(np.ceil(np.abs(path.rest - path.joints).max() / _APART))
+    def _tools(self, path: _Path) -> list[_Tool]:
+        """The tool on the way to rest."""
+        way = path.rest - path.joints
+        count = 1 + int(np.ceil(np.abs(way).max() / _APART))
         shares = np.linspace(0.0, 1.0, count) if count > 1 else np.ones(1)
-        return [self._kinematics.forward(path.joints + share * (path.rest - path.joints))[0] for share in shares]
+        # At a constant deceleration the speed falls with the root of the way that is left.
+        return [self._tool(path.joints + share * way, np.sqrt(1.0 - share) * path.velocity) for share in shares]
+
+    def _tool(self, joints: Array, velocity: Array) -> _Tool:
+        if self.attitude.turn is None:
+            return _Tool(*self._kinematics.forward(joints), 0.0)
+        return _Tool(*self._kinematics.turning(joints, velocity))
 
     def _beyond(self, joints: Array) -> float:
         """How far ``joints`` are beyond their limits less their margin, rad; 0 within."""
         return float(np.maximum(np.maximum(self.joint_low - joints, joints - self.joint_high), 0.0).max())
 
-    def _distance(self, one: Array, other: Array) -> float:
-        """Between the tool's places at two postures, m."""
-        return float(np.linalg.norm(self._kinematics.forward(one)[0] - self._kinematics.forward(other)[0]))
+    def _is_pulled(self, commanded: Array, measured: Array) -> bool:
+        """Whether the tool is farther from where it is commanded to be than the leash is long."""
+        (place, rotation), (here, turned) = map(self._kinematics.forward, (commanded, measured))
+        turn = self.attitude.turn
+        apart = self.attitude.apart(rotation, turned)
+        return bool(np.linalg.norm(place - here) > self._leash + REACHED or (turn and apart > turn.leash + LEANT))

@@ -61,7 +61,9 @@ class Simulation:
         self.joint_names = [joint.name for joint in joints]
         self._qpos = np.array([joint.qposadr[0] for joint in joints])
         self._dofs = np.array([joint.dofadr[0] for joint in joints])
-        self._bodies = {name: self.model.body(name).id for name, thing in things.items() if thing.object}
+        self._bodies = {
+            name: self.model.body(name).id for name, thing in things.items() if thing.object and not thing.link
+        }
         self._starts = {name: _starts(self.model, name, things[name]) for name in self._bodies}
         self._parts = {name: _part(self.model, name, thing.part) for name, thing in things.items() if thing.part}
         self._tool = self.model.body(robot.tool_frame).id

@@ -9,12 +9,13 @@ from typing import Any, Self
 import numpy as np
 from pydantic import PositiveFloat, PositiveInt, field_validator
 from varl_common.config import Config
-from varl_common.errors import VarlError
+from varl_common.errors import VarlError, did_you_mean
 from varl_common.yaml_file import load_yaml
 
 from varl_robot_env.config.robot import RobotConfig, Vector3
-from varl_robot_env.config.things import ObjectConfig, ThingConfig
+from varl_robot_env.config.things import TOOL, ObjectConfig, ThingConfig
 from varl_robot_env.headless_mujoco import mujoco
+from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.kinematics.urdf import FREE, parse_urdf, way_to_root
 from varl_robot_env.types import Array
 
@@ -98,6 +99,7 @@ def build_world(
         _physics(spec, config)
         _servos(spec, robot)
         _scene(spec, config, things)
+        _carried(spec, robot, config, things)
         if varied is not None:
             varied(spec)
         return spec.compile()
@@ -192,7 +194,7 @@ def _scene(spec: Any, config: SimulatorConfig, things: Mapping[str, ThingConfig]
     for name, thing in things.items():
         if thing.object and thing.object.mjcf:
             _attach(spec, name, thing.object.mjcf)
-        elif thing.object:
+        elif thing.object and not thing.link:
             _add_object(world, name, thing.object, config.friction)
 
     world.add_light(
@@ -235,6 +237,43 @@ def _scene(spec: Any, config: SimulatorConfig, things: Mapping[str, ThingConfig]
     getattr(visual, "global").offheight = config.camera_height
 
 
+def _carried(spec: Any, robot: RobotConfig, config: SimulatorConfig, things: Mapping[str, ThingConfig]) -> None:
+    """What the robot's links carry: a part of the robot that rubs as the thing does."""
+    for name, thing in things.items():
+        made = thing.object
+        if not thing.link or made is None:
+            continue
+        assert made.shape
+        turn, frame = np.eye(3), thing.link
+        if thing.link == TOOL:
+            kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
+            turn, frame = kinematics.forward(np.array(robot.home))[1].T, robot.tool_frame
+        link = spec.body(frame)
+        if link is None:
+            known = did_you_mean(frame, [TOOL, *(body.name for body in spec.bodies[1:])])
+            raise VarlError(f"the robot has no link {frame!r} to carry {name}; {known}")
+        quaternion = np.empty(4)
+        mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(turn).ravel())
+        body = link.add_body(name=name, pos=turn @ np.array(thing.offset), quat=quaternion)
+        body.add_geom(
+            name=name,
+            type=_SHAPES[made.shape],
+            size=_half_sizes(made),
+            mass=0.0,
+            rgba=made.rgba,
+            friction=[made.friction or config.friction, 0.01, 0.0001],
+            contype=ROBOT_BIT,
+            conaffinity=_THING,
+            condim=4,
+            solref=[0.005, 1.0],
+        )
+
+
+def _half_sizes(thing: ObjectConfig) -> tuple[float, ...]:
+    """A shape's size as MuJoCo wants it."""
+    return thing.half if thing.shape == "box" else (thing.half[0], thing.half[2], 0.0)
+
+
 def _attach(spec: Any, name: str, file: str) -> None:
     """A body ``name`` that stays where the scene puts it, and on it an MJCF file's model: ``name/<its names>``."""
     body = spec.worldbody.add_body(name=name, mocap=True)
@@ -252,8 +291,8 @@ def _add_object(world: Any, name: str, thing: ObjectConfig, friction: float) -> 
     body = world.add_body(name=name, mocap=thing.mass is None)
     if thing.mass is not None:
         body.add_freejoint()
-    half = thing.half if thing.shape == "box" else (thing.half[0], thing.half[2], 0.0)
-    body.add_geom(name=name, type=_SHAPES[thing.shape], size=half, mass=thing.mass or 0.0, rgba=thing.rgba, **touches)
+    shape, size = _SHAPES[thing.shape], _half_sizes(thing)
+    body.add_geom(name=name, type=shape, size=size, mass=thing.mass or 0.0, rgba=thing.rgba, **touches)
 
 
 def _look(position: Array, at: Array) -> Array:

@@ -7,12 +7,15 @@ from varl_common.errors import VarlError
 
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.config.things import ThingConfig
+from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.tasks.observation import TOOL_MARGIN
 from varl_robot_env.tasks.predicates import Distance
 from varl_robot_env.tasks.situation import TOOL
 from varl_robot_env.tasks.task import Task
 from varl_robot_env.types import Array
 
+_FALLS_SHORT = 0.05  # of a turn asked for: an arm that misses more of it cannot turn so
+_TURNS = {"rx": 3, "ry": 4, "rz": 5, "yaw": 5}  # an axis of an action as a row of the Jacobian
 _BELOW = 0.02  # m: what lies on the table is taken by its upper part, so it may lie so much deeper
 
 
@@ -44,6 +47,30 @@ def check_fits(task: Task, robot: RobotConfig, backend: str) -> None:
                 f"{source}: {name} starts at {'xyz'[axis]} from {box[0][axis]:g} to {box[1][axis]:g} m, the tool stays "
                 f"within {low[axis]:g} to {high[axis]:g} m and must come as near as {near:g} m; change start in the "
                 "task's file, or the workspace in the robot's"
+            )
+
+
+def check_turns(task: Task, robot: RobotConfig, kinematics: Kinematics) -> None:
+    """That the arm of ``robot`` can turn its tool about the axes of ``task``, as it stands at home.
+
+    Raises:
+        VarlError: it cannot; the message has the numbers.
+    """
+    if not task.turns:
+        return
+    source = f"task {task.name} does not fit {robot.name}"
+    if robot.turn is None:
+        raise VarlError(
+            f"{source}: its action turns the tool, and {robot.source} does not say how it may; add turn there"
+        )
+    jacobian = kinematics.jacobian(np.array(robot.home))
+    span = jacobian @ np.linalg.pinv(jacobian, rcond=1e-3)  # what of a motion of the tool the joints can do
+    for axis in task.turns:
+        missed = np.eye(6)[_TURNS[axis]] - span[:, _TURNS[axis]]
+        if np.linalg.norm(missed) > _FALLS_SHORT:
+            raise VarlError(
+                f"{source}: it turns the tool by {axis}, and of that the {len(robot.joints)} joints of the arm miss "
+                f"{np.linalg.norm(missed):.0%} where it stands at home; act by yaw, if it can, or with an arm of six"
             )
 
 

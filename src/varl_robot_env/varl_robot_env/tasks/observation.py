@@ -28,7 +28,8 @@ def check_observed(observe: Iterable[str], things: Iterable[str]) -> None:
     Raises:
         ValueError: it does not; the message names the nearest that there is.
     """
-    known = [*OF_THE_ARM, *things, "tool.yaw", *(f"{name}.yaw" for name in things)]
+    things = list(things)
+    known = [*OF_THE_ARM, *things, *(f"{name}.{kind}" for kind in ("yaw", "rotation") for name in (TOOL, *things))]
     for item in observe:
         if item not in known:
             raise ValueError(f"observe: there is no {item!r}; {did_you_mean(item, known)}")
@@ -38,7 +39,9 @@ class Observed:
     """The elements of an observation, in the order of a task's ``observe``.
 
     ``tool`` and things are positions, m; ``velocity`` is the tool's, m/s; ``gripper`` is its joint's position, m (rad);
-    ``force`` on the tool, N; and ``<thing>.yaw`` is its turn about the vertical as cosine and sine.
+    ``force`` on the tool, N. ``<name>.yaw`` is the turn about the vertical as cosine and sine, ``<name>.rotation`` the
+    whole orientation as the base frame's coordinates of its x and y axes (Zhou et al., arXiv 1812.07035: six numbers
+    that change as little as it turns little). The tool's is told since home: as it stands there, it has turned by 0.
 
     Attributes:
         names: of each element.
@@ -79,6 +82,9 @@ class Observed:
             elif item.endswith(".yaw"):
                 name = item.removesuffix(".yaw")
                 add([f"{name}_cos", f"{name}_sin"], "", -1.0, 1.0)
+            elif item.endswith(".rotation"):
+                name = item.removesuffix(".rotation")
+                add([f"{name}_{axis}{part}" for axis in "xy" for part in "xyz"], "", -1.0, 1.0)
             else:
                 self.positions[item] = len(self.names)
                 axes = (f"{item}_{axis}" for axis in "xyz")
@@ -106,4 +112,7 @@ def _numbers(item: str, situation: Situation) -> Array:
     if item.endswith(".yaw"):
         turned = Rotation.from_quat(situation.poses[item.removesuffix(".yaw")][3:]).apply([1.0, 0.0, 0.0])
         return turned[:2] / max(float(np.hypot(*turned[:2])), 1e-9)
+    if item.endswith(".rotation"):
+        matrix = Rotation.from_quat(situation.poses[item.removesuffix(".rotation")][3:]).as_matrix()
+        return matrix[:, :2].T.ravel()
     return situation.position(item)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from varl_robot_env.config.things import TOOL
 from varl_robot_env.types import Array, Pose
 
-TOOL = "tool"
+__all__ = ["TOOL", "Situation"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Situation:
     """The arm and the things at one instant.
 
     Attributes:
-        poses: pose (7,) of ``tool`` and of each thing, base frame.
+        poses: pose (7,) of ``tool`` and of each thing, base frame. The tool's orientation is told since home: there it
+            is that of the base frame, whatever the robot calls its axes.
         begin: the same at the begin of the episode.
         velocity: (3,) of the tool, m/s.
         gripper: position of the gripper's joint, m (rad); None where the robot has none.

@@ -22,7 +22,10 @@ from varl_robot_env.tasks.predicates import Force, Judge, Person, Predicate
 from varl_robot_env.tasks.situation import TOOL, Situation
 from varl_robot_env.types import Array, Pose
 
-Axis = Literal["dx", "dy", "dz", "gripper"]
+Axis = Literal["dx", "dy", "dz", "yaw", "rx", "ry", "rz", "gripper"]
+_MOVES: tuple[Axis, ...] = ("dx", "dy", "dz")
+_TURNS: tuple[tuple[Axis, ...], ...] = ((), ("yaw",), ("rx", "ry", "rz"))
+_ACTS = [(*_MOVES, *turns, *hand) for turns in _TURNS for hand in ((), ("gripper",))]
 # Tries to draw a place that is as far from others as it must be; more than that and the ranges leave no room.
 _TRIES = 1000
 _ENTRY_POINTS = "varl.tasks"
@@ -39,7 +42,8 @@ class TaskConfig(Config):
     things: Things
     """What the task is about, in the order in which their places are drawn."""
     observe: Annotated[tuple[str, ...], Field(min_length=1)]
-    """What the state holds, in its order: ``tool``, ``velocity``, ``gripper``, ``force``, things, ``<thing>.yaw``."""
+    """What the state holds, in its order: ``tool``, ``velocity``, ``gripper``, ``force``, things, and of the tool and
+    of things ``<name>.yaw`` or ``<name>.rotation``."""
     act: Annotated[tuple[Axis, ...], Field(min_length=1)]
     """What an action moves, in its order."""
     success: Predicate
@@ -74,8 +78,10 @@ class TaskConfig(Config):
                 ]
                 _known(f"things.{name}.part", [thing.part.partition("/")[0]], carriers)
             before.append(name)
-        if self.act not in (("dx", "dy", "dz"), ("dx", "dy", "dz", "gripper")):
-            raise ValueError("act is [dx, dy, dz] or [dx, dy, dz, gripper]")
+        if self.act not in _ACTS:
+            raise ValueError(
+                "act is dx, dy, dz, then yaw or rx, ry, rz where the tool turns, then gripper if it grasps"
+            )
         _known("reset.path", [place.target for place in self.reset.path], self.observe)
         for field, values in (("observe", self.observe), ("act", self.act)):
             if len(set(values)) < len(values):
@@ -105,7 +111,7 @@ class TaskConfig(Config):
     @property
     def concerned(self) -> set[str]:
         """The things that the arm has to do with: those observed, or looked at by success or reward."""
-        observed = {item.removesuffix(".yaw") for item in self.observe}
+        observed = {item.partition(".")[0] for item in self.observe}
         dense = {name for pair in self.dense for name in pair}
         return (observed | dense | self.named_by_success) & set(self.things)
 
@@ -133,6 +139,11 @@ class Task:
     def entities(self) -> list[str]:
         """What has a position in the observation, in its order."""
         return [item for item in self.config.observe if item == TOOL or item in self.config.things]
+
+    @property
+    def turns(self) -> tuple[Axis, ...]:
+        """The axes about which the action turns the tool."""
+        return tuple(axis for axis in self.config.act if axis not in (*_MOVES, "gripper"))
 
     @property
     def feels(self) -> bool:
@@ -199,7 +210,11 @@ class Task:
             if all(np.linalg.norm(place - poses[other][:3]) >= far for other, far in start.away_from.items()):
                 low, high = start.yaw
                 yaw = rng.uniform(low, high) if low < high else low
-                return np.concatenate([place, Rotation.from_euler("z", yaw).as_quat()])
+                turn = Rotation.from_euler("z", yaw)
+                if start.lean:
+                    to, far = rng.uniform(-np.pi, np.pi), rng.uniform(0.0, start.lean)
+                    turn = Rotation.from_rotvec(far * np.array([np.cos(to), np.sin(to), 0.0])) * turn
+                return np.concatenate([place, turn.as_quat()])
         raise VarlError(f"task {self.name}: where {name} starts leaves no room for away_from; widen its start")
 
 
