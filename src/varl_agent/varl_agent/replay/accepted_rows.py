@@ -15,7 +15,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
 from varl_agent.finite import not_finite
-from varl_agent.replay.stand_ins import replace_newest
+from varl_agent.replay.stand_ins import replace_rows
 from varl_agent.replay.success_index import SuccessIndex
 from varl_agent.vec_env.normalization import AcceptedStatistics
 
@@ -25,7 +25,8 @@ class AcceptedRows:
 
     These are transitions that are not finite, which are told of by name; that of a step in which the arm was stopped
     (``info["stopped"]``); and the newest ``info["void_steps"]`` of an episode, which were not carried out: the present
-    one among them, unless it is of a stop.
+    one among them, unless it is of a stop. ``info["void_before"]`` is the same of the episode that ended before: a
+    robot that resets by itself finds out late.
 
     The episode that it lies in ends before it. Of a single environment the row is left out. Of several, another one's
     transition stands in its place, as for a robot that is missing (:mod:`varl_agent.vec_env.fleet`), so that those of
@@ -41,6 +42,7 @@ class AcceptedRows:
         self._replay = replay
         self._successes = successes
         self._statistics = AcceptedStatistics(normalize) if normalize is not None else None
+        self._ended: dict[int, tuple[int, int]] = {}  # by environment: its last whole episode's end, and its rows
 
     def add(
         self,
@@ -64,6 +66,8 @@ class AcceptedRows:
                 f"a transition that is not finite is left out ({words}); check that sensor, or the environment's step",
                 stacklevel=2,
             )
+        for i, info in enumerate(infos):
+            self._replace_void_before(i, info)
         void = [i for i, info in enumerate(infos) if "stopped" in info or info.get("void_steps")]
         out = [i for i in range(len(infos)) if i in broken or i in void]
         if self._statistics is not None:
@@ -82,6 +86,10 @@ class AcceptedRows:
             ends = {"stands_in": whole[0], "TimeLimit.truncated": True}
             infos = [infos[donor] | (ends if i in out else {}) for i, donor in enumerate(donors)]
             done = np.array([i in out or ended for i, ended in enumerate(done)])
+        for i in range(len(infos)):
+            if done[i] and "stands_in" not in infos[i]:
+                begun_before = 0 if infos[i].get("begins_episode") else self._successes.running(i)
+                self._ended[i] = self._successes.time + 1, begun_before + 1
         action = np.clip(row["action"], -1, 1)  # what an environment says it executed may lie beyond its own bounds
         self._replay.add(row["observation"], row["next_observation"], action, row["reward"], done, infos)
         self._successes.add(done, infos)
@@ -91,7 +99,17 @@ class AcceptedRows:
         stored = info.get("void_steps", 0) - ("stopped" not in info)
         running = 0 if "stands_in" in info else self._successes.running(env)
         if min(stored, running) > 0:
-            replace_newest(self._replay, env, min(stored, running))
+            replace_rows(self._replay, env, min(stored, running))
+            self._successes.follow(self._replay)
+
+    def _replace_void_before(self, env: int, info: dict[str, Any]) -> None:
+        """The same of the episode before, after which other environments' rows may have stood in."""
+        end, rows = self._ended.get(env, (0, 0))
+        after = self._successes.time - end
+        count = min(info.get("void_before", 0), rows, self._replay.size() - after)
+        if count > 0:
+            replace_rows(self._replay, env, count, after)
+            self._successes.forget(env, end)
             self._successes.follow(self._replay)
 
 

@@ -99,6 +99,10 @@ class SuccessIndex:
         self._start, self._succeeded = np.full(n_envs, self.time), np.zeros(n_envs, bool)
         self._spans = np.empty((0, 3), np.int64)
 
+    def forget(self, env: int, end: int) -> None:
+        """Draw nothing more of the environment's episode that ended before row ``end``; it still counts."""
+        self._spans = self._spans[(self._spans[:, 1] != end) | (self._spans[:, 2] != env)]
+
     def running(self, env: int) -> int:
         """Rows of the environment's running episode so far."""
         return int(self.time - self._start[env])

@@ -138,6 +138,8 @@ class Fleet(ParallelEnv):
             observation, reward, done, info = results[index]
             if not done:
                 info |= {"terminal_observation": observation, "TimeLimit.truncated": True}
+            if late := self.reset_infos[index].get("void_steps", 0):
+                info["void_steps" if index in resetting else "void_before"] = late
             results[index] = self._observations[index], reward, True, info
         return results
 

@@ -176,7 +176,12 @@ class ParallelEnv(VecEnv):
 
     def _step(self, index: int) -> StepResult:
         observation, reward, done, info = self._move(index)
-        return self._begin(index) if done else observation, reward, done, info
+        if done:
+            observation = self._begin(index)
+            # What only the reset found out is of this step and those before it.
+            late = self.reset_infos[index].get("void_steps", 0)
+            info |= {"void_steps": max(late, info.get("void_steps", 0))} if late else {}
+        return observation, reward, done, info
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         return [env.get_wrapper_attr(attr_name) for env in self._chosen(indices)]

@@ -44,4 +44,4 @@ class RobotFile:
                 raise VarlError(f"{path}: {key!r} is {name!r}; expected a name, in quotes where it looks like a number")
             names.append(name)
         name, urdf, base_frame, *controllers = names
-        return cls(name, urdf, base_frame, tuple(controllers))
+        return cls(name, urdf, f"{values.get('prefix') or ''}{base_frame}", tuple(controllers))

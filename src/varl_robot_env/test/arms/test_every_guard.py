@@ -80,7 +80,7 @@ def every_guard(robot: RobotConfig) -> tuple[RobotConfig, list[Guard]]:
     guards = [
         Guard(
             "joint state of",
-            "joint_states",
+            driver.joint_states,
             JointState,
             states,
             lambda: states(velocity=[*zeros[1:], np.nan]),
@@ -89,7 +89,7 @@ def every_guard(robot: RobotConfig) -> tuple[RobotConfig, list[Guard]]:
         ),
         Guard(
             "effort",
-            "joint_states",
+            driver.joint_states,
             JointState,
             states,
             lambda: states(effort=[np.nan, *zeros[1:]]),

@@ -76,6 +76,7 @@ class DriverArm:
         watched: WatchedTopics,
         trip: Callable[[str], None],
         task: Task,
+        abandoned: Callable[[], bool],
         scene: SimulatedScene | None = None,
     ) -> None:
         """Subscribe to what the robot's file names.
@@ -87,12 +88,13 @@ class DriverArm:
             watched: by which to hear all that must be heard; it is of ``group``, too.
             trip: latches the stop for a reason.
             task: says which things must be seen, and whether the gripper is moved.
+            abandoned: whether the agent that asked for the running reset is gone.
             scene: of a simulator, to place the things in; None: they are a person's to place.
 
         Raises:
             VarlError: a message type that the robot's file names is not installed, or a calibration is not there.
         """
-        self._robot, self._trip = robot, trip
+        self._robot, self._trip, self._abandoned = robot, trip, abandoned
         self._loop = HotLoop(node, group)
         self.groups = (group,)
         self._kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
@@ -113,11 +115,13 @@ class DriverArm:
             if camera.calibration
         }
         gripper = robot.gripper.joint if robot.gripper and task.grasps else None
-        self._heard = DriverInputs(node, robot, watched, task.seen, gripper, self._on_scale)
+        heard = robot.simulated() if scene else robot
+        self._heard = DriverInputs(node, heard, watched, task.seen, gripper, self._on_scale)
         self._inputs = watched.inputs
         self._clock = MotionClock(np.array(robot.home), time.monotonic())
         self._following = Following()
         self._interrupted: str | None = "no episode has begun"  # what ended the motion, until the next reset
+        self._resets = False
         self._begun = False  # a motion was begun since the arm was last known to stand by itself
         self.void_steps = 0
         self._deadline: float | None = None  # of the period that is under way: when the next one begins
@@ -140,6 +144,13 @@ class DriverArm:
         self._following.begin()
         if self._gripper:
             self._gripper.reset()
+        self._resets = True
+        try:
+            return self._reset(joints, gripper, entities, capture)
+        finally:
+            self._resets = False
+
+    def _reset(self, joints: Array, gripper: float | None, entities: Mapping[str, Pose], capture: bool) -> ArmState:
         self._check()
         if not self._begun:
             self._clock = MotionClock(self._heard.positions(), time.monotonic())
@@ -253,6 +264,9 @@ class DriverArm:
         reason = self._inputs.reason() or gripper or self._not_following()
         if reason:
             self._trip(reason)
+        if self._abandoned():
+            self.halt("its agent is gone")
+            raise Stopped("the agent that asked for this is gone; reset again")
         if self._interrupted:
             raise Stopped(f"the safety stop is latched ({self._interrupted}); clear its cause, then rearm")
 
@@ -267,7 +281,8 @@ class DriverArm:
                 "is active and what holds the arm"
             )
         if reason:
-            void = max(self._following.void_for if row is not None else 0.0, WINDOW)
+            known = self._following.void_before if self._resets else self._following.void_for
+            void = known if row is not None else WINDOW
             self.void_steps = math.ceil(void / self._robot.control_period) + 1
         return reason
 

@@ -127,8 +127,14 @@ class DriverInputs:
         effort = ("effort",) if safety.joint_effort else ()
         limits = dict(zip(arm, safety.joint_effort or [], strict=False))
         fields = dict.fromkeys(arm, ("position", *speed, *effort))
-        if gripper_joint:
-            fields[gripper_joint] = ("position",)
+        topics = {self._robot.driver.joint_states: dict(fields)}
+        if gripper and gripper_joint:
+            topics.setdefault(gripper.joint_states, {})[gripper_joint] = ("position",)
+        for topic, of_topic in topics.items():
+            self._watch_joints_on(topic, of_topic, limits)
+
+    def _watch_joints_on(self, topic: str, fields: dict[str, tuple[str, ...]], limits: Mapping[str, float]) -> None:
+        safety, gripper = self._robot.safety, self._robot.gripper
         rules = [
             InputRule(
                 f"joint state of {joint}",
@@ -143,7 +149,7 @@ class DriverInputs:
         def on_message(takes: Sequence[Take], message: JointState) -> None:
             self._on_joints(message, {joint: (fields[joint], take) for joint, take in zip(fields, takes, strict=True)})
 
-        self._watched.watch_all(rules, JointState, "joint_states", [qos_profile_sensor_data], on_message)
+        self._watched.watch_all(rules, JointState, topic, [qos_profile_sensor_data], on_message)
 
     def _on_joints(self, message: JointState, joints: Mapping[str, tuple[tuple[str, ...], Take]]) -> None:
         count = len(message.name)

@@ -72,6 +72,9 @@ class FaultConfig(Config):
         return value > self.above if self.above is not None else value in self.good
 
 
+JOINT_STATES = "joint_states"
+"""Where ros2_control's broadcaster publishes, and a simulator."""
+
 FORCE_TOPIC = "force_torque_sensor_broadcaster/wrench"
 """Where ros2_control's broadcaster publishes, and a simulator whose robot has no sensor in its file."""
 
@@ -134,5 +137,8 @@ class DriverConfig(Config):
     speed_scaling: SpeedScalingConfig | None = None
     controller_manager: str = "controller_manager"
     """Node that is asked whether the arm's controller is active, where it is there; empty: it is not asked."""
+    joint_states: str = JOINT_STATES
+    """Topic of the arm's joint states (sensor_msgs/JointState), as near to the arm as there is one: who merges several
+    topics into one (joint_state_publisher) repeats itself where nobody measures any more."""
     measures_velocity: bool = True
-    """joint_states carries velocities; false: they are taken from the positions."""
+    """They carry velocities; false: these are taken from the positions."""

@@ -10,7 +10,13 @@ from varl_common.config import Config
 from varl_common.errors import VarlError
 from varl_common.yaml_file import load_yaml
 
-from varl_robot_env.config.driver import ARM_COMMANDS, GRIPPER_COMMANDS, DriverConfig, GripperInterface
+from varl_robot_env.config.driver import (
+    ARM_COMMANDS,
+    GRIPPER_COMMANDS,
+    JOINT_STATES,
+    DriverConfig,
+    GripperInterface,
+)
 from varl_robot_env.config.paths import resolve
 
 Vector3 = tuple[float, float, float]
@@ -33,6 +39,8 @@ class GripperConfig(Config):
     """Greatest joint speed, m/s."""
     stale_after: PositiveFloat | None = 1.0
     """Silence of its joint that stops an arm whose task grasps, s; None: its driver speaks only when it moves."""
+    joint_states: str = JOINT_STATES
+    """Topic on which its joint is published; the arm's may be another: ``driver.joint_states``."""
     max_effort: Annotated[float, Field(ge=0)] = 0.0
     """Greatest effort that an action asks for, N (N m); 0: the driver's own."""
 
@@ -109,6 +117,8 @@ class RobotConfig(Config):
     name: str
     urdf: str
     """``package://`` URI, a path relative to the robot's file, ``topic://`` and a topic, or the XML itself."""
+    prefix: str = ""
+    """What the driver was told to put before the names of joints and links, as for two arms in one graph: ``left_``."""
     base_frame: str
     tool_frame: str
     """Frame of the point that the tasks are about: between the fingertips."""
@@ -144,7 +154,24 @@ class RobotConfig(Config):
         Raises:
             VarlError: the file is missing or a field is wrong.
         """
-        return cls.from_dict(load_yaml(path) | overrides | {"source": path}, str(path))
+        return cls.from_dict(load_yaml(path) | overrides | {"source": path}, str(path))._prefixed()
+
+    def _prefixed(self) -> Self:
+        """With :attr:`prefix` before each name of a joint or link; empty names stay so."""
+        names = {
+            field: self.prefix + value
+            for field in ("base_frame", "tool_frame", "tool_parent")
+            if (value := getattr(self, field))
+        }
+        joints = [self.prefix + joint for joint in self.joints]
+        gripper = self.gripper and self.gripper.model_copy(update={"joint": self.prefix + self.gripper.joint})
+        return self.model_copy(update={**names, "joints": joints, "gripper": gripper})
+
+    def simulated(self) -> Self:
+        """The same where a simulator publishes its joints, all on one topic."""
+        driver = self.driver.model_copy(update={"joint_states": JOINT_STATES})
+        gripper = self.gripper and self.gripper.model_copy(update={"joint_states": JOINT_STATES})
+        return self.model_copy(update={"driver": driver, "gripper": gripper})
 
     @model_validator(mode="after")
     def _one_value_a_joint(self) -> Self:

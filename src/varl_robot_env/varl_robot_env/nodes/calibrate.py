@@ -71,7 +71,7 @@ class CalibrateNode(Node):
         self._image: Image | None = None
         self._info: CameraInfo | None = None
         quality = qos_profile_sensor_data
-        self.create_subscription(JointState, "joint_states", self._on_joints, quality)
+        self.create_subscription(JointState, robot.driver.joint_states, self._on_joints, quality)
         self.create_subscription(Image, camera.image_topic, self._on_image, quality)
         self.create_subscription(CameraInfo, camera.info_topic, self._on_info, quality)
         Diagnostics(self, "samples", lambda: Health(f"{len(self._tools)} samples taken"), camera.name)

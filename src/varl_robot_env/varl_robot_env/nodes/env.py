@@ -32,6 +32,7 @@ from varl_robot_env.arms.watched_topics import WatchedTopics
 from varl_robot_env.config.driver import FORCE_TOPIC, EstopConfig, WrenchConfig
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.env_core import EnvCore, NeedsReset, Observation, StepResult, WaitsForPerson
+from varl_robot_env.ros.agent_presence import AgentPresence
 from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
 from varl_robot_env.ros.joystick import Joystick, JoystickConfig
 from varl_robot_env.ros.observation_messages import to_observation_msg
@@ -89,6 +90,7 @@ class EnvNode(LifecycleNode):
         task = load_task(parameters.task_file, **longer)
         self._driver: DriverArm | None = None
         self._not_ready: str | None = "the robot's state has not been asked for yet"
+        self._agents = AgentPresence(self)
         self._watched = WatchedTopics(self, self._arm_group, self._on_fault)
         simulated = parameters.backend != "real"
         if simulated and task.feels:
@@ -98,7 +100,9 @@ class EnvNode(LifecycleNode):
         else:
             robot, group = with_spare(with_description(self, robot)), self._arm_group
             scene = SimulatedScene(self, robot.base_frame, group) if simulated else None
-            self._arm = self._driver = DriverArm(self, robot, group, self._watched, self._trip, task, scene)
+            self._arm = self._driver = DriverArm(
+                self, robot, group, self._watched, self._trip, task, lambda: self._agents.lost, scene
+            )
         self.hot_groups = (self._agent_group, *self._arm.groups)
         self.hot_loop = HotLoop(self, self._agent_group, self._arm_group)
         self._arm_loop = HotLoop(self, self._arm_group)
@@ -154,7 +158,8 @@ class EnvNode(LifecycleNode):
         if self._refused(response):
             return response
         try:
-            observation = self._core.reset(request.seed if request.seeded else None, request.capture)
+            with self._agents.watched():
+                observation = self._core.reset(request.seed if request.seeded else None, request.capture)
         except tuple(_STATUS) as error:
             if self._driver and isinstance(error, ArmError):
                 self._trip(f"the reset failed: {error}")  # a person looks before anything moves again

@@ -80,7 +80,7 @@ class PerceptionNode(Node):
         quality = qos_profile_sensor_data
         self.create_subscription(Image, camera.image_topic, self._on_image, quality)
         self.create_subscription(CameraInfo, camera.info_topic, self._on_info, quality)
-        self.create_subscription(JointState, "joint_states", self._on_joints, quality)
+        self.create_subscription(JointState, self._robot.driver.joint_states, self._on_joints, quality)
         if self._config.depth_topic:
             self.create_subscription(Image, self._config.depth_topic, self._on_depth, quality)
         Diagnostics(self, "things", self._health, camera.name)

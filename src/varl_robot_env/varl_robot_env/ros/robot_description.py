@@ -35,6 +35,7 @@ def with_description(node: Node, robot: RobotConfig, timeout: float = _TIMEOUT) 
         use_global_arguments=False,
         start_parameter_services=False,
     )
+    topic = waiter.resolve_topic_name(topic)
     got: list[String] = []
     waiter.create_subscription(String, topic, got.append, LATCHED)
     begin = report = time.monotonic()

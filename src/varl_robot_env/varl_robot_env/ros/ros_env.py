@@ -21,6 +21,7 @@ from varl_interfaces.msg import StepStatus
 from varl_interfaces.srv import DescribeEnv, Reset, Step
 from varl_robot_env.env.arm_env import checked_seed, make_spaces
 from varl_robot_env.env.env_core import Observation
+from varl_robot_env.ros.agent_presence import announce
 from varl_robot_env.ros.hot_loop import HotLoop
 from varl_robot_env.ros.observation_messages import from_observation_msg
 from varl_robot_env.types import Float32
@@ -50,7 +51,8 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
 
     It works in the calling thread alone and needs nobody to spin ``node``. ``info`` holds ``is_success``,
     ``executed_action``, ``interventions``, ``intervened`` (by a person, whose action it was) and, where ``capture`` is
-    set, ``frames``.
+    set, ``frames``. Where an arm that did not follow was stopped, ``void_steps`` says how many steps before were not
+    carried out; a reset's ``info``, too.
 
     Attributes:
         description: names, units and bounds of everything that goes in and out, as the env node says.
@@ -83,6 +85,7 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
             start_parameter_services=False,
         )
         self._loop = HotLoop(self._node, self._node.default_callback_group)
+        self._presence = announce(self._node, env_name)
         self._step = self._node.create_client(Step, f"{env_name}/step")
         self._reset = self._node.create_client(Reset, f"{env_name}/reset")
         # Made last: a node whose answer to it comes has discovered the others too, whose questions cannot be repeated.

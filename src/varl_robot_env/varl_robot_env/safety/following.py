@@ -24,15 +24,18 @@ class Following:
 
     Attributes:
         void_for: s for which the joint that does not follow had done nothing of what it was told, at the least.
+        void_before: the same, s before :meth:`begin`.
     """
 
     def __init__(self) -> None:
         self._past: deque[tuple[float, Array, Array]] = deque()
         self._near_at: Array | None = None  # (n,) s: when each joint was last where it was told to be, or moved
-        self.void_for = 0.0
+        self.void_for = self.void_before = 0.0
+        self._apart: Array | float = 0.0  # (n,) s: for how long each joint had been apart when begin was called
 
     def begin(self) -> None:
-        """What was is of no interest."""
+        """What was is of no interest, but for a joint that turns out not to have followed."""
+        self._apart = self._past[-1][0] - self._near_at if self._near_at is not None and self._past else 0.0
         self._past.clear()
         self._near_at = None
 
@@ -63,4 +66,5 @@ class Following:
             return None
         joint = int(np.argmax(stuck))
         self.void_for = max(WINDOW, now - float(self._near_at[joint]) + WINDOW)
+        self.void_before = float(np.broadcast_to(self._apart, off.shape)[joint]) + WINDOW
         return joint

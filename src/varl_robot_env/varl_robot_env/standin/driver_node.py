@@ -76,12 +76,14 @@ class StandinDriver(Node):
         self.declare_parameter("fault", DriverFault.NONE.value)
         self.add_on_set_parameters_callback(self._on_parameters)
 
-        self._joints = self.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
+        self._joints = self.create_publisher(JointState, robot.driver.joint_states, qos_profile_sensor_data)
+        if gripper:
+            self._gripper = self.create_publisher(JointState, gripper.joint_states, qos_profile_sensor_data)
         self._running = self._publish_running(True)
         self._scaling = self.create_publisher(Float64, "speed_scaling_state_broadcaster/speed_scaling", 10)
         wrench = robot.driver.wrench.topic if robot.driver.wrench else "force_torque_sensor_broadcaster/wrench"
         self._wrench = self.create_publisher(WrenchStamped, wrench, 10)
-        self._description = self.create_publisher(String, "/robot_description", LATCHED)
+        self._description = self.create_publisher(String, "robot_description", LATCHED)
         self._description.publish(String(data=config.urdf_file.read_text(encoding="utf-8")))
         if robot.driver.arm_interface == "joint_trajectory":
             self.create_subscription(JointTrajectory, robot.arm_command, self._on_trajectory, COMMAND)
@@ -215,7 +217,7 @@ class StandinDriver(Node):
         if self._robot.gripper and fault is not DriverFault.SILENT:  # its own driver publishes it
             state = JointState(name=[self._robot.gripper.joint], position=[plant.gripper])
             state.header.stamp = stamp
-            self._joints.publish(state)
+            self._gripper.publish(state)
         runs = plant.enabled or fault is DriverFault.CONTROLLER_INACTIVE
         self._scaling.publish(Float64(data=100.0 * plant.speed_scaling if runs else 0.0))
         wrench = WrenchStamped()
