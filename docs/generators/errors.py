@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import html
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,9 @@ def pages(root: Path) -> dict[str, str]:
     text = [
         "# Errors and what to do",
         "An error that a person can act on is one sentence: what is wrong, what was expected, what to do. A program "
-        "prints it without a traceback and ends with status 2. These are all of them, by module; `<...>` is filled in.",
+        "prints it without a traceback and ends with status 2; a setting's is told with the file and the setting in "
+        "front, an arm's or an advisor's as the status of the step or the answer. These are all of them, by module; "
+        "`<...>` is filled in.",
     ]
     package = module = ""
     for sentence in catalogue(root):
@@ -40,10 +43,27 @@ def pages(root: Path) -> dict[str, str]:
 
 
 def catalogue(root: Path) -> list[Sentence]:
-    """Every VarlError, of its subclasses and of ``expect``, in the order of modules and lines."""
-    files = [file for file in sorted(root.glob("src/*/*/**/*.py")) if "test" not in file.relative_to(root).parts]
-    kinds = {"VarlError"} | {c.name for f in files for c in _classes(f) if "VarlError" in map(ast.unparse, c.bases)}
+    """What every error of ours says, and every ValueError, which is what a setting's or an argument's check raises.
+
+    In the order of modules and lines; ``expect`` is a VarlError, too.
+    """
+    files = sources(root)
+    kinds = {"ValueError", *own_kinds(files)}
     return [sentence for file in files for sentence in _sentences(file, kinds)]
+
+
+def sources(root: Path) -> list[Path]:
+    """The packages' modules."""
+    return [file for file in sorted(root.glob("src/*/*/**/*.py")) if "test" not in file.relative_to(root).parts]
+
+
+def own_kinds(files: list[Path]) -> set[str]:
+    """Names of the exceptions that ``files`` define."""
+    bases = {node.name: {ast.unparse(base) for base in node.bases} for file in files for node in _classes(file)}
+    kinds = {"Exception", "RuntimeError", "ValueError", "VarlError"}
+    while more := {name for name, of in bases.items() if of & kinds} - kinds:
+        kinds |= more
+    return kinds & set(bases)
 
 
 def _classes(file: Path) -> Iterator[ast.ClassDef]:
@@ -56,8 +76,9 @@ def _sentences(file: Path, kinds: set[str]) -> Iterator[Sentence]:
     )
     for node in sorted((n for n in ast.walk(parse(file)) if isinstance(n, ast.Call)), key=lambda n: n.lineno):
         name = node.func.id if isinstance(node.func, ast.Name) else ""
-        if name in kinds and node.args:
-            yield Sentence(module, node.lineno, _text(node.args[0]))
+        if name in kinds:
+            said = [text for text in map(_text, node.args) if " " in re.sub("<[^>]*>", "", text).strip()]
+            yield from (Sentence(module, node.lineno, text) for text in said[:1])
         elif name == "expect" and len(node.args) == 4:
             yield Sentence(module, node.lineno, f"{_text(node.args[1])} is <value>, expected {_text(node.args[3])}")
 
