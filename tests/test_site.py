@@ -102,7 +102,13 @@ def sentences() -> Iterator[str]:
 def test_the_catalogue_has_the_errors() -> None:
     texts = list(sentences())
     assert len(texts) > 300
-    for words in ("the safety stop is latched", "unknown gate", "the way home is blocked", "is named twice", "is spent"):
+    for words in (
+        "the safety stop is latched",
+        "unknown gate",
+        "the way home is blocked",
+        "is named twice",
+        "is spent",
+    ):
         assert any(words in text for text in texts), words
 
 
@@ -124,7 +130,7 @@ def test_no_error_is_raised_past_the_catalogue() -> None:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
                 name = ast.unparse(node.exc.func)
-                if name[0].isupper() or "." in name and not name.startswith("self."):
+                if name[0].isupper() or ("." in name and not name.startswith("self.")):
                     past |= {(file.stem, name)} if name not in known else set()
     assert past <= OTHERS
 
