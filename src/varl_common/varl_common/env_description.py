@@ -31,6 +31,10 @@ class EnvDescription:
     max_episode_steps: int
     lock_step: bool
     cameras: Sequence[str] = field(default_factory=list)
+    observation: str = "state"
+    observed: Sequence[int] = ()
+    picture_cameras: Sequence[str] = ()
+    picture_sides: Sequence[int] = ()
 
     def position(self, entity: str, state: NDArray[np.float32]) -> NDArray[np.float64] | None:
         """Position of ``entity`` in ``base_frame``, metres, shape (3,); None where the state has none."""

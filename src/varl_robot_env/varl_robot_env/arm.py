@@ -9,7 +9,7 @@ from typing import Protocol
 from varl_common.frame import Frame
 
 from varl_robot_env.motion import GripperMotion, Moment, Trajectory
-from varl_robot_env.types import Array, Pose
+from varl_robot_env.types import Array, Image, Pose
 
 
 class ArmError(RuntimeError):
@@ -41,6 +41,14 @@ class ArmState:
     force: Array | None = None
 
 
+@dataclass(frozen=True)
+class Picture:
+    """What a camera saw: (height, width, 3) uint8 RGB, at ``stamp_ns``."""
+
+    pixels: Image
+    stamp_ns: int
+
+
 class Arm(Protocol):
     """An arm that is told motions, one control period at a time.
 
@@ -64,6 +72,14 @@ class Arm(Protocol):
 
     def move(self, motion: Trajectory, gripper: GripperMotion | None, capture: bool) -> ArmState:
         """Begin ``motion`` and move the ``gripper`` (None: leave it), let a control period pass, and read the state."""
+        ...
+
+    def pictures(self) -> Mapping[str, Picture]:
+        """The color picture of each observed camera, whole: of the instant of the last state, or the newest.
+
+        Raises:
+            ArmError: one does not come.
+        """
         ...
 
     def frames(self) -> list[Frame]:

@@ -19,8 +19,17 @@ from varl_interfaces.msg import EnvDescription as EnvDescriptionMsg
 from varl_interfaces.msg import Frame as FrameMsg
 
 _SECOND = 1_000_000_000  # ns
-_TEXTS = ("task", "robot", "backend", "instruction", "base_frame")
-_LISTS = ("observation_names", "observation_units", "action_names", "action_units", "entities", "cameras")
+_TEXTS = ("task", "robot", "backend", "instruction", "base_frame", "observation")
+_LISTS = (
+    "observation_names",
+    "observation_units",
+    "action_names",
+    "action_units",
+    "entities",
+    "cameras",
+    "picture_cameras",
+)
+_WHOLE = ("entity_indices", "observed", "picture_sides")
 _NUMBERS = ("control_period", "max_episode_steps", "lock_step")
 
 
@@ -62,7 +71,7 @@ def to_doubles(values: NDArray[np.float64]) -> array.array[float]:
 
 def to_description_msg(description: EnvDescription) -> EnvDescriptionMsg:
     message = EnvDescriptionMsg()
-    for name in (*_TEXTS, *_LISTS, *_NUMBERS, "entity_indices"):
+    for name in (*_TEXTS, *_LISTS, *_NUMBERS, *_WHOLE):
         setattr(message, name, getattr(description, name))
     for name in ("observation_low", "observation_high", "action_scale"):
         setattr(message, name, getattr(description, name).tolist())
@@ -71,7 +80,7 @@ def to_description_msg(description: EnvDescription) -> EnvDescriptionMsg:
 
 def from_description_msg(message: EnvDescriptionMsg) -> EnvDescription:
     values: dict[str, Any] = {name: getattr(message, name) for name in (*_TEXTS, *_NUMBERS)}
-    values |= {name: list(getattr(message, name)) for name in (*_LISTS, "entity_indices")}
+    values |= {name: list(getattr(message, name)) for name in (*_LISTS, *_WHOLE)}
     values["observation_low"] = np.array(message.observation_low, dtype=np.float32)
     values["observation_high"] = np.array(message.observation_high, dtype=np.float32)
     values["action_scale"] = np.array(message.action_scale, dtype=np.float64)

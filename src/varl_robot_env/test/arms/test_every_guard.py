@@ -13,10 +13,11 @@ rclpy = pytest.importorskip("rclpy")
 from geometry_msgs.msg import Pose, Quaternion, WrenchStamped  # noqa: E402
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
-from sensor_msgs.msg import CameraInfo, JointState  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
 from std_msgs.msg import Bool, Float64  # noqa: E402
 from varl_common.ros.qos import LATCHED, STATE  # noqa: E402
 from varl_robot_env.arms.driver_inputs import DriverInputs  # noqa: E402
+from varl_robot_env.arms.observed_pictures import ObservedPictures  # noqa: E402
 from varl_robot_env.arms.watched_topics import WatchedTopics  # noqa: E402
 from varl_robot_env.config.driver import DeadmanConfig, EstopConfig  # noqa: E402
 from varl_robot_env.config.paths import config_folder  # noqa: E402
@@ -26,7 +27,7 @@ from varl_robot_env.ros.hot_loop import HotLoop  # noqa: E402
 from varl_interfaces.msg import Entities  # noqa: E402
 
 ROBOTS = sorted(path.stem for path in (config_folder() / "robots").glob("*.yaml"))
-SENSORS = (JointState, Entities, CameraInfo, WrenchStamped)
+SENSORS = (JointState, Entities, CameraInfo, WrenchStamped, Image)
 PATIENCE = 20.0  # s: for what must come, on a machine that is busy
 
 
@@ -139,7 +140,19 @@ def every_guard(robot: RobotConfig) -> tuple[RobotConfig, list[Guard]]:
                 stale_after=fault.stale_after,
             )
         )
+    for one in robot.cameras:
+        if one.view:
+            cut = partial(picture, rows=1)
+            after = one.view.stale_after
+            guards.append(
+                Guard(f"picture of {one.name}", one.image_topic, Image, picture, short=cut, stale_after=after)
+            )
     return robot, guards
+
+
+def picture(rows: int = 2) -> Image:
+    """Of 2 x 2 pixels, of which so many rows came."""
+    return Image(encoding="rgb8", width=2, height=2, step=6, data=[9] * 6 * rows)
 
 
 class Rig:
@@ -153,6 +166,7 @@ class Rig:
         watched = WatchedTopics(self.node, group, clock=lambda: self.now)
         self.inputs = watched.inputs
         DriverInputs(self.node, robot, watched, ["block"], None)
+        ObservedPictures([camera for camera in robot.cameras if camera.view]).watch(watched)
         self._loop = HotLoop(self.node, group)
         self._publishers: dict[str, Any] = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from rclpy.callback_groups import CallbackGroup
@@ -13,11 +13,12 @@ from varl_common.errors import VarlError
 from varl_common.frame import Frame
 from varl_common.poses import matrix_to_pose
 
-from varl_robot_env.arm import ArmError, ArmState
+from varl_robot_env.arm import ArmError, ArmState, Picture
 from varl_robot_env.arms.arm_command import make_arm_command
 from varl_robot_env.arms.controller_state import ControllerState
 from varl_robot_env.arms.driver_inputs import DriverInputs
 from varl_robot_env.arms.gripper_command import GripperCommand, make_gripper_command
+from varl_robot_env.arms.observed_pictures import ObservedPictures
 from varl_robot_env.arms.servo_state import ServoState
 from varl_robot_env.arms.simulated_scene import SimulatedScene
 from varl_robot_env.arms.watched_topics import WatchedTopics
@@ -78,6 +79,7 @@ class DriverArm:
         task: Task,
         abandoned: Callable[[], bool],
         scene: SimulatedScene | None = None,
+        observed: Sequence[str] = (),
     ) -> None:
         """Subscribe to what the robot's file names.
 
@@ -90,6 +92,7 @@ class DriverArm:
             task: says which things must be seen, and whether the gripper is moved.
             abandoned: whether the agent that asked for the running reset is gone.
             scene: of a simulator, to place the things in; None: they are a person's to place.
+            observed: cameras whose pictures a policy sees.
 
         Raises:
             VarlError: a message type that the robot's file names is not installed, or a calibration is not there.
@@ -107,8 +110,11 @@ class DriverArm:
         self._scene, self.places = scene, scene is not None
         self._gripper = self._make_gripper(node, task.grasps)
         self._grasps, self._opens = task.grasps, task.config.opens_gripper or scene is not None
-        self._images = RosCameras(node, robot.cameras, group, self._loop)
-        self.cameras = [camera.name for camera in robot.cameras]
+        shown = [camera for camera in robot.cameras if camera.shown]
+        self._images = RosCameras(node, shown, group, self._loop)
+        self.cameras = [camera.name for camera in shown]
+        self._pictures = ObservedPictures([camera for camera in robot.cameras if camera.name in observed])
+        self._pictures.watch(watched)
         self._calibrations = {
             camera.name: Calibration.from_yaml(robot.source.parent / camera.calibration)
             for camera in robot.cameras
@@ -193,6 +199,9 @@ class DriverArm:
         self._images.want(capture)
         self._period(motion)
         return self._state()
+
+    def pictures(self) -> dict[str, Picture]:
+        return self._pictures.newest()
 
     def frames(self) -> list[Frame]:
         tool = np.eye(4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from varl_common.ros.qos import COMMAND, SENSOR_OUT
 
 from varl_interfaces.msg import Entities
 from varl_interfaces.srv import Advance, SetScene
-from varl_robot_env.arm import ArmError, ArmState, StaleState
+from varl_robot_env.arm import ArmError, ArmState, Picture, StaleState
 from varl_robot_env.arms.driver_inputs import force_of
+from varl_robot_env.arms.observed_pictures import ObservedPictures
 from varl_robot_env.arms.trajectory_messages import TrajectoryMessage
 from varl_robot_env.config.driver import FORCE_TOPIC
 from varl_robot_env.config.robot import RobotConfig
@@ -48,7 +49,15 @@ class LockStepArm:
     lock_step = True
     places = True
 
-    def __init__(self, node: Node, robot: RobotConfig, group: CallbackGroup, sees: bool, feels: bool = False) -> None:
+    def __init__(
+        self,
+        node: Node,
+        robot: RobotConfig,
+        group: CallbackGroup,
+        sees: bool,
+        feels: bool = False,
+        observed: Sequence[str] = (),
+    ) -> None:
         """Subscribe.
 
         Args:
@@ -57,6 +66,7 @@ class LockStepArm:
             group: of all topics.
             sees: the task looks at entities. Else they are left alone until a frame needs its camera's pose.
             feels: the task asks for the force on the tool.
+            observed: cameras whose pictures a policy sees.
         """
         self._node, self._robot, self._group, self._sees, self._feels = node, robot, group, sees, feels
         replies = MutuallyExclusiveCallbackGroup()
@@ -66,8 +76,11 @@ class LockStepArm:
         self._joint_state: JointState | None = None
         self._stamp_due = 0
         self._entities: Entities | None = None
-        self._images = RosCameras(node, robot.cameras, group, self._loop)
-        self.cameras = [camera.name for camera in robot.cameras]
+        shown = [camera for camera in robot.cameras if camera.shown]
+        self._images = RosCameras(node, shown, group, self._loop)
+        self.cameras = [camera.name for camera in shown]
+        self._pictures = ObservedPictures([camera for camera in robot.cameras if camera.name in observed])
+        self._pictures.hear(node, group)
 
         node.create_subscription(JointState, "joint_states", self._take_joints, SENSOR_OUT, callback_group=group)
         self._wrench: WrenchStamped | None = None
@@ -87,7 +100,7 @@ class LockStepArm:
         }
         self._messages = {name: TrajectoryMessage(joints) for name, joints in controllers.items()}
         self._motion = Trajectory.at_rest(np.array(robot.home))
-        self._period = Advance.Request(duration=to_duration(robot.period_ns))
+        self._period = Advance.Request(duration=to_duration(robot.period_ns), cameras=self._pictures.names)
 
     def not_ready_reason(self) -> str | None:
         """What keeps the arm from moving yet, in a sentence; None when it is ready."""
@@ -102,7 +115,7 @@ class LockStepArm:
         return self._images.connect() if answer.success else str(answer.message)
 
     def reset(self, joints: Array, gripper: float | None, entities: Mapping[str, Pose], capture: bool) -> ArmState:
-        request = SetScene.Request(publish_image=capture)
+        request = SetScene.Request(publish_image=capture, cameras=self._pictures.names)
         request.joint_names = list(self._robot.joints)
         positions = joints.tolist()
         if self._robot.gripper and gripper is not None:
@@ -138,6 +151,9 @@ class LockStepArm:
         if not response.success:
             raise ArmError(f"the simulator did not advance: {response.message}")
         return self._state(to_ns(response.stamp), capture)
+
+    def pictures(self) -> dict[str, Picture]:
+        return self._pictures.of(self._stamp(), self._loop, _ANSWER_TIMEOUT)
 
     def frames(self) -> list[Frame]:
         if not self._watches:

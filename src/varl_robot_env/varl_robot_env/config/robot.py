@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 from varl_common.config import Config
 from varl_common.errors import VarlError
 from varl_common.yaml_file import load_yaml
@@ -20,6 +20,8 @@ from varl_robot_env.config.driver import (
 from varl_robot_env.config.paths import resolve
 
 Vector3 = tuple[float, float, float]
+STATE = "state"
+"""What the numbers are called in an observation that has pictures as well."""
 
 
 class GripperConfig(Config):
@@ -99,6 +101,25 @@ class TurnConfig(Config):
     """Greatest angle of the commanded orientation from the measured one, rad."""
 
 
+class ViewConfig(Config):
+    """What a policy sees of a camera's picture: a part of it, as a square."""
+
+    crop: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    """Left, top, right and bottom of the part, as shares of the picture's width and height."""
+    side: Annotated[int, Field(ge=8)]
+    """Pixels along a side of what is left of it."""
+    stale_after: PositiveFloat = 0.5
+    """Silence of its pictures after which an arm that a policy moves by them stops, s; real arms only."""
+
+    @field_validator("crop")
+    @classmethod
+    def _is_a_part(cls, crop: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        left, top, right, bottom = crop
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise ValueError("expected shares from 0 to 1: left below right, top below bottom")
+        return crop
+
+
 class CameraConfig(Config):
     """A color camera by its ROS topics."""
 
@@ -109,6 +130,10 @@ class CameraConfig(Config):
     """Depth aligned with the color picture; empty: there is none."""
     calibration: str = ""
     """File that the calibration wrote, relative to the robot's file; empty: where the camera is, is not known."""
+    shown: bool = True
+    """Its frames go to advisors and into films; false: only a policy looks through it."""
+    view: ViewConfig | None = None
+    """What a policy that sees pictures sees of it; None: nothing."""
 
 
 class RobotConfig(Config):
@@ -194,6 +219,8 @@ class RobotConfig(Config):
         cameras = [camera.name for camera in self.cameras]
         if twice := sorted({name for name in cameras if cameras.count(name) > 1}):
             raise ValueError(f"the camera {twice[0]} is named twice; give each a name of its own")
+        if STATE in cameras:
+            raise ValueError(f"a camera cannot be called {STATE!r}, which beside pictures is the numbers; rename it")
         lead = self.driver.observation_lead
         if lead >= self.control_period:
             raise ValueError(

@@ -15,26 +15,49 @@ from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError, did_you_mean
 
 from varl_robot_env.config.paths import config_file, config_folder
-from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.env.env_core import EnvCore
+from varl_robot_env.config.robot import STATE, RobotConfig
+from varl_robot_env.env.env_core import EnvCore, Observation
+from varl_robot_env.env.view import views
 from varl_robot_env.simulation.looks import Looks
 from varl_robot_env.simulation.simulated_arm import SimulatedArm
 from varl_robot_env.simulation.world import SimulatorConfig
 from varl_robot_env.tasks.task import load_task
 from varl_robot_env.types import Float32, Image
 
-__all__ = ["ArmEnv", "Looks", "checked_reward", "checked_seed", "make_spaces"]
+__all__ = ["ArmEnv", "Looks", "checked_reward", "checked_seed", "make_spaces", "observed"]
 
 REWARDS = ("sparse", "dense")
 _LARGEST_SEED = 2**32 - 1
 
 
-def make_spaces(description: EnvDescription) -> tuple[spaces.Space[Float32], spaces.Space[Float32]]:
-    """Observation and action space of an environment."""
+def make_spaces(description: EnvDescription) -> tuple[spaces.Space[Any], spaces.Space[Float32]]:
+    """Observation and action space of an environment.
+
+    Of the state alone it is a Box; with pictures a Dict of them, (side, side, 3) uint8 by their cameras' names, and
+    ``state``, the numbers beside them.
+    """
     size = len(description.action_names)
-    observation: Any = spaces.Box(description.observation_low, description.observation_high, dtype=np.float32)
     action: Any = spaces.Box(-1.0, 1.0, (size,), dtype=np.float32)
-    return observation, action
+    low, high = description.observation_low, description.observation_high
+    if description.observation == "state":
+        return spaces.Box(low, high, dtype=np.float32), action
+    observed = list(description.observed)
+    parts: dict[str, spaces.Space[Any]] = {
+        camera: spaces.Box(0, 255, (side, side, 3), np.uint8)
+        for camera, side in zip(description.picture_cameras, description.picture_sides, strict=True)
+    }
+    return spaces.Dict(parts | {STATE: spaces.Box(low[observed], high[observed], dtype=np.float32)}), action
+
+
+def observed(description: EnvDescription, observation: Observation) -> tuple[Any, dict[str, Any]]:
+    """What a policy sees of ``observation``, and what comes with it as ``info``: beside pictures the whole ``state``,
+    and ``picture_ages``: s that each camera's picture is older than the state."""
+    if description.observation == "state":
+        return observation.state, {}
+    parts = {name: picture.pixels for name, picture in observation.pictures.items()}
+    ages = {name: (observation.stamp_ns - one.stamp_ns) * 1e-9 for name, one in observation.pictures.items()}
+    numbers = observation.state[list(description.observed)]
+    return {**parts, STATE: numbers}, {"state": observation.state, "picture_ages": ages}
 
 
 def checked_seed(seed: int | None) -> int | None:
@@ -59,7 +82,7 @@ def checked_reward(reward: str) -> bool:
     return reward == "dense"
 
 
-class ArmEnv(gymnasium.Env[Float32, Float32]):
+class ArmEnv(gymnasium.Env[Any, Float32]):
     """A task of config/tasks on a robot of config/robots, simulated by MuJoCo in this process.
 
     The same task, safety filter and simulator as over the graph: :class:`.ros.ros_env.RosEnv` gives the same
@@ -81,6 +104,7 @@ class ArmEnv(gymnasium.Env[Float32, Float32]):
         simulator_file: str | Path | None = None,
         render_mode: str | None = None,
         looks: Looks | None = None,
+        observation: str = "state",
     ) -> None:
         """Make the environment.
 
@@ -91,6 +115,7 @@ class ArmEnv(gymnasium.Env[Float32, Float32]):
             simulator_file: in place of config/simulator.yaml.
             render_mode: None or "rgb_array".
             looks: how far :meth:`restyle` may go; None: the one look that the configuration has.
+            observation: "state", "pixels" or "both" (:func:`make_spaces`).
 
         Raises:
             VarlError: a file is missing or malformed.
@@ -98,30 +123,33 @@ class ArmEnv(gymnasium.Env[Float32, Float32]):
         robot_config = RobotConfig.from_yaml(config_file("robots", robot))
         simulator = SimulatorConfig.from_yaml(simulator_file or config_folder() / "simulator.yaml")
         task_model = load_task(config_file("tasks", task))
-        self.arm = SimulatedArm(robot_config, simulator, task_model.config.things, looks)
-        self.core = EnvCore(task_model, robot_config, self.arm, backend="mujoco", dense=checked_reward(reward))
+        seen = views(observation, robot_config)
+        self.arm = SimulatedArm(robot_config, simulator, task_model.config.things, looks, list(seen))
+        self.core = EnvCore(
+            task_model, robot_config, self.arm, "mujoco", checked_reward(reward), views=seen, observation=observation
+        )
         self.description = self.core.description
         self.capture = False
         self.render_mode = render_mode
         self.observation_space, self.action_space = make_spaces(self.description)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Float32, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
         observation = self.core.reset(checked_seed(seed), self.capture)
-        return observation.state, {"frames": observation.frames} if self.capture else {}
+        seen, info = observed(self.description, observation)
+        return seen, info | ({"frames": observation.frames} if self.capture else {})
 
-    def step(self, action: Float32) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Float32) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         result = self.core.step(action, self.capture)
-        info: dict[str, Any] = {
+        seen, info = observed(self.description, result.observation)
+        info |= {
             "is_success": result.is_success,
             "executed_action": result.executed_action,
             "interventions": result.interventions,
         }
         if self.capture:
             info["frames"] = result.observation.frames
-        return result.observation.state, result.reward, result.terminated, result.truncated, info
+        return seen, result.reward, result.terminated, result.truncated, info
 
     def render(self) -> Image | None:
         """(height, width, 3) uint8 RGB of the scene, or None where the machine cannot render."""

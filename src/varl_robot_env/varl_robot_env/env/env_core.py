@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,9 +13,10 @@ from varl_common.errors import VarlError
 from varl_common.frame import Frame
 from varl_common.poses import matrix_to_pose
 
-from varl_robot_env.arm import Arm, ArmState, StaleState
-from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.arm import Arm, ArmState, Picture, StaleState
+from varl_robot_env.config.robot import RobotConfig, ViewConfig
 from varl_robot_env.env.undo import Undo
+from varl_robot_env.env.view import seen
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.safety.safety_filter import RefusedAction, SafetyFilter, Stopped
 from varl_robot_env.tasks.fit import check_fits, check_turns
@@ -42,6 +44,7 @@ class Observation:
     stamp_ns: int
     state: Float32
     frames: list[Frame] = field(default_factory=list)
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,17 @@ class EnvCore:
         safety: the filter that every action passes.
     """
 
-    def __init__(self, task: Task, robot: RobotConfig, arm: Arm, backend: str, dense: bool = False) -> None:
-        """Join the parts.
+    def __init__(
+        self,
+        task: Task,
+        robot: RobotConfig,
+        arm: Arm,
+        backend: str,
+        dense: bool = False,
+        views: Mapping[str, ViewConfig] | None = None,
+        observation: str = "state",
+    ) -> None:
+        """Join the parts. ``views``: of the cameras whose pictures are observed (:func:`.view.views`).
 
         Raises:
             VarlError: the robot's file, its URDF and the task do not fit together.
@@ -91,6 +103,7 @@ class EnvCore:
         self._scene: dict[str, Pose] = {}  # where things started, or are where nothing senses them
         self._begin: dict[str, Pose] = {}
         self._wanted: dict[str, Pose] = {}  # where a person is asked to put things
+        self._views, self._observation = views or {}, observation
         self._observed = self._describe(task)[1]
         self._undo = Undo(task, self._describe)
         self._ended: Situation | None = None  # of an episode that ended by itself: how things are
@@ -246,7 +259,13 @@ class EnvCore:
         return {name: state.entities[name] for name in self._task.seen}
 
     def _observe(self, state: ArmState, situation: Situation, capture: bool) -> Observation:
-        return Observation(state.stamp_ns, self._observed(situation), self._arm.frames() if capture else [])
+        pictures = self._arm.pictures() if self._views else {}
+        return Observation(
+            state.stamp_ns,
+            self._observed(situation),
+            self._arm.frames() if capture else [],
+            {name: seen(pictures[name], view) for name, view in self._views.items()},
+        )
 
     def _describe(self, task: Task) -> tuple[EnvDescription, Observed]:
         """What ``task`` is on this robot, and its observation."""
@@ -272,6 +291,10 @@ class EnvCore:
             max_episode_steps=task.config.max_episode_steps,
             lock_step=arm.lock_step,
             cameras=arm.cameras,
+            observation=self._observation,
+            observed=observed.of_the_arm if self._observation == "pixels" else list(range(len(observed.names))),
+            picture_cameras=list(self._views),
+            picture_sides=[view.side for view in self._views.values()],
         )
         return description, observed
 

@@ -14,11 +14,12 @@ from pydantic import NonNegativeInt
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import Joy
+from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from varl_common.config import Config
 from varl_common.host.latency import request_realtime_priority
 from varl_common.ros.diagnostics import Diagnostics, Health
-from varl_common.ros.messages import to_description_msg
+from varl_common.ros.messages import to_description_msg, to_time
 from varl_common.ros.node import declare_parameters, run_node
 from varl_common.ros.qos import LATCHED
 
@@ -32,6 +33,7 @@ from varl_robot_env.arms.watched_topics import WatchedTopics
 from varl_robot_env.config.driver import FORCE_TOPIC, EstopConfig, WrenchConfig
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.env_core import EnvCore, NeedsReset, Observation, StepResult, WaitsForPerson
+from varl_robot_env.env.view import views
 from varl_robot_env.ros.agent_presence import AgentPresence
 from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
 from varl_robot_env.ros.joystick import Joystick, JoystickConfig
@@ -62,6 +64,8 @@ class EnvParameters(Config):
     lock_step: bool = True
     """The simulator waits for this node; false: it runs by the clock, as a real arm does. A real arm always does."""
     reward: Literal["sparse", "dense"] = "sparse"
+    observation: Literal["state", "pixels", "both"] = "state"
+    """What a policy sees: the state; pictures and what the arm feels of itself; pictures and the state."""
     autostart: bool = True
     """Configure and activate on start, without a lifecycle manager."""
     max_episode_steps: NonNegativeInt = 0
@@ -93,20 +97,25 @@ class EnvNode(LifecycleNode):
         self._agents = AgentPresence(self)
         self._watched = WatchedTopics(self, self._arm_group, self._on_fault)
         simulated = parameters.backend != "real"
+        seen = views(parameters.observation, robot)
         if simulated and task.feels:
             robot = _with_force(robot)
         if simulated and parameters.lock_step:
-            self._arm: LockStepArm | DriverArm = LockStepArm(self, robot, self._arm_group, bool(task.seen), task.feels)
+            self._arm: LockStepArm | DriverArm = LockStepArm(
+                self, robot, self._arm_group, bool(task.seen), task.feels, list(seen)
+            )
         else:
             robot, group = with_spare(with_description(self, robot)), self._arm_group
             scene = SimulatedScene(self, robot.base_frame, group) if simulated else None
             self._arm = self._driver = DriverArm(
-                self, robot, group, self._watched, self._trip, task, lambda: self._agents.lost, scene
+                self, robot, group, self._watched, self._trip, task, lambda: self._agents.lost, scene, list(seen)
             )
         self.hot_groups = (self._agent_group, *self._arm.groups)
         self.hot_loop = HotLoop(self, self._agent_group, self._arm_group)
         self._arm_loop = HotLoop(self, self._arm_group)
-        self._core = EnvCore(task, robot, self._arm, parameters.backend, parameters.reward == "dense")
+        self._core = EnvCore(
+            task, robot, self._arm, parameters.backend, parameters.reward == "dense", seen, parameters.observation
+        )
         self._counts: Counter[str] = Counter()
         self._watched.watch_estop(EstopConfig(topic="~/estop"), required=False)
         self._status = self.create_publisher(EnvStatus, "~/status", LATCHED)
@@ -281,7 +290,7 @@ class EnvNode(LifecycleNode):
         status.target = _point(self._core.target)
         if observation is not None:
             description = self._core.description
-            status.header = to_observation_msg(observation, description.base_frame).header
+            status.header = Header(stamp=to_time(observation.stamp_ns), frame_id=description.base_frame)
             status.tool = _point(observation.state[:3])
             status.action_scale = description.action_scale.tolist()
         if result is not None:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from geometry_msgs.msg import WrenchStamped
@@ -14,7 +14,7 @@ from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, Image, JointState
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory
 from varl_common.errors import VarlError
@@ -28,10 +28,8 @@ from varl_interfaces.srv import Advance, SetScene
 from varl_robot_env.arms.trajectory_messages import from_trajectory_msg
 from varl_robot_env.config.driver import FORCE_TOPIC
 from varl_robot_env.config.robot import RobotConfig
-from varl_robot_env.perception.camera_model import CameraModel
-from varl_robot_env.ros.camera_info import camera_info
+from varl_robot_env.ros.camera_topics import CameraTopics
 from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
-from varl_robot_env.ros.image_messages import to_image
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
 from varl_robot_env.tasks.task import load_task
@@ -72,7 +70,6 @@ class SimulatorNode(Node):
         # In lock-step a command counts when time is to pass: Advance looks for it.
         self.hot_loop = HotLoop(self, *self.hot_groups[1 if self._config.lock_step else 0 :])
         self._commands: dict[str, int] = {}  # stamp of the last command by controller, ns
-        self._camera_warned = False
         self._last_published = 0.0
 
         self._clock_out = self.create_publisher(Clock, "/clock", SENSOR_OUT)
@@ -82,17 +79,14 @@ class SimulatorNode(Node):
         self._force_out = self.create_publisher(WrenchStamped, topic, SENSOR_OUT) if task.feels else None
         self._wrench = WrenchStamped(header=Header(frame_id=self._robot.tool_frame))
         self._entities_out = self.create_publisher(Entities, "entities", SENSOR_OUT)
-        self._image_out, self._info_out, self._depth_out, camera_pose = None, None, None, {}
-        for camera in self._robot.cameras[:1]:  # the world has one camera
-            self._image_out = self.create_publisher(Image, camera.image_topic, SENSOR_OUT)
-            self._info_out = self.create_publisher(CameraInfo, camera.info_topic, SENSOR_OUT)
-            if camera.depth_topic:
-                self._depth_out = self.create_publisher(Image, camera.depth_topic, SENSOR_OUT)
-            self._optical_frame = f"{camera.name}_color_optical_frame"
-            camera_pose = {camera.name: self._simulation.camera.pose}  # as calibration tells of a real one
+        self._cameras = [
+            CameraTopics(self, config, made)
+            for config, made in zip(self._robot.cameras, self._simulation.cameras, strict=False)
+        ]
+        camera_poses = {one.config.name: one.camera.pose for one in self._cameras}  # as calibration tells of real ones
         self._header = Header(frame_id=self._robot.base_frame)
         self._joint_state = JointState(header=self._header, name=self._simulation.joint_names)
-        poses = self._simulation.entities() | camera_pose
+        poses = self._simulation.entities() | camera_poses
         self._entities = Entities(header=self._header, names=list(poses))
         self._entities.poses = [to_pose_msg(pose) for pose in poses.values()]
         for controller in self._simulation.controllers:
@@ -121,7 +115,8 @@ class SimulatorNode(Node):
         self._ended.set()
         for thread in self._threads:
             thread.join(2.0)
-        self._simulation.camera.close()
+        for camera in self._simulation.cameras:
+            camera.close()
         super().destroy_node()
 
     def _obeys(self, controller: str) -> Callable[[JointTrajectory], None]:
@@ -152,8 +147,7 @@ class SimulatorNode(Node):
                 return _answer(response, str(error))
             if request.duration.sec or request.duration.nanosec:
                 self._publish_state()
-            if request.publish_image:
-                self._publish_image(self._simulation.time_ns, self._simulation.data)
+            self._publish_pictures(request)
         response.stamp = to_time(self._simulation.time_ns)
         return _answer(response)
 
@@ -174,15 +168,14 @@ class SimulatorNode(Node):
         with self._lock:
             response.stamp = to_time(self._simulation.time_ns)
             self._publish_state()
-            if request.publish_image:
-                self._publish_image(self._simulation.time_ns, self._simulation.data)
+            self._publish_pictures(request)
         return _answer(response)
 
     def _arrived(self, stamp: int, controllers: list[str]) -> bool:
         return stamp == 0 or all(self._commands.get(controller) == stamp for controller in controllers)
 
     def _health(self) -> Health:
-        warning = self._simulation.camera.error if self._robot.cameras else None
+        warning = next((one.camera.error for one in self._cameras if one.camera.error), None)
         figures = {"simulated time (s)": self._simulation.time_ns / 1e9}
         return Health("lock-step" if self._config.lock_step else "real time", warning or "", values=figures)
 
@@ -212,24 +205,13 @@ class SimulatorNode(Node):
             self._clock_out.publish(Clock(clock=stamp))
         self._last_published = time.monotonic()
 
-    def _publish_image(self, stamp: int, data: Any) -> None:
-        """Render the state ``data`` (mujoco.MjData) of ``stamp``, and publish it."""
-        if self._image_out is None or self._info_out is None:
-            return
-        camera = self._simulation.camera
-        image = camera.render(data)
-        if image is None:
-            if not self._camera_warned:
-                self.get_logger().warning(str(camera.error))
-                self._camera_warned = True
-            return
-        message = to_image(image, "rgb8", Header(stamp=to_time(stamp), frame_id=self._optical_frame))
-        self._info_out.publish(camera_info(CameraModel(message.width, message.height, camera.k), message.header))
-        self._image_out.publish(message)
-        if self._depth_out is not None and (self._config.lock_step or self._depth_out.get_subscription_count()):
-            depth = camera.render_depth(data)
-            if depth is not None:
-                self._depth_out.publish(to_image(depth, "16UC1", message.header))
+    def _publish_pictures(self, request: Advance.Request | SetScene.Request) -> None:
+        """What the cameras are asked for: those that are shown, with depth, and others by name, in color."""
+        stamp, data = self._simulation.time_ns, self._simulation.data
+        for one in self._cameras:
+            framed = request.publish_image and one.config.shown
+            if framed or one.config.name in request.cameras:
+                one.publish(stamp, data, depth=framed)
 
     def _alive(self, run: Callable[[], None]) -> None:
         """``run``, whose last message may come too late for a node that is shutting down."""
@@ -252,13 +234,15 @@ class SimulatorNode(Node):
                 self._publish_state()
 
     def _film(self) -> None:
-        """Real time: publish pictures at the camera's rate while somebody watches."""
+        """Real time: publish pictures at the cameras' rate while somebody watches."""
         period = 1 / self._config.camera_rate
         while not self._ended.wait(period):
-            if self._image_out is not None and self._image_out.get_subscription_count():
+            watched = [one for one in self._cameras if one.watched]
+            if watched:
                 with self._lock:
                     stamp, data = self._simulation.time_ns, self._simulation.snapshot()
-                self._publish_image(stamp, data)
+                for one in watched:
+                    one.publish(stamp, data, depth=one.depth_watched)
 
 
 def _answer(response: Advance.Response | SetScene.Response, problem: str = "") -> Advance.Response | SetScene.Response:

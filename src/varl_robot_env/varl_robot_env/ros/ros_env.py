@@ -19,7 +19,7 @@ from varl_common.ros.messages import from_description_msg
 
 from varl_interfaces.msg import StepStatus
 from varl_interfaces.srv import DescribeEnv, Reset, Step
-from varl_robot_env.env.arm_env import checked_seed, make_spaces
+from varl_robot_env.env.arm_env import checked_seed, make_spaces, observed
 from varl_robot_env.env.env_core import Observation
 from varl_robot_env.ros.agent_presence import announce
 from varl_robot_env.ros.hot_loop import HotLoop
@@ -46,13 +46,15 @@ class ArmStopped(EnvUnavailable):
     """The arm was stopped, and waits for a person."""
 
 
-class RosEnv(gymnasium.Env[Float32, Float32]):
+class RosEnv(gymnasium.Env[Any, Float32]):
     """Client of an env node.
 
     It works in the calling thread alone and needs nobody to spin ``node``. ``info`` holds ``is_success``,
     ``executed_action``, ``interventions``, ``intervened`` (by a person, whose action it was) and, where ``capture`` is
     set, ``frames``. Where an arm that did not follow was stopped, ``void_steps`` says how many steps before were not
     carried out; a reset's ``info``, too.
+    set, ``frames``. Where the env node observes pictures, an observation is a dict of them and of ``state``
+    (:func:`~varl_robot_env.env.arm_env.make_spaces`), and ``info`` holds ``state``, the whole, and ``picture_ages``.
 
     Attributes:
         description: names, units and bounds of everything that goes in and out, as the env node says.
@@ -92,13 +94,11 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
         self._describe = self._node.create_client(DescribeEnv, f"{env_name}/describe")
         self.capture = capture
         self.waits_when_stopped = True
-        self._state = np.zeros(0, dtype=np.float32)
+        self._seen: tuple[Any, dict[str, Any]] = None, {}  # the newest observation, and its info
         self.description = self._wait_for_description(timeout)
         self.observation_space, self.action_space = make_spaces(self.description)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Float32, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
         seed = checked_seed(seed)
         request = Reset.Request(seeded=seed is not None, seed=seed or 0, capture=self.capture)
@@ -111,24 +111,24 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
             self._loop.spin_until(lambda: False, _RETRY_EVERY)
             response = self._call(self._reset, request, _RESET_TIMEOUT)
         observation = from_observation_msg(self._checked(response).observation)
-        self._state = observation.state
-        return observation.state, self._frames(observation)
+        seen, info = self._seen = observed(self.description, observation)
+        return seen, info | self._frames(observation)
 
-    def step(self, action: Float32) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Float32) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         request = Step.Request(action=self._action(action), capture=self.capture)
         response = self._call(self._step, request, _STEP_TIMEOUT)
         if self._waits_for_a_person(response):
             return self._interrupted(response)
         observation = from_observation_msg(self._checked(response).observation)
-        self._state = observation.state
-        info: dict[str, Any] = {
+        seen, info = self._seen = observed(self.description, observation)
+        info |= {
             "is_success": response.is_success,
             "executed_action": np.array(response.executed_action, dtype=np.float32),
             "interventions": tuple(response.interventions),
             "intervened": response.source == Step.Response.HUMAN,
         }
         info |= self._frames(observation)
-        return observation.state, response.reward, response.terminated, response.truncated, info
+        return seen, response.reward, response.terminated, response.truncated, info
 
     def close(self) -> None:
         self._node.destroy_node()
@@ -157,9 +157,10 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
             raise ArmStopped(f"{self._name}: {response.message}")
         return not self.description.lock_step
 
-    def _interrupted(self, response: Step.Response) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
+    def _interrupted(self, response: Step.Response) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """The end of an episode on an arm that was stopped: it stands where it was seen last, and nothing was done."""
-        info: dict[str, Any] = {
+        seen, info = self._seen
+        info = info | {
             "is_success": False,
             "executed_action": np.zeros(len(self.description.action_names), dtype=np.float32),
             "interventions": ("stopped",),
@@ -167,7 +168,7 @@ class RosEnv(gymnasium.Env[Float32, Float32]):
             "stopped": response.message,
             "void_steps": response.void_steps,
         }
-        return self._state, 0.0, False, True, info | ({"frames": []} if self.capture else {})
+        return seen, 0.0, False, True, info | ({"frames": []} if self.capture else {})
 
     def _checked(self, response: Any) -> Any:
         if response.status == StepStatus.INVALID_ACTION:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from varl_common.frame import Frame
 from varl_common.image_codec import encode_depth, encode_jpeg
 from varl_common.poses import pose_to_matrix
 
-from varl_robot_env.arm import ArmState
+from varl_robot_env.arm import ArmError, ArmState, Picture
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.config.things import ThingConfig
 from varl_robot_env.motion import GripperMotion, Moment, Trajectory
@@ -35,12 +35,15 @@ class SimulatedArm:
         config: SimulatorConfig,
         things: Mapping[str, ThingConfig],
         looks: Looks | None = None,
+        observed: Sequence[str] = (),
     ) -> None:
-        """``things``: of the task; ``looks``: as of :class:`.simulation.Simulation`."""
+        """``things``: of the task; ``looks``: as of :class:`.simulation.Simulation`; ``observed``: cameras."""
         self._robot = robot
         self.simulation = Simulation(robot, config, things, looks)
         self._motion = Trajectory.at_rest(np.array(robot.home))
-        self.cameras = [camera.name for camera in robot.cameras]
+        self.cameras = [camera.name for camera in robot.cameras if camera.shown]
+        self._by_name = {one.name: made for one, made in zip(robot.cameras, self.simulation.cameras, strict=False)}
+        self._observed = list(observed)
         self.depth = any(camera.depth_topic for camera in robot.cameras)
 
     def reset(self, joints: Array, gripper: float | None, entities: Mapping[str, Pose], capture: bool) -> ArmState:
@@ -64,6 +67,20 @@ class SimulatedArm:
         self.simulation.advance(robot.period_ns)
         return self._state()
 
+    def pictures(self) -> dict[str, Picture]:
+        found = {}
+        for name in self._observed:
+            camera = self._by_name.get(name)
+            if camera is None:
+                raise ArmError(
+                    f"the simulated world has no camera for {name}; it has two, for the first of a robot's file"
+                )
+            pixels = camera.render(self.simulation.data)
+            if pixels is None:
+                raise ArmError(str(camera.error))
+            found[name] = Picture(pixels, self.simulation.time_ns)
+        return found
+
     def frames(self) -> list[Frame]:
         camera = self.simulation.camera
         image = camera.render(self.simulation.data)
@@ -75,8 +92,9 @@ class SimulatedArm:
         return [Frame(camera.name, encode_jpeg(image), png, camera.k, pose_to_matrix(camera.pose), frame_id)]
 
     def close(self) -> None:
-        """Free the renderer."""
-        self.simulation.camera.close()
+        """Free the renderers."""
+        for camera in self.simulation.cameras:
+            camera.close()
 
     def _state(self) -> ArmState:
         positions, speeds = self.simulation.joints()

@@ -17,7 +17,7 @@ from varl_robot_env.simulation.camera import Camera
 from varl_robot_env.simulation.lock_step import check_scene, whole_steps
 from varl_robot_env.simulation.looks import Looks, restyle
 from varl_robot_env.simulation.trajectory_controller import TrajectoryController
-from varl_robot_env.simulation.world import ROBOT_BIT, SimulatorConfig, build_world
+from varl_robot_env.simulation.world import CAMERAS, ROBOT_BIT, SimulatorConfig, build_world
 from varl_robot_env.types import Array, Pose
 
 
@@ -30,6 +30,7 @@ class Simulation:
     Attributes:
         joint_names: every joint of the robot, in the order of :meth:`joints`.
         controllers: joint names by controller.
+        cameras: of the robot's file, in its order, as far as the world has them; one at least.
     """
 
     def __init__(
@@ -50,7 +51,8 @@ class Simulation:
         self.model = build_world(robot, config, things, None if looks is None else looks.prepare)
         self._usual = copy.copy(self.model)
         self.data = mujoco.MjData(self.model)
-        self.camera = Camera(self.model, "camera", config.camera_width, config.camera_height)
+        size = config.camera_width, config.camera_height
+        self.cameras = [Camera(self.model, name, *size) for name in CAMERAS[: max(1, len(robot.cameras))]]
         self.controllers: dict[str, list[str]] = {robot.arm_controller: list(robot.joints)}
         if robot.gripper:
             self.controllers[robot.gripper.controller] = [robot.gripper.joint]
@@ -77,6 +79,11 @@ class Simulation:
             home[robot.gripper.joint] = robot.gripper.open
         self._home = home
         self.set_scene({}, {})
+
+    @property
+    def camera(self) -> Camera:
+        """The first camera."""
+        return self.cameras[0]
 
     @property
     def time_ns(self) -> int:
@@ -186,7 +193,8 @@ class Simulation:
         things = {name: pose[:3] for name, pose in self.entities().items()}
         restyle(self.model, self._usual, np.random.default_rng(seed), self._looks, things)
         mujoco.mj_forward(self.model, self.data)
-        self.camera.calibrate()
+        for camera in self.cameras:
+            camera.calibrate()
 
     def snapshot(self) -> Any:
         """A copy (mujoco.MjData) of the present state, to render while the simulation goes on."""

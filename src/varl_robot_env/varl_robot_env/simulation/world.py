@@ -37,6 +37,8 @@ _SHAPES = {
 _TABLE_HALF = (0.42, 0.55, 0.02)
 _TABLE_CENTRE_X = 0.28
 _LEG_HALF = (0.025, 0.34)
+CAMERAS = ("camera", "second_camera")
+"""Those of the world: the first two of a robot's file, in its order."""
 
 
 class SimulatorConfig(Config):
@@ -57,6 +59,10 @@ class SimulatorConfig(Config):
     camera_position: Vector3
     """m, base frame."""
     camera_look_at: Vector3
+    """m, base frame."""
+    second_camera_position: Vector3
+    """m, base frame: of the robot's second camera, where its file has one."""
+    second_camera_look_at: Vector3
     """m, base frame."""
 
     @field_validator("timestep")
@@ -213,12 +219,13 @@ def _scene(spec: Any, config: SimulatorConfig, things: Mapping[str, ThingConfig]
         specular=[0] * 3,
         castshadow=False,
     )
-    world.add_camera(
-        name="camera",
-        pos=config.camera_position,
-        quat=_look(np.array(config.camera_position), np.array(config.camera_look_at)),
-        fovy=config.camera_fov,
+    places = (
+        (config.camera_position, config.camera_look_at),
+        (config.second_camera_position, config.second_camera_look_at),
     )
+    for name, (position, at) in zip(CAMERAS, places, strict=True):
+        quaternion = _look(np.array(position), np.array(at))
+        world.add_camera(name=name, pos=position, quat=quaternion, fovy=config.camera_fov)
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,

@@ -49,6 +49,7 @@ class Observed:
         low: (n,) least values.
         high: (n,) greatest values.
         positions: the element at which each observed position begins.
+        of_the_arm: the elements that the arm feels of itself, by their indices.
     """
 
     def __init__(self, observe: Iterable[str], things: Mapping[str, ThingConfig], robot: RobotConfig) -> None:
@@ -56,6 +57,7 @@ class Observed:
         self.names: list[str] = []
         self.units: list[str] = []
         self.positions: dict[str, int] = {}
+        self.of_the_arm: list[int] = []
         self._items = list(observe)
         low, high = np.array(robot.safety.workspace_low), np.array(robot.safety.workspace_high)
         lows: list[Any] = []
@@ -69,6 +71,7 @@ class Observed:
             highs.extend(np.broadcast_to(most, len(names)))
 
         for item in self._items:
+            first = len(self.names)
             if item == "velocity":
                 add((f"tool_v{axis}" for axis in "xyz"), "m/s", -_TOOL_SPEED, _TOOL_SPEED)
             elif item == "force":
@@ -92,6 +95,8 @@ class Observed:
                     add(axes, "m", np.append(low[:2] - _THING_MARGIN, 0.0), high + _THING_MARGIN)
                 else:
                     add(axes, "m", low - TOOL_MARGIN, high + TOOL_MARGIN)
+            if item.partition(".")[0] in OF_THE_ARM:
+                self.of_the_arm += range(first, len(self.names))
         self.low, self.high = np.array(lows, dtype=np.float32), np.array(highs, dtype=np.float32)
 
     def __call__(self, situation: Situation) -> Float32:
