@@ -83,6 +83,14 @@ def test_a_run_is_evaluated_over_the_graph(trained: tuple[Path, str]) -> None:
     assert re.search(r"of 2 episodes|2 episodes", output), output
 
 
+def test_a_run_is_exported(trained: tuple[Path, str], tmp_path: Path) -> None:
+    runner = varl("export", f"run:={trained[0]}", f"out:={tmp_path / 'arm.pt2'}")
+    output, _ = runner.communicate(timeout=90)
+    assert runner.returncode == 0, output
+    assert "acts as the policy on 1000 states" in output
+    assert {path.name for path in tmp_path.iterdir()} == {"arm.pt2", "arm.json"}
+
+
 @pytest.fixture
 def training(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
     """A run that would take hours, in the middle of its first steps."""

@@ -40,11 +40,13 @@ setup(
     extras_require={
         "fast": ["numba", "scipy", "threadpoolctl"],
         "datasets": ["h5py"],
+        "export": ["onnx", "onnxruntime", "onnxscript"],
         "bench": ["gymnasium-robotics", "metaworld==3.1.1", "mujoco==3.3.0"],
         "test": ["pytest", "tensorboard"],
     },
     entry_points={
         "console_scripts": [
+            "export = varl_agent.deployment.export:run",
             "learner = varl_agent.nodes.commands:learner",
             "deploy = varl_agent.nodes.commands:deploy",
             "evaluate = varl_agent.nodes.commands:evaluate",

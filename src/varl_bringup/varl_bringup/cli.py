@@ -20,6 +20,7 @@ from varl_bringup.runner.display import Display
 from varl_bringup.runner.runner import Process, Runner, on_terminal
 
 _TOOLS = {
+    "export": ("varl_agent", "export", "Write a run's policy as a file that needs no VARL (torch.export, ONNX)."),
     "advisor-eval": (
         "varl_vlm_advisor",
         "advisor_eval",
