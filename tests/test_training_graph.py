@@ -170,6 +170,17 @@ def test_evaluate_plays_the_trained_policy(processes: Any, tmp_path: Path) -> No
     assert (values["task"], values["episodes"], values["step"]) == ("reach", 2, 100)
 
 
+def test_a_run_starts_from_another(processes: Any, tmp_path: Path) -> None:
+    processes.robot()
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert processes.learner(first, 80).wait(60) == 0
+    learner = processes.learner(second, 20, start_from=first)
+    assert learner.wait(60) == 0
+    assert "starts from first, step-000000000080, and 80 of its transitions" in learner.output
+    summary = json.loads((second / "summary.json").read_text())
+    assert (summary["steps"], summary["updates"]) == (20, 20), "it learns from its first step on"
+
+
 def test_a_run_of_another_task_is_refused(processes: Any, tmp_path: Path) -> None:
     _, env = processes.robot()
     run = tmp_path / "run"

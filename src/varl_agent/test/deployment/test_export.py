@@ -12,15 +12,15 @@ from varl_agent.deployment import export
 from varl_agent.deployment.export import export_policy
 from varl_agent.training.run_folder import RunFolder
 from varl_common.errors import VarlError
-from varl_common.yaml_file import load_yaml
 
-AGENT = Path(__file__).parents[4] / "config/agent.yaml"
 # Bounds that are not [-1, 1], so that a policy without the scaling would act otherwise.
 LOW, HIGH = [-0.5, 0.0, -1.0, 0.2], [0.5, 3.0, 1.0, 0.4]
 
 
 @pytest.fixture
-def run(make_training: Callable[..., Any], point_reach: type, tmp_path: Path) -> tuple[RunFolder, Any]:
+def run(
+    make_training: Callable[..., Any], point_reach: type, describe: Callable[..., Any], tmp_path: Path
+) -> tuple[RunFolder, Any]:
     """A short run's folder, and its model."""
 
     class Scaled(point_reach):  # type: ignore[valid-type, misc]
@@ -30,23 +30,7 @@ def run(make_training: Callable[..., Any], point_reach: type, tmp_path: Path) ->
 
     training = make_training(Scaled, tmp_path / "run", steps=60, update="autograd")
     training.run()
-    learner = load_yaml(AGENT)["/**/learner"]["ros__parameters"] | {"run_dir": str(tmp_path / "run")}
-    learner["sac"]["net_arch"] = [16, 16]
-    env = {
-        "task": "point_reach",
-        "robot": "point",
-        "instruction": "Go there.",
-        "base_frame": "base",
-        "observation_names": ["x", "y", "tx", "ty"],
-        "observation_units": ["m"] * 4,
-        "observation_low": LOW,
-        "observation_high": HIGH,
-        "action_names": ["dx", "dy"],
-        "action_units": ["m"] * 2,
-        "action_scale": [0.2, 0.2],
-        "control_period": 0.05,
-    }
-    training.folder.write_config({"learner": learner, "env": env})
+    describe(training, observation_low=LOW, observation_high=HIGH)
     return training.folder, training.model
 
 

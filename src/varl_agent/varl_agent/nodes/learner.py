@@ -15,6 +15,7 @@ from varl_common.ros.messages import to_description_msg
 from varl_common.ros.node import declare_parameters, run_node
 from varl_robot_env.ros.ros_env import EnvUnavailable, RosEnv
 
+from varl_agent.deployment.warm_start import start_from
 from varl_agent.nodes.background_executor import executor_in_background
 from varl_agent.nodes.ros_advisor import RosAdvisor
 from varl_agent.nodes.status import StatusTopic
@@ -131,7 +132,9 @@ def _train(node: LearnerNode) -> None:
     )
     if newest is not None:
         node.display.say(training.resume(*newest))
-    elif settings.demonstrations:
+    elif settings.start_from:
+        node.display.say(start_from(RunFolder(settings.start_from), model, description, settings))
+    if newest is None and settings.demonstrations:
         assert isinstance(model.replay_buffer, PersistentReplayBuffer)
         added = import_minari(settings.demonstrations, model.replay_buffer, successes=model.successes)
         node.display.say(f"starts with {added} demonstrated transitions of {settings.demonstrations}")

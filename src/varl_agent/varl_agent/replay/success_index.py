@@ -89,6 +89,12 @@ class SuccessIndex:
         if "advised" not in info:
             self._recent.append(success)
 
+    def adopt(self, rows: int, spans: np.ndarray) -> None:
+        """The replay holds ``rows`` rows of another run's, of which ``spans`` (k, 3) (first row, end, environment) are
+        episodes that succeeded: they can be drawn, and count in no rate."""
+        self.time, self._spans = rows, spans
+        self.restart()
+
     def follow(self, replay: ReplayBuffer) -> None:
         """Forget the rows where ``replay`` is not the one that they are of: a model may be loaded without its own."""
         size, n_envs = replay.buffer_size, replay.n_envs

@@ -73,6 +73,7 @@ class LearnerSettings(Config):
     steps: PositiveInt = Field(description="environment steps to train for")
     resume: bool = Field(False, description="go on from run_dir's newest checkpoint")
     demonstrations: str = Field("", description="folder of a Minari dataset to start the replay with; empty: none")
+    start_from: str = Field("", description="run whose policy and replay this one begins with; empty: none")
     advisor: str = Field("none", description="who is asked, as launched; none: nobody")
     recipe: Literal["varl", "paper", "sac"] = Field(
         "varl", description="varl: as below; paper, sac: what varl_agent.sac.presets says in its place"
@@ -99,7 +100,7 @@ def make_model(
         "gamma": sac.gamma,
         "tau": sac.tau,
         "batch_size": sac.batch_size,
-        "learning_starts": sac.learning_starts,
+        "learning_starts": 0 if settings.start_from else sac.learning_starts,  # it has a policy already
         "ent_coef": sac.ent_coef if "auto" in sac.ent_coef else float(sac.ent_coef),
         "policy_kwargs": {"net_arch": list(sac.net_arch), "layer_norm": sac.layer_norm},
         "max_grad_norm": sac.max_grad_norm or None,

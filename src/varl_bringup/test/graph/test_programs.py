@@ -289,6 +289,19 @@ def test_resuming_takes_the_arguments_that_the_run_was_started_with(tmp_path: Pa
         describe("train_real", f"run_dir:={run_dir}", "resume:=true")
 
 
+def test_a_run_starts_from_another_and_keeps_to_it_when_it_is_resumed(tmp_path: Path) -> None:
+    first = started(tmp_path)
+    latest = tmp_path / "latest"
+    latest.symlink_to(first)
+    graph = describe("train_real", f"start_from:={latest}", f"run_dir:={tmp_path / 'second'}")
+    assert parameters(graph, "learner")["start_from"] == str(first), "latest is about to be another"
+    write_launch(graph.run_dir, graph.program, graph.values)
+    again = describe("train_real", f"run_dir:={tmp_path / 'second'}", "resume:=true")
+    assert parameters(again, "learner")["start_from"] == str(first)
+    with pytest.raises(VarlError, match="is not a run"):
+        describe("train_real", f"start_from:={tmp_path / 'none'}")
+
+
 def test_a_person_takes_over_with_the_joystick_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph_module, "is_installed", lambda package: package == "spacenav")
     graph = describe("train_real", "joystick:=spacemouse", "demonstrations:=runs/shown/dataset")

@@ -52,6 +52,7 @@ def training_arguments(backend: str) -> tuple[Argument, ...]:
             RECIPES,
         ),
         _joystick("none"),
+        Argument("start_from", "Run whose policy and replay this one begins with, such as one in simulation."),
         Argument("demonstrations", "Dataset to start the replay with, as teleop leaves it."),
         _NAMESPACE,
         _PARAMS_FILE,

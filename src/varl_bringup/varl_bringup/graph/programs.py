@@ -66,6 +66,9 @@ def _training(program: str, values: dict[str, str]) -> Graph:
         if not values["run_dir"]:
             raise VarlError("resume:=true needs the run's folder; add run_dir:=runs/latest")
         values = _resumed(program, values)
+    elif values["start_from"]:
+        values["start_from"] = str(Path(values["start_from"]).expanduser().resolve())  # latest is about to be another
+        read_launch(Path(values["start_from"]))
     if values["recipe"] == "sac":
         values["advisor"] = "none"
     run_dir = Path(values["run_dir"] or _new_run_dir(values)).expanduser().absolute()
@@ -80,6 +83,8 @@ def _training(program: str, values: dict[str, str]) -> Graph:
     }
     if values["steps"]:
         learner["steps"] = int(values["steps"])
+    if values["start_from"]:
+        learner["start_from"] = values["start_from"]
     if values["demonstrations"]:
         learner["demonstrations"] = str(Path(values["demonstrations"]).expanduser().absolute())
     nodes = _robot(program, values, files)
