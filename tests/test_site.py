@@ -145,6 +145,7 @@ PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if not {"generat
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_commands_name_exists(page: Path) -> None:
+    from varl_bringup.cli import TOOLS
     from varl_bringup.graph.programs import PROGRAMS
 
     blocks = "\n".join(re.findall(r"```(?:sh|bash)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
@@ -152,7 +153,7 @@ def test_what_commands_name_exists(page: Path) -> None:
     ours = re.compile(rf"varl ({'|'.join(PROGRAMS)})\b|\.launch\.py|ARGS=")
     given = {name for line in blocks.splitlines() if ours.search(line) for name in re.findall(r"\b(\w+):=", line)}
     assert given <= known
-    assert set(re.findall(r"\bvarl (\w+) \w+:=", blocks)) <= set(PROGRAMS)
+    assert set(re.findall(r"\bvarl ([\w-]+) \w+:=", blocks)) <= {*PROGRAMS, *TOOLS}
     for file in re.findall(r"(\w+\.launch\.py)", blocks):
         assert (ROOT / "launch" / file).is_file()
     for target in re.findall(r"\bmake ([a-z][a-z-]*)", blocks):

@@ -19,7 +19,7 @@ from varl_bringup.graph.programs import PROGRAMS, Program
 from varl_bringup.runner.display import Display
 from varl_bringup.runner.runner import Process, Runner, on_terminal
 
-_TOOLS = {
+TOOLS = {
     "export": ("varl_agent", "export", "Write a run's policy as a file that needs no VARL (torch.export, ONNX)."),
     "advisor-eval": (
         "varl_vlm_advisor",
@@ -48,13 +48,13 @@ def _main(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
-    if words[0] in _TOOLS:
-        package, executable, _ = _TOOLS[words[0]]
+    if words[0] in TOOLS:
+        package, executable, _ = TOOLS[words[0]]
         path = str(find_executable(package, executable))
         os.execv(path, [path, *words[1:]])
     program = PROGRAMS.get(words[0])
     if program is None:
-        raise VarlError(f"unknown command {words[0]!r}; {did_you_mean(words[0], [*PROGRAMS, *_TOOLS])}")
+        raise VarlError(f"unknown command {words[0]!r}; {did_you_mean(words[0], [*PROGRAMS, *TOOLS])}")
     if {"-h", "--help", "-s", "--show-args"} & set(words):
         print(show(f"varl {program.name}: {program.description} Arguments (name:=value):", program.arguments))
         return 0
@@ -63,7 +63,7 @@ def _main(words: list[str]) -> int:
 
 def _help() -> str:
     described = {program.name: program.description for program in PROGRAMS.values()}
-    described |= {name: purpose for name, (_, _, purpose) in _TOOLS.items()}
+    described |= {name: purpose for name, (_, _, purpose) in TOOLS.items()}
     commands = "\n".join(f"  {name:<12} {purpose}" for name, purpose in described.items())
     return (
         "Usage: varl <command> [name:=value ...]\n\n"
