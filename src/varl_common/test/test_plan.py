@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from varl_common.errors import VarlError
 from varl_common.plan import Phase, Plan, vote
-from varl_common.rotations import rotation_of, rotation_vector
+from varl_common.poses import rotation_of, rotation_vector
 
 SCENE = SimpleNamespace(
     observation_names=["x", "y", "z", "gripper", "bx", "by", "bz", "tx", "ty", "tz"],

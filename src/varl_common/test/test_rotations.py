@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from varl_common.rotations import angle_between, rotation_of, rotation_vector, yaw_of
+from varl_common.poses import angle_between, rotation_of, rotation_vector, yaw_of
 
 RNG = np.random.default_rng(0)
 

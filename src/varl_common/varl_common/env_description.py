@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+MOTIONS = ("dx", "dy", "dz")
+"""Axes along which an action moves the tool."""
+TURNS = {"rx": 0, "ry": 1, "rz": 2, "yaw": 2}
+"""Axes about which an action turns the tool, as elements of a rotation vector in the base frame."""
+
 
 @dataclass(frozen=True)
 class EnvDescription:
@@ -46,4 +51,20 @@ class EnvDescription:
     @property
     def translations(self) -> list[int]:
         """Indices of dx, dy, dz in an action."""
-        return [i for i, name in enumerate(self.action_names) if name in ("dx", "dy", "dz")]
+        return [i for i, name in enumerate(self.action_names) if name in MOTIONS]
+
+
+def motion_of(
+    action: Sequence[float] | NDArray[np.float32], names: Sequence[str], scale: Sequence[float] | NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """What an action asks for in a control period: the tool's way (3,) m, and the rotation vector (3,) rad of its turn.
+
+    That is None where no axis turns it. ``names`` and ``scale``: as an :class:`EnvDescription` has them.
+    """
+    way, turn = np.zeros(3), np.zeros(3)
+    for value, name, one in zip(action, names, scale, strict=True):
+        if name in MOTIONS:
+            way[MOTIONS.index(name)] = value * one
+        elif name in TURNS:
+            turn[TURNS[name]] = value * one
+    return way, turn if any(name in TURNS for name in names) else None

@@ -24,16 +24,14 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from varl_common.env_description import MOTIONS, TURNS
 from varl_common.errors import VarlError
-from varl_common.rotations import rotation_of, rotation_vector
+from varl_common.poses import rotation_of, rotation_vector
 
 Numbers: TypeAlias = Sequence[float] | NDArray[Any]
 
 TOOL = "tool"
 GRIPPER = "gripper"
-MOTIONS = ("dx", "dy", "dz")
-# Axes about which an action turns the tool, as elements of a rotation vector in the base frame.
-TURNS = {"rx": 0, "ry": 1, "rz": 2, "yaw": 2}
 BASE = "base"
 """What a phase aligns the tool with where it is to stand as at home."""
 _VELOCITY = ("tool_vx", "tool_vy", "tool_vz")
@@ -190,11 +188,11 @@ class Plan:
 
     def _turns_left(self, states: np.ndarray, scene: Scene) -> np.ndarray:
         """(phases, n, 3) rad: rotation vectors from how the tool stands to how each phase wants it, or 0."""
-        stands = np.swapaxes(_orientation(states, scene, TOOL), -1, -2)
+        stands = np.swapaxes(orientation(states, scene, TOOL), -1, -2)
         left = np.zeros((len(self.phases), len(states), 3))
         for phase, row in zip(self.phases, left, strict=True):
             if phase.align:
-                row[:] = rotation_vector(_orientation(states, scene, phase.align) @ rotation_of(phase.turn) @ stands)
+                row[:] = rotation_vector(orientation(states, scene, phase.align) @ rotation_of(phase.turn) @ stands)
         return left
 
     def as_dict(self) -> dict[str, Any]:
@@ -223,11 +221,16 @@ def _position(states: np.ndarray, scene: Scene, entity: str) -> np.ndarray:
 
 def is_oriented(scene: Scene, name: str) -> bool:
     """Whether the state tells the orientation of ``name``: by its yaw, or whole."""
-    return f"{name}_cos" in scene.observation_names or f"{name}_xx" in scene.observation_names
+    return any(element in scene.observation_names for element in orientation_names(name))
 
 
-def _orientation(states: np.ndarray, scene: Scene, name: str) -> np.ndarray:
-    """(n, 3, 3) rotation of a thing, or of the tool since home; of ``base`` none."""
+def orientation_names(name: str) -> list[str]:
+    """What the elements of a state are called that tell the orientation of ``name``: by its yaw, and the whole."""
+    return [f"{name}_cos", f"{name}_sin", *(f"{name}_{axis}{part}" for axis in "xy" for part in "xyz")]
+
+
+def orientation(states: np.ndarray, scene: Scene, name: str) -> np.ndarray:
+    """(n, 3, 3) rotation, in ``states`` (n, obs_dim), of a thing, or of the tool since home; of ``base`` none."""
     names = list(scene.observation_names)
     whole = np.broadcast_to(np.eye(3), (len(states), 3, 3)).copy()
     if name == BASE:

@@ -10,6 +10,7 @@ from geometry_msgs.msg import Point, Vector3
 from rcl_interfaces.srv import GetParameters
 from rclpy.node import Node
 from varl_common.advice_status import AdviceStatus
+from varl_common.env_description import motion_of
 from varl_common.plan import Phase, Plan
 from varl_common.ros.messages import to_frame_msg
 from varl_common.ros.qos import LATCHED
@@ -119,13 +120,15 @@ def _answer(response: GetAdvice.Response, n: int, act_dim: int) -> AdviceAnswer:
 
 def _advised(env: msg.EnvDescription, query: AdviceQuery, answer: AdviceAnswer) -> msg.Advised:
     """The transitions with an action advised, as a picture needs them."""
-    x, scale = env.entity_indices[list(env.entities).index("tool")], np.array(env.action_scale[:3])
+    x = env.entity_indices[list(env.entities).index("tool")]
     rows = np.flatnonzero(np.isfinite(answer.actions).all(axis=1))
     shown = msg.Advised(advisor=answer.advisor)
     shown.header.frame_id = env.base_frame
     shown.tools = [Point(**_xyz(query.states[row, x : x + 3])) for row in rows]
-    shown.executed = [Vector3(**_xyz(query.actions[row, :3] * scale)) for row in rows]
-    shown.advised = [Vector3(**_xyz(answer.actions[row, :3] * scale)) for row in rows]
+    for name, actions in (("executed", query.actions), ("advised", answer.actions)):
+        motions = [motion_of(actions[row], env.action_names, env.action_scale) for row in rows]
+        setattr(shown, name, [Vector3(**_xyz(way)) for way, _ in motions])
+        setattr(shown, f"{name}_turns", [Vector3(**_xyz(turn)) for _, turn in motions if turn is not None])
     return shown
 
 
@@ -144,6 +147,8 @@ def _plan(plan: msg.Plan) -> Plan | None:
             phase.tolerance,
             phase.opposite,
             phase.standoff,
+            phase.align,
+            (phase.turn.x, phase.turn.y, phase.turn.z),
         )
         for phase in plan.phases
     )

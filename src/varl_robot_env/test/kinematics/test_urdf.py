@@ -83,12 +83,6 @@ def test_a_floating_joint_below_the_base_is_not_the_arms() -> None:
     [
         ('"fixed"', '"floating"', "which nothing holds in the simulator"),
         ("</robot>", '<link name="base_link"/></robot>', "2 times the link 'base_link'"),
-        (
-            "</robot>",
-            '<link name="world"/><joint name="w" type="fixed"><parent link="base_link"/><child link="world"/></joint>'
-            "</robot>",
-            "a link 'world' that is not its root",
-        ),
     ],
 )
 def test_the_simulator_tells_the_robots_file_and_what_is_wrong(old: str, new: str, sentence: str) -> None:

@@ -24,6 +24,7 @@ def values(name: str) -> dict[str, Any]:
 
 CONFIG = JoystickConfig.from_dict(values("gamepad"), "gamepad")
 POLICY = [0.3, 0.2, 0.1, 0.7]
+AXES = ["dx", "dy", "dz", "gripper"]
 
 
 def pressed(*buttons: int) -> list[int]:
@@ -50,7 +51,7 @@ def test_a_wrong_file_is_refused_by_name() -> None:
 
 
 def test_the_person_acts_while_the_deadman_is_held_and_no_longer() -> None:
-    joystick = Joystick(CONFIG, 3)
+    joystick = Joystick(CONFIG, AXES[:3])
     assert joystick.action(POLICY[:3]) == POLICY[:3]
     joystick.hear(sticks(ahead=1.0, left=-1.0), pressed(), 0.0)
     assert joystick.action(POLICY[:3]) == POLICY[:3], "pushed, but not held"
@@ -63,7 +64,7 @@ def test_the_person_acts_while_the_deadman_is_held_and_no_longer() -> None:
 
 
 def test_the_gripper_keeps_what_it_was_told_until_a_button_says_otherwise() -> None:
-    joystick = Joystick(CONFIG, 4)
+    joystick = Joystick(CONFIG, AXES)
     joystick.action(POLICY)
     joystick.hear(sticks(), pressed(CONFIG.deadman), 0.0)
     assert joystick.action([0.0, 0.0, 0.0, -1.0])[3] == 0.7, "the policy's last one: nothing is dropped"
@@ -74,7 +75,7 @@ def test_the_gripper_keeps_what_it_was_told_until_a_button_says_otherwise() -> N
 
 
 def test_silence_while_held_is_noticed_once_and_lets_go() -> None:
-    joystick = Joystick(CONFIG, 3)
+    joystick = Joystick(CONFIG, AXES[:3])
     joystick.hear(sticks(ahead=1.0), pressed(), 0.0)
     assert not joystick.lost(99.0), "nobody held it"
     joystick.hear(sticks(ahead=1.0), pressed(CONFIG.deadman), 100.0)
@@ -87,7 +88,7 @@ def test_silence_while_held_is_noticed_once_and_lets_go() -> None:
 def test_a_button_that_a_message_leaves_out_stays_as_it_was() -> None:
     """spacenav tells of a button in the message of its change alone."""
     config = JoystickConfig.from_dict(values("spacemouse"), "spacemouse")
-    joystick = Joystick(config, 3)
+    joystick = Joystick(config, AXES[:3])
     joystick.hear([0.0] * 6, [1], 0.0)
     joystick.hear([0.0, 0.0, 0.5, 0.0, 0.0, 0.0], [], 0.1)
     assert joystick.held
@@ -97,14 +98,14 @@ def test_a_button_that_a_message_leaves_out_stays_as_it_was() -> None:
 
 
 def test_success_is_told_as_the_button_goes_down() -> None:
-    joystick = Joystick(CONFIG, 3)
+    joystick = Joystick(CONFIG, AXES[:3])
     heard = [joystick.hear(sticks(), pressed(*buttons), 0.0) for buttons in ((), (3,), (3,), (), (3, 10))]
     assert heard == [False, True, False, False, True]
 
 
 @pytest.mark.parametrize("axes", [[0.0, 1.0], [np.nan] * 6])
 def test_a_joystick_that_makes_no_sense_holds_nothing(axes: list[float]) -> None:
-    joystick = Joystick(CONFIG, 3)
+    joystick = Joystick(CONFIG, AXES[:3])
     joystick.hear(sticks(), pressed(CONFIG.deadman), 0.0)
     with pytest.raises(ValueError, match="axes"):
         joystick.hear(axes, pressed(CONFIG.deadman), 0.0)
@@ -130,3 +131,15 @@ def test_a_person_judges_where_the_task_says_so(core: EnvCore) -> None:
     core.reset()
     ends = [core.step([0.0, 0.0, 0.0]).truncated for _ in range(9)]
     assert ends == [False] * 8 + [True], "the overridden length"
+
+
+def test_a_stick_turns_the_tool_where_the_task_does() -> None:
+    stick = [0.0, 1.0, -1.0, 0.0, 0.0, 0.0]  # left stick ahead, right stick to the right
+    by_yaw = Joystick(CONFIG, ["dx", "dy", "dz", "yaw", "gripper"])
+    by_yaw.action([0.0, 0.0, 0.0, 0.0, 1.0])
+    by_yaw.hear(stick, pressed(CONFIG.deadman), 0.0)
+    assert by_yaw.action([0.0] * 5) == [1.0, 0.0, 0.0, -1.0, 1.0]
+    mouse = JoystickConfig.from_dict(values("spacemouse"), "spacemouse")
+    whole = Joystick(mouse, ["dx", "dy", "dz", "rx", "ry", "rz"])
+    whole.hear([0.0, 0.0, 0.0, 0.7, -0.7, 0.0], [1, 0], 0.0)
+    np.testing.assert_allclose(whole.action([0.0] * 6), [0, 0, 0, 1, -1, 0], atol=1e-6)

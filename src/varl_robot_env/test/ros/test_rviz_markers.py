@@ -20,6 +20,7 @@ def status(**values: object) -> EnvStatus:
         target=Point(x=0.5, y=0.1, z=0.1),
         action=[1.0, 0.0, -1.0],
         executed_action=[0.5, 0.0, -1.0],
+        action_names=["dx", "dy", "dz"],
         action_scale=[0.0125] * 3,
     )
     message.header.frame_id = ROBOT.base_frame
@@ -85,3 +86,16 @@ def test_rviz_shows_the_topics_that_there_are() -> None:
     assert topics["rviz_default_plugins/Image"]["Value"] == ROBOT.cameras[0].image_topic
     assert topics["rviz_default_plugins/Image"]["Reliability Policy"] == "Best Effort"
     assert topics["rviz_default_plugins/RobotModel"]["Value"] == "robot_description"
+
+
+def test_a_turn_is_an_arrow_along_its_axis() -> None:
+    names, scale = ["dx", "dy", "dz", "yaw"], [0.0125] * 3 + [0.05]
+    turning = status(action_names=names, action_scale=scale, action=[0, 0, 0, 1.0], executed_action=[0, 0, 0, -0.5])
+    up = Vector3(z=0.05)
+    advice = Advised(
+        tools=[Point()], executed=[Vector3()], advised=[Vector3()], executed_turns=[up], advised_turns=[up]
+    )
+    drawn = by_name(Markers(ROBOT).draw(turning, None, advice))
+    for kind, length in (("asked turn", 0.1), ("executed turn", -0.05), ("turned then", 0.1), ("advised turn", 0.1)):
+        start, end = drawn[kind].points
+        assert end.z - start.z == pytest.approx(length)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from varl_common.errors import VarlError
-from varl_common.rotations import rotation_of
+from varl_common.poses import rotation_of
 from varl_robot_env.config.paths import config_file
 from varl_robot_env.motion import Moment, Trajectory
 from varl_robot_env.safety.homing import WayHome

@@ -1,6 +1,7 @@
 """Where the project's own files lie, in a checkout and in an installed workspace, with ROS sourced or not."""
 
 import sys
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from varl_common.errors import VarlError, did_you_mean
@@ -50,12 +51,34 @@ def resolve(uri: str, beside: Path) -> Path:
         places = _shares(package, inside)
         if package == _PACKAGE.name:
             places.insert(0, _PACKAGE / inside)
+        for folder in beside.absolute().parents:  # a checkout of that package, around the file or beside it
+            if _name_of(folder) == package:
+                places.append(folder / inside)
+            elif (folder / package / "package.xml").is_file():
+                places.append(folder / package / inside)
     else:
         places = [beside.parent / uri]
     for place in places:
         if place.is_file():
             return place
     raise VarlError(f"{beside}: {uri} does not exist; expected it at {' or '.join(map(str, places))}")
+
+
+def package_around(file: Path) -> tuple[str, Path] | None:
+    """Name and folder of the ROS package that holds ``file``; None where none does."""
+    for folder in file.absolute().parents:
+        if name := _name_of(folder):
+            return name, folder
+    return None
+
+
+def _name_of(folder: Path) -> str | None:
+    """Name of the ROS package in ``folder``; None where it is none."""
+    try:
+        name = ElementTree.parse(folder / "package.xml").getroot().findtext("name")
+    except (OSError, ElementTree.ParseError):
+        return None
+    return name and name.strip()
 
 
 def _shares(package: str, inside: str) -> list[Path]:

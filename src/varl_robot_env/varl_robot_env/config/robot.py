@@ -120,6 +120,15 @@ class ViewConfig(Config):
         return crop
 
 
+class SimulationConfig(Config):
+    """What a simulator builds the arm from, where the driver publishes the arm's own description."""
+
+    urdf: str
+    """``package://`` URI, or a path relative to the robot's file. What ends in ``.xacro`` is expanded."""
+    arguments: dict[str, str] = {}  # noqa: RUF012  (pydantic copies it)
+    """Of xacro."""
+
+
 class CameraConfig(Config):
     """A color camera by its ROS topics."""
 
@@ -144,6 +153,10 @@ class RobotConfig(Config):
     """``package://`` URI, a path relative to the robot's file, ``topic://`` and a topic, or the XML itself."""
     prefix: str = ""
     """What the driver was told to put before the names of joints and links, as for two arms in one graph: ``left_``."""
+    urdf_file: Path | None = None
+    """Where ``urdf`` was read from, where that is the XML itself: meshes are relative to it."""
+    simulation: SimulationConfig | None = None
+    """Where ``urdf`` is a topic."""
     base_frame: str
     tool_frame: str
     """Frame of the point that the tasks are about: between the fingertips."""

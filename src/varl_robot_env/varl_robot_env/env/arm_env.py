@@ -18,6 +18,7 @@ from varl_robot_env.config.paths import config_file, config_folder
 from varl_robot_env.config.robot import STATE, RobotConfig
 from varl_robot_env.env.env_core import EnvCore, Observation
 from varl_robot_env.env.view import views
+from varl_robot_env.simulation.description import for_simulation
 from varl_robot_env.simulation.looks import Looks
 from varl_robot_env.simulation.simulated_arm import SimulatedArm
 from varl_robot_env.simulation.world import SimulatorConfig
@@ -120,7 +121,7 @@ class ArmEnv(gymnasium.Env[Any, Float32]):
         Raises:
             VarlError: a file is missing or malformed.
         """
-        robot_config = RobotConfig.from_yaml(config_file("robots", robot))
+        robot_config = for_simulation(RobotConfig.from_yaml(config_file("robots", robot)))
         simulator = SimulatorConfig.from_yaml(simulator_file or config_folder() / "simulator.yaml")
         task_model = load_task(config_file("tasks", task))
         seen = views(observation, robot_config)

@@ -30,7 +30,7 @@ from varl_robot_env.arms.driver_arm import DriverArm, with_spare
 from varl_robot_env.arms.lock_step_arm import LockStepArm
 from varl_robot_env.arms.simulated_scene import SimulatedScene
 from varl_robot_env.arms.watched_topics import WatchedTopics
-from varl_robot_env.config.driver import FORCE_TOPIC, EstopConfig, WrenchConfig
+from varl_robot_env.config.driver import EstopConfig
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.env_core import EnvCore, NeedsReset, Observation, StepResult, WaitsForPerson
 from varl_robot_env.env.view import views
@@ -41,10 +41,9 @@ from varl_robot_env.ros.observation_messages import to_observation_msg
 from varl_robot_env.ros.robot_description import with_description
 from varl_robot_env.safety.inputs import InputRule
 from varl_robot_env.safety.safety_filter import RefusedAction, Stopped
+from varl_robot_env.simulation.description import for_simulation
 from varl_robot_env.tasks.task import load_task
 
-# Bounds on a simulated sensor: what no gripper's task needs.
-_FORCE, _TORQUE = 100.0, 20.0  # N, N m
 _STATUS: dict[type[Exception], int] = {
     RefusedAction: StepStatus.INVALID_ACTION,
     NeedsReset: StepStatus.NEEDS_RESET,
@@ -97,9 +96,9 @@ class EnvNode(LifecycleNode):
         self._agents = AgentPresence(self)
         self._watched = WatchedTopics(self, self._arm_group, self._on_fault)
         simulated = parameters.backend != "real"
+        if simulated:
+            robot = for_simulation(robot, task.feels)
         seen = views(parameters.observation, robot)
-        if simulated and task.feels:
-            robot = _with_force(robot)
         if simulated and parameters.lock_step:
             self._arm: LockStepArm | DriverArm = LockStepArm(
                 self, robot, self._arm_group, bool(task.seen), task.feels, list(seen)
@@ -119,7 +118,7 @@ class EnvNode(LifecycleNode):
         self._counts: Counter[str] = Counter()
         self._watched.watch_estop(EstopConfig(topic="~/estop"), required=False)
         self._status = self.create_publisher(EnvStatus, "~/status", LATCHED)
-        self._joystick = Joystick(parameters.joystick, self._core.safety.size) if parameters.joystick else None
+        self._joystick = Joystick(parameters.joystick, task.config.act) if parameters.joystick else None
         if parameters.joystick:
             self.create_subscription(Joy, parameters.joystick.topic, self._on_joy, 100, callback_group=self._arm_group)
         self._active = False
@@ -292,6 +291,7 @@ class EnvNode(LifecycleNode):
             description = self._core.description
             status.header = Header(stamp=to_time(observation.stamp_ns), frame_id=description.base_frame)
             status.tool = _point(observation.state[:3])
+            status.action_names = list(description.action_names)
             status.action_scale = description.action_scale.tolist()
         if result is not None:
             status.action, status.executed_action = action, result.executed_action.tolist()
@@ -328,12 +328,6 @@ class EnvNode(LifecycleNode):
         response.status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
         response.message = str(error)
         return response
-
-
-def _with_force(robot: RobotConfig) -> RobotConfig:
-    """The robot with what a simulator has in the place of a force sensor, where its file names none."""
-    wrench = robot.driver.wrench or WrenchConfig(topic=FORCE_TOPIC, force=_FORCE, torque=_TORQUE)
-    return robot.model_copy(update={"driver": robot.driver.model_copy(update={"wrench": wrench})})
 
 
 def _point(position: np.ndarray) -> Point:

@@ -30,6 +30,7 @@ from varl_robot_env.config.driver import FORCE_TOPIC
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.ros.camera_topics import CameraTopics
 from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
+from varl_robot_env.simulation.description import for_simulation
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
 from varl_robot_env.tasks.task import load_task
@@ -60,7 +61,7 @@ class SimulatorNode(Node):
     def __init__(self) -> None:
         super().__init__("simulator")
         self._config = declare_parameters(self, SimulatorParameters)
-        self._robot = RobotConfig.from_yaml(self._config.robot_file)
+        self._robot = for_simulation(RobotConfig.from_yaml(self._config.robot_file))
         task = load_task(self._config.task_file)
         self._simulation = Simulation(self._robot, self._config, task.config.things)
         self._lock = threading.RLock()  # in real time the simulation has a thread of its own
@@ -76,7 +77,7 @@ class SimulatorNode(Node):
         self._joints_out = self.create_publisher(JointState, "joint_states", SENSOR_OUT)
         wrench = self._robot.driver.wrench
         topic = wrench.topic if wrench else FORCE_TOPIC
-        self._force_out = self.create_publisher(WrenchStamped, topic, SENSOR_OUT) if task.feels else None
+        self._force_out = self.create_publisher(WrenchStamped, topic, SENSOR_OUT) if task.feels or wrench else None
         self._wrench = WrenchStamped(header=Header(frame_id=self._robot.tool_frame))
         self._entities_out = self.create_publisher(Entities, "entities", SENSOR_OUT)
         self._cameras = [

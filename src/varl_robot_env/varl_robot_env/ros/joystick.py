@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field, PositiveFloat
 from varl_common.config import Config
+from varl_common.env_description import TURNS
 
+_GRIPPER = "gripper"
 _NONE = -1  # a button that the joystick does not have
 
 
@@ -17,6 +19,8 @@ class JoystickConfig(Config):
     topic: str = Field(description="sensor_msgs/Joy")
     axes: list[int] = Field(description="numbers of those for x, y, z", min_length=3, max_length=3)
     gains: list[float] = Field(description="share of full speed at an axis's end", min_length=3, max_length=3)
+    turns: list[int] = Field([_NONE] * 3, description="of turns about x, y, z; -1: none", min_length=3, max_length=3)
+    turn_gains: list[float] = Field([1.0] * 3, description="as gains, of turns", min_length=3, max_length=3)
     deadzone: float = Field(description="share of an axis's way that counts as none", ge=0, lt=1)
     deadman: int = Field(description="button: held, the person acts", ge=0)
     close: int = Field(description="button: closes the gripper", ge=_NONE)
@@ -34,10 +38,10 @@ class Joystick:
         held: a person holds the arm.
     """
 
-    def __init__(self, config: JoystickConfig, size: int) -> None:
-        """``size``: elements of an action: dx, dy, dz and, where there are four, the gripper."""
-        self._config, self._size = config, size
-        self._motion = np.zeros(3)
+    def __init__(self, config: JoystickConfig, axes: Sequence[str]) -> None:
+        """``axes``: of the task's action, by name."""
+        self._config, self._axes = config, list(axes)
+        self._asked = dict.fromkeys(self._axes, 0.0)
         self._buttons: dict[int, bool] = {}
         self._gripper = -1.0
         self._heard_at = 0.0
@@ -53,13 +57,16 @@ class Joystick:
         """
         config, self._heard_at = self._config, now
         self.held = False
-        if max(config.axes) >= len(axes):
-            raise ValueError(f"the joystick has {len(axes)} axes; its file in config/joystick names {max(config.axes)}")
-        pushed = np.array([axes[axis] for axis in config.axes])
+        numbers = [*config.axes, *config.turns]
+        if max(numbers) >= len(axes):
+            raise ValueError(f"the joystick has {len(axes)} axes; its file in config/joystick names {max(numbers)}")
+        pushed = np.array([axes[number] if number >= 0 else 0.0 for number in numbers])
         if not np.isfinite(pushed).all():
             raise ValueError(f"the joystick's axes are not numbers: {pushed.tolist()}")
         beyond = np.maximum(np.abs(pushed) - config.deadzone, 0.0) / (1.0 - config.deadzone)
-        self._motion = np.clip(np.array(config.gains) * np.sign(pushed) * beyond, -1.0, 1.0)
+        gains = np.array([*config.gains, *config.turn_gains])
+        x, y, z, *turns = np.clip(gains * np.sign(pushed) * beyond, -1.0, 1.0).tolist()
+        self._asked = {"dx": x, "dy": y, "dz": z} | {name: turns[axis] for name, axis in TURNS.items()}
         before = self._buttons.get(config.success, False)
         self._buttons |= {number: bool(pressed) for number, pressed in enumerate(buttons)}
         self.held = self._buttons.get(config.deadman, False)
@@ -81,9 +88,10 @@ class Joystick:
     def action(self, policys: Sequence[float]) -> Sequence[float]:
         """The person's action while the arm is held, else the policy's, as it is."""
         if self.held:
-            return [*self._motion.tolist(), self._gripper][: self._size]
-        if len(policys) == self._size == 4 and np.isfinite(policys[3]):
-            self._gripper = float(policys[3])
+            return [self._gripper if axis == _GRIPPER else self._asked[axis] for axis in self._axes]
+        if _GRIPPER in self._axes and len(policys) == len(self._axes):
+            asked = float(policys[self._axes.index(_GRIPPER)])
+            self._gripper = asked if np.isfinite(asked) else self._gripper
         return policys
 
     def _down(self, button: int) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import ColorRGBA, Header
+from varl_common.env_description import motion_of
 from visualization_msgs.msg import Marker, MarkerArray
 
 from varl_interfaces.msg import Advised, EnvStatus, TrainingStatus
@@ -16,6 +17,7 @@ from varl_robot_env.config.robot import RobotConfig
 
 _PATH = 400  # points of the tool's path: 20 s at 20 Hz
 _ARROW = 8.0  # an arrow is so many times longer than its action's motion, which is a centimetre
+_AXIS = 2.0  # m per rad: the arrow of a turn lies along its axis, by the right hand
 _GREY, _GREEN, _RED = (0.7, 0.7, 0.7, 0.8), (0.15, 0.70, 0.25, 0.8), (0.85, 0.20, 0.16, 1.0)
 _BLUE, _ORANGE, _WHITE = (0.10, 0.45, 0.85, 0.9), (0.95, 0.60, 0.10, 0.9), (1.0, 1.0, 1.0, 1.0)
 _PALE_BLUE, _MAGENTA = (0.10, 0.45, 0.85, 0.35), (0.85, 0.15, 0.75, 0.9)
@@ -39,10 +41,13 @@ class Markers:
             goal = _marker(header, "goal", Marker.SPHERE, _GREEN, (0.04, 0.04, 0.04))
             goal.pose.position = env.target
             markers.append(goal)
-        tool, scale = _array(env.tool), np.array(env.action_scale[:3])
+        tool = _array(env.tool)
         if len(env.action):
             for kind, action, color in (("asked", env.action, _ORANGE), ("executed", env.executed_action, _BLUE)):
-                markers.append(_arrow(header, f"{kind} action", tool, np.array(action[:3]) * scale, color))
+                way, turn = motion_of(action, env.action_names, env.action_scale)
+                markers.append(_arrow(header, f"{kind} action", tool, _ARROW * way, color))
+                if turn is not None:
+                    markers.append(_arrow(header, f"{kind} turn", tool, _AXIS * turn, color))
         if advice is not None:
             markers += _advice(header, advice)
         return MarkerArray(markers=markers)
@@ -74,23 +79,25 @@ class Markers:
 
 
 def _advice(header: Header, advice: Advised) -> list[Marker]:
-    """Two arrows a moment: what was done there, and what is advised."""
+    """Two arrows a moment, and two more where the tool turns: what was done there, and what is advised."""
     markers = []
-    for number, tool in enumerate(advice.tools):
-        for kind, motion, color in (
-            ("executed then", advice.executed[number], _PALE_BLUE),
-            ("advised", advice.advised[number], _MAGENTA),
-        ):
-            arrow = _arrow(header, kind, _array(tool), _array(motion), color)
+    for kind, motions, longer, color in (
+        ("executed then", advice.executed, _ARROW, _PALE_BLUE),
+        ("advised", advice.advised, _ARROW, _MAGENTA),
+        ("turned then", advice.executed_turns, _AXIS, _PALE_BLUE),
+        ("advised turn", advice.advised_turns, _AXIS, _MAGENTA),
+    ):
+        for number, (tool, motion) in enumerate(zip(advice.tools, motions, strict=False)):  # turns may be none
+            arrow = _arrow(header, kind, _array(tool), longer * _array(motion), color)
             arrow.id, arrow.lifetime = number, _SHOWN
             markers.append(arrow)
     return markers
 
 
-def _arrow(header: Header, kind: str, tool: np.ndarray, motion: np.ndarray, color: tuple[float, ...]) -> Marker:
-    """From the tool on, longer than the motion (3,) m itself."""
+def _arrow(header: Header, kind: str, tool: np.ndarray, way: np.ndarray, color: tuple[float, ...]) -> Marker:
+    """From the tool on, (3,) m."""
     arrow = _marker(header, kind, Marker.ARROW, color, (0.006, 0.012, 0.0))
-    arrow.points = [_point(tool), _point(tool + _ARROW * motion)]
+    arrow.points = [_point(tool), _point(tool + way)]
     return arrow
 
 

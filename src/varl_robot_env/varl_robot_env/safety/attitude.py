@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from varl_common.rotations import rotation_of, rotation_vector, yaw_of
+from varl_common.poses import rotation_of, rotation_vector, yaw_of
 
 from varl_robot_env.config.robot import TurnConfig
 from varl_robot_env.types import Array

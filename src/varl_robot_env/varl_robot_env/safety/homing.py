@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from varl_common.rotations import rotation_of, rotation_vector
+from varl_common.poses import rotation_of, rotation_vector
 
 from varl_robot_env.arm import ArmError
 from varl_robot_env.config.robot import RobotConfig

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from varl_common.errors import VarlError
-from varl_common.rotations import rotation_of, rotation_vector
+from varl_common.poses import rotation_of, rotation_vector
 
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics

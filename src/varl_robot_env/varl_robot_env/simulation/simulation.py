@@ -16,6 +16,7 @@ from varl_robot_env.motion import Trajectory
 from varl_robot_env.simulation.camera import Camera
 from varl_robot_env.simulation.lock_step import check_scene, whole_steps
 from varl_robot_env.simulation.looks import Looks, restyle
+from varl_robot_env.simulation.robot_model import RobotModel
 from varl_robot_env.simulation.trajectory_controller import TrajectoryController
 from varl_robot_env.simulation.world import CAMERAS, ROBOT_BIT, SimulatorConfig, build_world
 from varl_robot_env.types import Array, Pose
@@ -68,7 +69,7 @@ class Simulation:
         }
         self._starts = {name: _starts(self.model, name, things[name]) for name in self._bodies}
         self._parts = {name: _part(self.model, name, thing.part) for name, thing in things.items() if thing.part}
-        self._tool = self.model.body(robot.tool_frame).id
+        self._tool = self.model.body(RobotModel.body(robot.tool_frame)).id
         self._actuators = {
             controller: [self.model.actuator(joint).id for joint in joints]
             for controller, joints in self.controllers.items()
@@ -158,9 +159,12 @@ class Simulation:
         for name, position in places.items():
             self.data.joint(name).qpos[0] = position
             self.data.actuator(name).ctrl[0] = position
-        for equality in range(self.model.neq):  # a mimicking finger starts where the one it mimics is
+        for equality in np.flatnonzero(self.model.eq_type == mujoco.mjtEq.mjEQ_JOINT):
+            # A mimicking finger starts where the one it mimics is.
             follower, leader = self.model.eq_obj1id[equality], self.model.eq_obj2id[equality]
-            self.data.qpos[self.model.jnt_qposadr[follower]] = self.data.qpos[self.model.jnt_qposadr[leader]]
+            offset, multiplier = self.model.eq_data[equality, :2]
+            led = self.data.qpos[self.model.jnt_qposadr[leader]]
+            self.data.qpos[self.model.jnt_qposadr[follower]] = offset + multiplier * led
         for name, pose in (poses | dict(entities)).items():
             self._place(name, np.asarray(pose, dtype=np.float64))
         self._motions = {

@@ -16,7 +16,7 @@ from varl_robot_env.config.robot import RobotConfig, Vector3
 from varl_robot_env.config.things import TOOL, ObjectConfig, ThingConfig
 from varl_robot_env.headless_mujoco import mujoco
 from varl_robot_env.kinematics.kinematics import Kinematics
-from varl_robot_env.kinematics.urdf import FREE, parse_urdf, way_to_root
+from varl_robot_env.simulation.robot_model import RobotModel, robot_model
 from varl_robot_env.types import Array
 
 # A servo gives its full effort at this error, rad: the stiffness of a position-controlled arm.
@@ -24,6 +24,7 @@ _FULL_EFFORT_ERROR = 0.02
 _FULL_EFFORT_ERROR_SLIDE = 0.005  # m, for a prismatic joint
 _ARMATURE = 0.1  # kg m^2: rotor inertia seen through a gear of about 1:100
 _ARMATURE_SLIDE = 0.1  # kg, the same for a prismatic joint
+_HELD, _HELD_DAMPING = 1e3, 1e2  # N m/rad and N m s/rad (N/m): of joints that are nobody's to move
 # Collision bits: the robot touches things, things touch each other and the robot, the robot not itself.
 ROBOT_BIT, _THING = 2, 1
 _COLLISION_GROUP = 3  # not drawn
@@ -99,37 +100,18 @@ def build_world(
     Raises:
         VarlError: the URDF cannot be simulated.
     """
-    _check(robot)
+    model = robot_model(robot)
     try:
-        spec = mujoco.MjSpec.from_string(robot.urdf_text())
+        spec = mujoco.MjSpec.from_string(model.xml, {}, model.assets)
         _physics(spec, config)
-        _servos(spec, robot)
+        _servos(spec, robot, model)
         _scene(spec, config, things)
         _carried(spec, robot, config, things)
         if varied is not None:
             varied(spec)
         return spec.compile()
     except (ValueError, mujoco.FatalError) as error:
-        raise VarlError(f"{robot.source}: MuJoCo cannot simulate {robot.urdf}: {error}") from None
-
-
-def _check(robot: RobotConfig) -> None:
-    """That MuJoCo will take each link and joint for what it is."""
-    try:
-        root = parse_urdf(robot.urdf_text())
-    except VarlError as error:
-        raise VarlError(f"{robot.source}: {error}") from None
-    if way_to_root(root, "world"):
-        raise VarlError(
-            f"{robot.source}: the URDF has a link 'world' that is not its root, and MuJoCo takes a link of that "
-            "name for the ground; give it another name"
-        )
-    for joint in root.findall("joint"):
-        if joint.get("type") in FREE:
-            raise VarlError(
-                f"{robot.source}: joint {joint.get('name')!r} is {joint.get('type')}, which nothing holds in the "
-                "simulator; fix it in the URDF"
-            )
+        raise VarlError(f"{robot.source}: MuJoCo cannot simulate the robot's description: {error}") from None
 
 
 def _physics(spec: Any, config: SimulatorConfig) -> None:
@@ -151,10 +133,13 @@ def _physics(spec: Any, config: SimulatorConfig) -> None:
             geom.solref = [0.005, 1.0]
 
 
-def _servos(spec: Any, robot: RobotConfig) -> None:
-    """A stiff, critically damped position servo on each joint; a mimicking finger is tied to the one it mimics."""
+def _servos(spec: Any, robot: RobotConfig, model: RobotModel) -> None:
+    """A stiff, critically damped position servo on each joint; a mimicking finger is tied to the one it mimics, and a
+    joint that nobody moves is held."""
     driven = [*robot.joints, *([robot.gripper.joint] if robot.gripper else [])]
     slides = {joint.name: joint.type == mujoco.mjtJoint.mjJNT_SLIDE for joint in spec.joints}
+    if lacking := [name for name in driven if name not in slides]:
+        raise VarlError(f"{robot.source}: the URDF has no joint {lacking[0]!r}; {did_you_mean(lacking[0], slides)}")
     for joint in spec.joints:
         joint.armature = _ARMATURE_SLIDE if slides[joint.name] else _ARMATURE
     for name in driven:
@@ -165,13 +150,23 @@ def _servos(spec: Any, robot: RobotConfig) -> None:
         actuator.gaintype, actuator.biastype = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
         actuator.gainprm[0] = stiffness
         actuator.biasprm[:3] = [0.0, -stiffness, 1.0]  # a positive third value is a damping ratio
-    if robot.gripper:
-        for joint in spec.joints:
-            if joint.name not in driven and slides[joint.name]:
-                tie = spec.add_equality(type=mujoco.mjtEq.mjEQ_JOINT, objtype=mujoco.mjtObj.mjOBJ_JOINT)
-                tie.name1, tie.name2 = joint.name, robot.gripper.joint
-                tie.data[:5] = [0, 1, 0, 0, 0]
-                tie.solref = [0.004, 1.0]
+    for equality in list(spec.equalities):  # a version of MuJoCo that reads <mimic> has tied them already
+        spec.delete(equality)
+    ties = {follower: tie for follower, *tie in model.ties}
+    for joint in spec.joints:
+        if joint.name in driven:
+            continue
+        if joint.name in ties and ties[joint.name][0] in slides:
+            leader, multiplier, offset = ties[joint.name]
+        elif slides[joint.name] and robot.gripper:
+            leader, multiplier, offset = robot.gripper.joint, 1.0, 0.0
+        else:
+            joint.stiffness, joint.damping = _HELD, _HELD_DAMPING
+            continue
+        tie = spec.add_equality(type=mujoco.mjtEq.mjEQ_JOINT, objtype=mujoco.mjtObj.mjOBJ_JOINT)
+        tie.name1, tie.name2 = joint.name, leader
+        tie.data[:5] = [offset, multiplier, 0, 0, 0]
+        tie.solref = [0.004, 1.0]
 
 
 def _scene(spec: Any, config: SimulatorConfig, things: Mapping[str, ThingConfig]) -> None:
@@ -255,7 +250,7 @@ def _carried(spec: Any, robot: RobotConfig, config: SimulatorConfig, things: Map
         if thing.link == TOOL:
             kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
             turn, frame = kinematics.forward(np.array(robot.home))[1].T, robot.tool_frame
-        link = spec.body(frame)
+        link = spec.body(RobotModel.body(frame))
         if link is None:
             known = did_you_mean(frame, [TOOL, *(body.name for body in spec.bodies[1:])])
             raise VarlError(f"the robot has no link {frame!r} to carry {name}; {known}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,15 @@ def to_action(question: StateQuestion, answer: Any, surface_height: float | None
 
 def to_plan(answer: Any) -> Plan:
     """The plan that an answer to ``plan`` holds."""
-    phases = [
-        Phase(p.target, (p.x, p.y, p.z), GRIPPER_WORDS[p.gripper], p.tolerance, p.opposite, p.standoff)
-        for p in answer.phases
-    ]
-    return Plan(tuple(phases), answer.reason)
+    return Plan(tuple(map(_phase, answer.phases)), answer.reason)
+
+
+def _phase(said: Any) -> Phase:
+    place, gripper = (said.x, said.y, said.z), GRIPPER_WORDS[said.gripper]
+    phase = Phase(said.target, place, gripper, said.tolerance, said.opposite, said.standoff)
+    if not getattr(said, "align", ""):
+        return phase
+    return replace(phase, align=said.align, turn=(0.0, 0.0, float(np.radians(said.yaw))))
 
 
 def to_pointing(question: PlaceQuestion, answer: Any) -> Pointing:

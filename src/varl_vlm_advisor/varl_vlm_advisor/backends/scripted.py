@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from varl_common.advice_status import AdviceStatus
 from varl_common.config import Config
-from varl_common.env_description import EnvDescription
+from varl_common.env_description import TURNS, EnvDescription
 from varl_common.image_codec import decode_image
 from varl_common.plan import Phase, Plan
 from varl_common.task_plans import PLANS
@@ -104,12 +104,18 @@ class ScriptedBackend:
         return str(rng.choice(wrong)) if rng.random() < self._settings.error_rate else right
 
     def _phase(self, phase: Phase, env: EnvDescription, rng: np.random.Generator) -> dict[str, Any]:
-        """A phase in the words of the answer; at the rate of errors its offset is off by the block's size."""
+        """A phase in the words of the answer; at the rate of errors its offset is off by the block's size, its
+        turn by an eighth."""
         off = np.where(rng.random(3) < self._settings.error_rate, rng.choice([-0.04, 0.04], 3), 0.0)
         x, y, z = (round(float(value), 4) for value in np.asarray(phase.offset) + off)
         words = {value: word for word, value in GRIPPER_WORDS.items()}
         gripper = words[phase.gripper] if GRIPPER in env.action_names else "hold"
-        return {
+        turned: dict[str, Any] = {}
+        if any(name in TURNS for name in env.action_names):
+            askew = rng.choice([-45.0, 45.0]) if rng.random() < self._settings.error_rate else 0.0
+            yaw = round(float(np.degrees(phase.turn[2])) + askew, 1) if phase.align else 0.0
+            turned = {"align": phase.align, "yaw": yaw}
+        return turned | {
             "target": phase.target,
             "x": x,
             "y": y,

@@ -64,7 +64,9 @@ def _plan(plan: Plan) -> msg.Plan:
             tolerance=float(phase.tolerance),
             opposite=phase.opposite,
             standoff=float(phase.standoff),
+            align=phase.align,
         )
+        part.turn.x, part.turn.y, part.turn.z = (float(value) for value in phase.turn)
         part.offset.x, part.offset.y, part.offset.z = (float(value) for value in phase.offset)
         message.phases.append(part)
     return message

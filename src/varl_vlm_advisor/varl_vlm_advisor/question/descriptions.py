@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from varl_common.env_description import EnvDescription
+from varl_common.env_description import TURNS, EnvDescription
+from varl_common.plan import is_oriented, orientation, orientation_names
+from varl_common.poses import rotation_vector
 
 from varl_vlm_advisor.question.action_words import SMALL, encode, words_of
 from varl_vlm_advisor.question.projection import Projection
@@ -12,6 +14,8 @@ from varl_vlm_advisor.types import GRIPPER, TOOL, State
 
 _AXIS_WORTH_NAMING = 0.2
 """Share of an axis below which it isn't named in a direction."""
+_UPRIGHT = 0.5
+"""Degrees of leaning below which only the turn about the vertical is told."""
 
 
 def axes(env: EnvDescription, projection: Projection | None) -> str:
@@ -54,6 +58,10 @@ def state(env: EnvDescription, transition: State) -> str:
         if tool is not None and entity != TOOL:
             line += f", which from the tool is {_vector(place - tool, sign=True)} m"
         lines.append(line)
+    for name in (TOOL, *(entity for entity in env.entities if entity != TOOL)):
+        if is_oriented(env, name):
+            told |= {i for i, element in enumerate(env.observation_names) if element in orientation_names(name)}
+            lines.append(f"- {name} {_turned(env, name, transition.state)}")
     for index, (name, unit) in enumerate(zip(env.observation_names, env.observation_units, strict=True)):
         if index not in told:
             lines.append(f"- {name}: {transition.state[index]:.3f} {unit}".rstrip())
@@ -80,10 +88,33 @@ def outcome(env: EnvDescription, transition: State) -> str:
     return "; ".join([*parts, f"reward {transition.reward:g}"])
 
 
+def _turned(env: EnvDescription, name: str, values: NDArray[np.float32]) -> str:
+    """How a thing, or the tool since home, is turned, and how it is from the tool."""
+    rotation = orientation(values[None], env, name)[0]
+    words = f"is turned by {_angles(rotation)}"
+    if name != TOOL and is_oriented(env, TOOL):
+        words += f", which from the tool is {_angles(rotation @ orientation(values[None], env, TOOL)[0].T)}"
+    return words
+
+
+def _angles(rotation: NDArray[np.float64]) -> str:
+    """A rotation (3, 3) in words: about the vertical, or about x, y and z."""
+    x, y, z = np.degrees(rotation_vector(rotation))
+    if max(abs(x), abs(y)) < _UPRIGHT:
+        return f"{z:+.0f} degrees about z"
+    return f"the rotation vector ({x:+.0f}, {y:+.0f}, {z:+.0f}) degrees"
+
+
 def _axis(env: EnvDescription, index: int, projection: Projection | None) -> str:
     name, scale, unit = env.action_names[index], env.action_scale[index], env.action_units[index]
     if name == GRIPPER:
         return "- gripper: close (grasp), open (let go) or hold (leave it)"
+    if name in TURNS:
+        sizes = f"large is {scale:g} rad ({np.degrees(scale):.1f} degrees), small is {SMALL * scale:.2g} rad"
+        if name == "yaw":
+            return f"- yaw: + turns the tool about the vertical, anticlockwise as seen from above, - clockwise; {sizes}"
+        axis = f"{name[-1]} of {env.base_frame}"
+        return f"- {name}: + turns the tool about +{axis} by the right hand (thumb along it), - against it; {sizes}"
     if index not in env.translations:
         return f"- {name}: large is {scale:g} {unit}, small is {SMALL * scale:.2g} {unit}"
     line = f"- {name}: + moves the tool along +{name[-1]} of {env.base_frame}, - against it"

@@ -18,6 +18,7 @@ Image = NDArray[np.uint8]
 
 AXIS_LENGTH = 0.1
 """Metres that a drawn axis is long."""
+_YAW_RADIUS = 0.07  # m
 # x red, y green, z blue, as RViz draws them.
 _COLOURS = {"x": (230, 40, 40), "y": (40, 180, 40), "z": (40, 80, 230)}
 _OUTLINE = (255, 255, 255)
@@ -34,7 +35,10 @@ def picture(
     """
     image, projection = _sized(decode_image(frame.jpeg), frame, form, convention)
     if form.draw_axes and projection.pose is not None:
-        draw_axes(image, projection, env.position(TOOL, state.state))
+        tool = env.position(TOOL, state.state)
+        draw_axes(image, projection, tool)
+        if tool is not None and "yaw" in env.action_names:
+            draw_yaw(image, projection, tool)
     return encode_jpeg(image, form.quality), projection
 
 
@@ -86,6 +90,19 @@ def draw_axes(image: Image, projection: Projection, tool: NDArray[np.float64] | 
     for name, end in zip("xyz", ends, strict=True):
         if end is not None:
             draw_arrow(image, start, end, _COLOURS[name], f"+{name}")
+
+
+def draw_yaw(image: Image, projection: Projection, tool: NDArray[np.float64]) -> None:
+    """Draw the way of +yaw about ``tool``, in place: an eighth of a circle from +x on, with a head."""
+    angles = np.linspace(0.0, np.pi / 4, 7)
+    places = tool + _YAW_RADIUS * np.stack([np.cos(angles), np.sin(angles), np.zeros(7)], 1)
+    pixels = [pixel for place in places if (pixel := projection.pixel(place)) is not None]
+    if len(pixels) < len(places) or not projection.holds(projection.pixel(tool)):
+        return
+    thickness = max(1, image.shape[1] // 250)
+    for colour, width in ((_OUTLINE, thickness + 2), (_COLOURS["z"], thickness)):
+        cv2.polylines(image, [np.round(pixels).astype(np.int32)], False, colour, width, cv2.LINE_AA)
+    draw_arrow(image, pixels[-2], pixels[-1], _COLOURS["z"], "+yaw")
 
 
 def draw_arrow(

@@ -8,9 +8,10 @@ from importlib.resources import files
 from string import Template
 
 from varl_common.advice_status import AdviceStatus
-from varl_common.env_description import EnvDescription
+from varl_common.env_description import TURNS, EnvDescription
 from varl_common.errors import VarlError, did_you_mean
 from varl_common.frame import Frame
+from varl_common.plan import BASE
 
 from varl_vlm_advisor.question import descriptions, schema
 from varl_vlm_advisor.question.config import QuestionConfig
@@ -115,6 +116,8 @@ class Prompter:
             base_frame=env.base_frame,
             entities=", ".join(env.entities),
             targets=", ".join(f'"{name}"' for name in schema.plan_targets(env)),
+            turn_clause=_turn_clause(env),
+            turn_fields=_turn_fields(env),
             gripper_clause=", and the gripper" if has_gripper else "",
             gripper_words='"open", "hold" or "close"' if has_gripper else '"hold"',
             max_phases=schema.MAX_PHASES,
@@ -124,3 +127,20 @@ class Prompter:
         )
         system = self._templates["system"].substitute(base_frame=env.base_frame)
         return replace(question, system=system, text=f"{scene}\n{ask}")
+
+
+def _turn_clause(env: EnvDescription) -> str:
+    turns = [name for name in env.action_names if name in TURNS]
+    return "" if not turns else ", turns it about the vertical" if turns == ["yaw"] else ", turns it about x, y, z"
+
+
+def _turn_fields(env: EnvDescription) -> str:
+    """What a plan's phase says of how the tool is turned."""
+    names = schema.align_targets(env)
+    if not names:
+        return ""
+    known = ", ".join(f'"{name}"' for name in ("", *names))
+    return (
+        f'"align": one of {known}: as what the tool is to be turned, "{BASE}" as at home, "" however it is, "yaw": '
+        "degrees about the vertical from that (-180 to 180), "
+    )

@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
-from varl_common.env_description import EnvDescription
+from varl_common.env_description import TURNS, EnvDescription
+from varl_common.plan import BASE, is_oriented
 
 from varl_vlm_advisor.question.action_words import words_of
 from varl_vlm_advisor.types import GRIPPER, TOOL
@@ -50,13 +51,21 @@ class PhaseAnswer(BaseModel):
     tolerance: float = Field(ge=MIN_TOLERANCE, le=MAX_TOLERANCE)
 
 
+class TurningPhaseAnswer(PhaseAnswer):
+    """One phase of a plan where the tool turns."""
+
+    align: str
+    yaw: float = Field(ge=-180, le=180)
+    """Degrees."""
+
+
 def answer_model(strategy: str, env: EnvDescription, coordinate_limit: float) -> type[Answer]:
     """The model of an answer to ``strategy`` in ``env``; ``coordinate_limit`` bounds the coordinates of a point."""
     if strategy == "direction":
         return _direction(tuple(env.action_names))
     if strategy == "point":
         return _point(coordinate_limit)
-    return _plan(plan_targets(env), GRIPPER in env.action_names)
+    return _plan(plan_targets(env), GRIPPER in env.action_names, align_targets(env))
 
 
 @lru_cache(maxsize=32)
@@ -69,6 +78,14 @@ def place_model(coordinate_limit: float) -> type[Answer]:
 def plan_targets(env: EnvDescription) -> tuple[str, ...]:
     """Entities that a phase may aim at: all but the tool, which would run ahead of itself."""
     return tuple(name for name in env.entities if name != TOOL)
+
+
+def align_targets(env: EnvDescription) -> tuple[str, ...]:
+    """What a phase may turn the tool by: the base, and what the state tells the orientation of; none where no axis
+    turns the tool."""
+    if not any(name in TURNS for name in env.action_names):
+        return ()
+    return (BASE, *(name for name in plan_targets(env) if is_oriented(env, name)))
 
 
 def json_schema(model: type[Answer], question_id: int) -> dict[str, Any]:
@@ -100,10 +117,12 @@ def _coordinates(limit: float) -> Any:
 
 
 @lru_cache(maxsize=32)
-def _plan(targets: tuple[str, ...], has_gripper: bool) -> type[Answer]:
+def _plan(targets: tuple[str, ...], has_gripper: bool, aligned: tuple[str, ...]) -> type[Answer]:
     fields: dict[str, Any] = {"target": (Literal[targets], ...), "opposite": (Literal["", *targets], ...)}
     if not has_gripper:
         fields["gripper"] = (Literal["hold"], ...)
-    phase = create_model("Phase", __base__=PhaseAnswer, **fields)
+    if aligned:
+        fields["align"] = (Literal["", *aligned], ...)
+    phase = create_model("Phase", __base__=TurningPhaseAnswer if aligned else PhaseAnswer, **fields)
     phases = Annotated[list[phase], Field(min_length=1, max_length=MAX_PHASES)]  # type: ignore[valid-type]
     return create_model("PlanAnswer", __base__=Answer, phases=(phases, ...))
