@@ -150,11 +150,11 @@ def test_what_commands_name_exists(page: Path) -> None:
 
     blocks = "\n".join(re.findall(r"```(?:sh|bash)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
     known = {argument.name for program in PROGRAMS.values() for argument in program.arguments}
-    ours = re.compile(rf"varl ({'|'.join(PROGRAMS)})\b|\.launch\.py|ARGS=")
+    ours = re.compile(rf"varl ({'|'.join(PROGRAMS)})\b|varl_bringup \w+\.launch\.py|ARGS=")
     given = {name for line in blocks.splitlines() if ours.search(line) for name in re.findall(r"\b(\w+):=", line)}
     assert given <= known
     assert set(re.findall(r"\bvarl ([\w-]+) \w+:=", blocks)) <= {*PROGRAMS, *TOOLS}
-    for file in re.findall(r"(\w+\.launch\.py)", blocks):
+    for file in re.findall(r"varl_bringup (\w+\.launch\.py)", blocks):
         assert (ROOT / "launch" / file).is_file()
     for target in re.findall(r"\bmake ([a-z][a-z-]*)", blocks):
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target

@@ -25,6 +25,8 @@ setup(
             f"markers = {NAME}.nodes.rviz_markers:main",
             f"perception = {NAME}.nodes.perception:main",
             f"calibrate = {NAME}.nodes.calibrate:main",
+            f"check = {NAME}.nodes.check:main",
+            f"find_limits = {NAME}.nodes.find_limits:main",
             f"standin_driver = {NAME}.standin.driver_node:main",
             f"standin_camera = {NAME}.standin.camera_node:main",
         ]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from varl_common.arguments import parse, show
 from varl_common.errors import VarlError, did_you_mean
 from varl_common.host.domain import free_domain
+from varl_common.host.terminal import colours
 
 from varl_bringup.graph.command_line import command
 from varl_bringup.graph.graph import Graph
@@ -52,7 +53,7 @@ def _main(words: list[str]) -> int:
         package, executable, _ = TOOLS[words[0]]
         path = str(find_executable(package, executable))
         os.execv(path, [path, *words[1:]])
-    program = PROGRAMS.get(words[0])
+    program = PROGRAMS.get(words[0].replace("-", "_"))
     if program is None:
         raise VarlError(f"unknown command {words[0]!r}; {did_you_mean(words[0], [*PROGRAMS, *TOOLS])}")
     if {"-h", "--help", "-s", "--show-args"} & set(words):
@@ -75,12 +76,16 @@ def _help() -> str:
 
 def _run(program: Program, words: list[str]) -> int:
     graph = program.graph(parse(words))
-    commands = {node.name: command(graph, node) for node in graph.nodes}
-    if graph.starts_run:
-        write_launch(graph.run_dir, graph.program, graph.values)
+    commands = {node.name: command(graph, node) for node in (*graph.nodes, *filter(None, [graph.first]))}
     bar = on_terminal()
-    display = Display([node.name for node in graph.nodes], colour=bar and "NO_COLOR" not in os.environ, behind_bar=bar)
+    display = Display(list(commands), colour=bar and colours(sys.stdout), behind_bar=bar)
     with _environment(graph, display) as environment:
+        if graph.first is not None:
+            first = Process(graph.first.name, commands[graph.first.name], terminal=bar)
+            if status := Runner(first, [], environment, display).run():
+                return status
+        if graph.starts_run:
+            write_launch(graph.run_dir, graph.program, graph.values)
         others = [
             Process(node.name, commands[node.name], environment=node.environment, essential=node.essential)
             for node in graph.others

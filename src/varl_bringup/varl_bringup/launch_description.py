@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from typing import Any
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -49,11 +50,39 @@ def _bring_up(context: LaunchContext, program: Program) -> list[LaunchDescriptio
     given = context.launch_configurations
     _check_spelling(list(given), known, program)
     graph = program.graph({name: given[name] for name in known})
-    if graph.starts_run:
-        write_launch(graph.run_dir, graph.program, graph.values)
     variables = [SetEnvironmentVariable(*pair) for pair in graph.environment(context.environment).items()]
     guard = OrphanGuard()  # launch itself leaves its nodes behind where it is told to end by SIGTERM
-    return [*variables, *(action for node in graph.nodes for action in _actions(graph, node, guard))]
+
+    def rest() -> list[LaunchDescriptionEntity]:
+        if graph.starts_run:
+            write_launch(graph.run_dir, graph.program, graph.values)
+        return [action for node in graph.nodes for action in _actions(graph, node, guard)]
+
+    return [*variables, *(rest() if graph.first is None else _first(graph, graph.first, guard, rest))]
+
+
+def _first(
+    graph: Graph, node: Node, guard: OrphanGuard, rest: Callable[[], list[LaunchDescriptionEntity]]
+) -> list[LaunchDescriptionEntity]:
+    """The node that runs alone, and ``rest`` once it has ended well."""
+    action = _process(graph, node)
+
+    def started(event: ProcessStarted, context: LaunchContext) -> None:
+        guard.watch(event.pid)
+
+    def ended(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
+        guard.forget(event.pid)
+        if context.is_shutdown:
+            return None
+        if event.returncode:
+            raise RuntimeError(f"{node.name} ended (status {event.returncode}): nothing else is started")
+        return rest()
+
+    return [
+        RegisterEventHandler(OnProcessStart(target_action=action, on_start=started)),
+        RegisterEventHandler(OnProcessExit(target_action=action, on_exit=ended)),
+        action,
+    ]
 
 
 def _actions(graph: Graph, node: Node, guard: OrphanGuard) -> list[LaunchDescriptionEntity]:

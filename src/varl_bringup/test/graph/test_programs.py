@@ -64,6 +64,21 @@ def test_a_real_arm_has_no_simulator_and_keeps_the_network_as_it_is() -> None:
     assert set(graph.environment({})) == {"OMP_NUM_THREADS"}
 
 
+def test_a_real_arm_is_checked_before_anything_else_is_started(tmp_path: Path) -> None:
+    first = describe("train_real", "task:=push", "robot:=ur5e").first
+    assert first is not None
+    assert first.name == "check"
+    assert Path(str(first.parameters["task_file"])).name == "push.yaml"
+    assert describe("train_real", "backend:=mujoco").first is None
+    assert describe("check", "robot:=ur5e").main.parameters == describe("train_real", "robot:=ur5e").first.parameters
+
+
+def test_limits_are_not_written_into_what_ships(tmp_path: Path) -> None:
+    with pytest.raises(VarlError, match=r"ships with VARL; name a file of your own to write: out:=my_ur5e\.yaml"):
+        describe("find_limits", "robot:=ur5e")
+    assert parameters(describe("find_limits", "robot:=ur5e", "out:=/tmp/x.yaml"), "find_limits")["out"] == "/tmp/x.yaml"
+
+
 @pytest.mark.parametrize(
     ("distro", "variable"),
     [("jazzy", "FASTRTPS_DEFAULT_PROFILES_FILE"), ("kilted", "FASTDDS_DEFAULT_PROFILES_FILE")],

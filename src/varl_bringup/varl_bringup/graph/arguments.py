@@ -130,3 +130,13 @@ CALIBRATE_ARGUMENTS = (
     _PARAMS_FILE,
     _LOG_LEVEL,
 )
+
+CHECK_ARGUMENTS = (_TASK, _ROBOT, _NAMESPACE, _PARAMS_FILE, _LOG_LEVEL)
+
+FIND_LIMITS_ARGUMENTS = (
+    _ROBOT,
+    Argument("out", "File to write; empty: the robot's own, where that is a file of yours."),
+    _NAMESPACE,
+    _PARAMS_FILE,
+    _LOG_LEVEL,
+)

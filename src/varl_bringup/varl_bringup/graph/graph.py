@@ -14,7 +14,10 @@ from varl_bringup.graph.node import Node
 
 @dataclass(frozen=True)
 class Graph:
-    """What to bring up. The run ends when ``main`` ends, or when any other node dies."""
+    """What to bring up. The run ends when ``main`` ends, or when any other node dies.
+
+    ``first`` runs alone before all others; where it fails, nothing else is started.
+    """
 
     program: str
     values: Mapping[str, str]  # the launch arguments, completed
@@ -24,6 +27,7 @@ class Graph:
     log_level: str
     simulated: bool  # nothing outside this host takes part
     run_dir: Path
+    first: Node | None = None
 
     @property
     def nodes(self) -> tuple[Node, ...]:

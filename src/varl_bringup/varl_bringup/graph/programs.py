@@ -16,9 +16,11 @@ from varl_robot_env.config.paths import config_file, config_folder, resolve
 
 from varl_bringup.graph.arguments import (
     CALIBRATE_ARGUMENTS,
+    CHECK_ARGUMENTS,
     DEPLOY_ARGUMENTS,
     ENV_ARGUMENTS,
     EVALUATE_ARGUMENTS,
+    FIND_LIMITS_ARGUMENTS,
     TELEOP_ARGUMENTS,
     training_arguments,
 )
@@ -94,7 +96,9 @@ def _training(program: str, values: dict[str, str]) -> Graph:
             advisor["strategy"] = "direction"  # published are single actions
         nodes.append(Node("varl_vlm_advisor", "advisor", files.of("advisor"), advisor))
     nodes += _watchers(values, run_dir, files)
-    return _graph(program, values, Node("varl_agent", "learner", files.of("learner", "agent"), learner), nodes, run_dir)
+    main = Node("varl_agent", "learner", files.of("learner", "agent"), learner)
+    first = _checks(values, files) if values["backend"] == "real" else None
+    return _graph(program, values, main, nodes, run_dir, first)
 
 
 def _evaluate(values: dict[str, str]) -> Graph:
@@ -122,7 +126,9 @@ def _deploy(values: dict[str, str]) -> Graph:
     if values["backend"] == "real":
         program = "train_real"  # by the clock
     nodes = [*_robot(program, values, files), *_watchers(values, run_dir, files)]
-    return _graph("deploy", values, Node("varl_agent", "deploy", files.of("deploy"), deploy), nodes, run_dir)
+    main = Node("varl_agent", "deploy", files.of("deploy"), deploy)
+    first = _checks(values, files) if values["backend"] == "real" else None
+    return _graph("deploy", values, main, nodes, run_dir, first)
 
 
 def _as_trained(values: dict[str, str]) -> tuple[Path, str, dict[str, str]]:
@@ -172,6 +178,31 @@ def _calibrate(values: dict[str, str]) -> Graph:
     camera = [Node("varl_robot_env", "realsense", files.of("realsense"))] if values["realsense"] == "true" else []
     main = Node("varl_robot_env", "calibrate", files.of("calibrate"), calibrate)
     return _graph("calibrate", values, main, camera, file.parent)
+
+
+def _check(values: dict[str, str]) -> Graph:
+    return _graph("check", values, _checks(values, ParameterFiles(values["params_file"])), [], Path.cwd())
+
+
+def _checks(values: Mapping[str, str], files: ParameterFiles) -> Node:
+    """What looks whether a real arm is ready for the task."""
+    given: dict[str, ParameterValue] = {
+        f"{what}_file": str(_existing(what, config_file(f"{what}s", values[what]))) for what in ("robot", "task")
+    }
+    return Node("varl_robot_env", "check", files.of("check"), given)
+
+
+def _find_limits(values: dict[str, str]) -> Graph:
+    robot_file = _existing("robot", config_file("robots", values["robot"]))
+    if not values["out"] and not values["robot"].endswith(".yaml"):
+        raise VarlError(
+            f"{robot_file} ships with VARL; name a file of your own to write: out:=my_{values['robot']}.yaml"
+        )
+    out = Path(values["out"]).expanduser().absolute() if values["out"] else robot_file
+    files = ParameterFiles(values["params_file"])
+    given: dict[str, ParameterValue] = {"robot_file": str(robot_file), "out": str(out)}
+    main = Node("varl_robot_env", "find_limits", files.of("find_limits"), given)
+    return _graph("find_limits", values, main, [], out.parent)
 
 
 def _robot(program: str, values: Mapping[str, str], files: ParameterFiles) -> list[Node]:
@@ -232,7 +263,14 @@ def _robot_model(robot: RobotFile, robot_file: Path) -> list[Node]:
     return [Node("robot_state_publisher", "robot_state_publisher", (), {"robot_description": description})]
 
 
-def _graph(program: str, values: dict[str, str], main: Node, others: Sequence[Node], run_dir: Path) -> Graph:
+def _graph(
+    program: str,
+    values: dict[str, str],
+    main: Node,
+    others: Sequence[Node],
+    run_dir: Path,
+    first: Node | None = None,
+) -> Graph:
     return Graph(
         program=program,
         values=values,
@@ -242,6 +280,7 @@ def _graph(program: str, values: dict[str, str], main: Node, others: Sequence[No
         log_level=values["log_level"],
         simulated=values.get("backend", "real") != "real",
         run_dir=run_dir,
+        first=first,
     )
 
 
@@ -275,6 +314,8 @@ PROGRAMS = {
         Program("deploy", "Act with a run's policy, for as long as wanted.", DEPLOY_ARGUMENTS, _deploy),
         Program("teleop", "Record demonstrations by joystick.", TELEOP_ARGUMENTS, _teleop),
         Program("env", "The robot alone, as an environment for an algorithm of yours.", ENV_ARGUMENTS, _env),
+        Program("check", "Is this arm ready for this task? Moves nothing.", CHECK_ARGUMENTS, _check),
+        Program("find_limits", "Show an arm its workspace by its corners.", FIND_LIMITS_ARGUMENTS, _find_limits),
         Program("calibrate", "Find out where a camera is.", CALIBRATE_ARGUMENTS, _calibrate),
     )
 }

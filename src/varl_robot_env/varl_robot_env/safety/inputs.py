@@ -47,11 +47,22 @@ class InputRule:
     emergency: bool = False
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How an input is: what is wrong with it, in a sentence (None: nothing), and messages a second, 0 where unknown."""
+
+    name: str
+    problem: str | None
+    rate: float
+
+
 @dataclass
 class _Input:
     rule: InputRule
     source: Source
     heard_at: float | None = None
+    since: float = 0.0  # when it was heard first
+    count: int = 0
     fault: str | None = None
     good: bool = False  # so was its last message
     silent: bool = False
@@ -98,6 +109,17 @@ class Inputs:
                 return f"no {entry.rule.name} yet: {entry.rule.remedy}"
         return self._first_reason([entry for entry in self._inputs.values() if not entry.rule.emergency])
 
+    def standings(self) -> list[Standing]:
+        """How each input is now, those that are well as well."""
+        self.look_for_mismatches()
+        now, found = self._clock(), []
+        for entry in self._inputs.values():
+            lasted = (entry.heard_at or 0.0) - entry.since
+            rate = (entry.count - 1) / lasted if entry.count > 1 and lasted > 0 else 0.0
+            problem = entry.mismatch or entry.fault or self._silence(entry, now)
+            found.append(Standing(entry.rule.name, problem, rate))
+        return found
+
     def look_for_mismatches(self) -> None:
         """Ask who publishes with a QoS that cannot be heard: it takes a while, so once in a second is enough."""
         for entry in self._inputs.values():
@@ -131,6 +153,9 @@ class Inputs:
     def _take(self, entry: _Input, values: Values) -> bool:
         rule = entry.rule
         entry.heard_at = self._clock()
+        entry.count += 1
+        if entry.count == 1:
+            entry.since = entry.heard_at
         broken = _broken(rule, values)
         fault = broken or rule.judge([value for value in values if value is not None])
         entry.good = fault is None

@@ -1,0 +1,139 @@
+"""The command ``find_limits``: a person brings the tool to the corners of the workspace, and it is written down.
+
+It commands no motion. Bring the tool to a corner (by hand, by the pendant, or by ``varl teleop`` beside it), call
+``~/corner``; when the corners span the box, call ``~/write``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+from varl_common.config import Config
+from varl_common.errors import VarlError
+from varl_common.files import atomic_write
+from varl_common.ros.diagnostics import Diagnostics, Health
+from varl_common.ros.node import declare_parameters, run_node
+
+from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.kinematics.kinematics import Kinematics
+from varl_robot_env.perception.calibration import joints_in_order
+from varl_robot_env.ros.robot_description import with_description
+from varl_robot_env.safety.survey import survey
+from varl_robot_env.types import Array
+
+_LEAST = 0.02  # m: an edge that is shorter is no box to work in
+
+
+class FindLimitsParameters(Config):
+    """Parameters of the node."""
+
+    robot_file: Path = Field(description="the robot's file, absolute")
+    out: Path = Field(description="the file to write, absolute: a copy of it with the workspace that was found")
+
+
+class FindLimitsNode(Node):
+    """Corners of the workspace, and the robot's file with the box that they span."""
+
+    def __init__(self) -> None:
+        """Raises VarlError where a parameter or the robot's file is wrong."""
+        super().__init__("find_limits")
+        self._parameters = declare_parameters(self, FindLimitsParameters)
+        self._robot = robot = with_description(self, RobotConfig.from_yaml(self._parameters.robot_file))
+        self._kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
+        self._joints: Array | None = None
+        self._corners: list[Array] = []
+        self.create_subscription(JointState, robot.driver.joint_states, self._on_joints, qos_profile_sensor_data)
+        self.create_service(Trigger, "~/corner", self._corner)
+        self.create_service(Trigger, "~/write", self._write)
+        Diagnostics(self, "corners", lambda: Health(f"{len(self._corners)} corners"), robot.name)
+        self.get_logger().info("bring the tool to a corner of the workspace and call ~/corner; after the last, ~/write")
+
+    def _on_joints(self, message: JointState) -> None:
+        joints = joints_in_order(message.name, message.position, self._robot.joints)
+        if joints is not None and np.isfinite(joints).all():
+            self._joints = joints
+
+    def _corner(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._joints is None:
+            response.message = f"no joint states on {self._robot.driver.joint_states} yet; start the driver"
+            return response
+        place, _rotation = self._kinematics.forward(self._joints)
+        self._corners.append(place)
+        low, high = self._box()
+        response.success = True
+        box = f"the box goes from {_list(low)} to {_list(high)}"
+        response.message = f"corner {len(self._corners)} at {_list(place)} m; {box}"
+        return response
+
+    def _write(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        try:
+            response.message = self._written()
+            response.success = True
+        except VarlError as error:
+            response.message = str(error)
+        return response
+
+    def _written(self) -> str:
+        """Check the box and write it; words for the person.
+
+        Raises:
+            VarlError: the corners span no box, home is outside of it, or the arm cannot work all over it.
+        """
+        if not self._corners:
+            raise VarlError("no corner yet; bring the tool to one and call corner")
+        low, high = self._box()
+        thin = int(np.argmin(high - low))
+        if (high - low)[thin] < _LEAST:
+            edge = f"{(high - low)[thin]:.3f} m along {'xyz'[thin]}"
+            raise VarlError(f"the box is {edge}, expected {_LEAST} m or more; add corners that are apart there")
+        box = {"workspace_low": low.tolist(), "workspace_high": high.tolist()}
+        safety = self._robot.safety.model_copy(update=box)
+        home, _ = self._kinematics.forward(np.array(self._robot.home))
+        if (home < low).any() or (home > high).any():
+            where = f"{_list(home)} m, outside of {_list(low)} to {_list(high)}"
+            raise VarlError(f"at home the tool is at {where}; change home in the robot's file, or add a corner")
+        found = survey(self._robot.model_copy(update={"safety": safety}), self._kinematics)
+        if problem := found.problem():
+            raise VarlError(f"{problem}; the box goes from {_list(low)} to {_list(high)}")
+        write_workspace(self._parameters.robot_file, self._parameters.out, low, high, len(self._corners))
+        return f"{self._parameters.out} written: {_list(low)} to {_list(high)} m, {found}"
+
+    def _box(self) -> tuple[Array, Array]:
+        corners = np.round(self._corners, 3)
+        return corners.min(axis=0), corners.max(axis=0)
+
+
+def write_workspace(source: Path, out: Path, low: Array, high: Array, corners: int) -> None:
+    """Write the robot's file ``source`` to ``out`` with another workspace, every other line as it is.
+
+    Raises:
+        VarlError: the file does not have its workspace on two lines, or ``out`` cannot be written.
+    """
+    text = source.read_text(encoding="utf-8")
+    for name, corner in (("workspace_low", low), ("workspace_high", high)):
+        line = rf"\g<1>{_list(corner)}  # m: of {corners} corners, by find-limits"
+        text, count = re.subn(rf"(?m)^( *{name}: *)\[[^\]]*\].*$", line, text)
+        if count != 1:
+            raise VarlError(f"{source} does not have {name}: [x, y, z] on one line; write it so, then write again")
+    try:
+        with atomic_write(out) as aside:
+            aside.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise VarlError(f"{out} cannot be written: {error.strerror}; name another with out:=") from None
+    RobotConfig.from_yaml(out)
+
+
+def _list(place: Array) -> str:
+    return "[" + ", ".join(f"{value:.3f}" for value in place) + "]"
+
+
+def main() -> None:
+    """Entry point of the ``find_limits`` executable."""
+    run_node(FindLimitsNode)
