@@ -21,7 +21,7 @@ from varl_interfaces.srv import DescribeEnv, Reset  # noqa: E402
 CONFIG = Path(__file__).parents[1] / "config"
 
 
-@pytest.mark.parametrize("task", ["pick-place", "button", "drawer", "drawer-close"])
+@pytest.mark.parametrize("task", ["pick-place", "button", "drawer", "drawer-close", "insert", "reach-pose"])
 def test_its_plan_solves_it_as_in_one_process(processes: Any, task: str) -> None:
     processes.robot(task)
     rclpy.init()

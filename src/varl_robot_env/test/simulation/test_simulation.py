@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from varl_common.errors import VarlError
 from varl_common.image_codec import decode_depth, decode_image, encode_depth, encode_jpeg
 from varl_robot_env.config.paths import config_file, config_folder, resolve
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.config.things import ThingConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.motion import Trajectory
 from varl_robot_env.simulation.simulation import Simulation
@@ -55,6 +57,24 @@ def test_a_command_is_interpolated_reached_and_held(simulation: Simulation) -> N
     assert joint(simulation, "joint1") == pytest.approx(0.1, abs=2e-3)
     simulation.advance(8 * PERIOD)
     assert joint(simulation, "joint1") == pytest.approx(0.1, abs=1e-3)
+
+
+WEDGE = "v 0 0 0\nv .06 0 0\nv 0 .06 0\nv 0 0 .03\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n"
+
+
+def test_cones_and_meshes_lie_where_they_are_put(tmp_path: Path) -> None:
+    (tmp_path / "wedge.obj").write_text(WEDGE)
+    made = {"cone": {"shape": "cone", "size": [0.05, 0.06]}, "wedge": {"mesh": str(tmp_path / "wedge.obj")}}
+    start = {"at": [0, 0, 0]}
+    things = {
+        name: ThingConfig.from_dict({"from": "marker", "object": {**one, "mass": 0.1}, "start": start}, name)
+        for name, one in made.items()
+    }
+    simulation, places = Simulation(ROBOT, CONFIG, things), {"cone": [0.35, 0.2, 0.03], "wedge": [0.45, -0.2, 0.0]}
+    simulation.set_scene({}, {name: np.array([*place, 0, 0, 0, 1.0]) for name, place in places.items()})
+    simulation.advance(10 * PERIOD)
+    for name, place in places.items():
+        np.testing.assert_allclose(simulation.entities()[name][:3], place, atol=2e-3)
 
 
 def test_things_are_placed_beside_a_robot_that_goes_on_as_it_was(simulation: Simulation) -> None:

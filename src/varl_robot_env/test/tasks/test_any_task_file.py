@@ -32,8 +32,8 @@ def number(low: float, high: float) -> st.SearchStrategy[float]:
 
 @st.composite
 def an_object(draw: st.DrawFn, moves: bool) -> dict[str, Any]:
-    shape = draw(st.sampled_from(["box", "cylinder", "sphere"]))
-    count = {"box": 3, "cylinder": 2, "sphere": 1}[shape]
+    shape = draw(st.sampled_from(["box", "cylinder", "cone", "sphere"]))
+    count = {"box": 3, "cylinder": 2, "cone": 2, "sphere": 1}[shape]
     size = [draw(number(0.01, 0.05)) for _ in range(count)]
     made: dict[str, Any] = {"shape": shape, "size": size, "color": draw(st.sampled_from(["red", "blue", "wood"]))}
     if moves:

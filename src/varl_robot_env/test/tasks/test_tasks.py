@@ -101,7 +101,7 @@ def changed(values: Any, path: str, value: Any) -> Any:
         ("things.target.object.mass", 0.1, "a mark has no mass"),
         ("things.target.object.mjcf", "x.xml", "x.xml does not exist"),
         ("things.target.object", {"mjcf": "../scenes/button.xml", "color": "red"}, "leave out what stands beside it"),
-        ("things.target.object", {"color": "red"}, "give either shape and size, or mjcf"),
+        ("things.target.object", {"color": "red"}, "give either shape and size, or mesh"),
         ("things.target.part", "block/lid", "a part has no object"),
         ("things", {}, "at least 1 item"),
         ("things.two words", {"from": "marker"}, "cannot be called 'two words'"),

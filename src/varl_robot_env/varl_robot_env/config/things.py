@@ -21,16 +21,17 @@ COLORS = {
     "gray": (0.45, 0.47, 0.50),
     "wood": (0.62, 0.47, 0.32),
 }
-_SIZES = {"box": 3, "cylinder": 2, "sphere": 1}  # numbers that say how large a shape is
+_SIZES = {"box": 3, "cylinder": 2, "cone": 2, "sphere": 1}  # numbers that say how large a shape is
 _MARK_OPACITY = 0.75
 
 
 class ObjectConfig(Config):
     """What a simulator puts there for a thing."""
 
-    shape: Literal["box", "cylinder", "sphere"] | None = None
+    shape: Literal["box", "cylinder", "cone", "sphere"] | None = None
     size: tuple[PositiveFloat, ...] = ()
-    """m: edges of a box along x, y and z; diameter and height of a cylinder, which stands; diameter of a sphere."""
+    """m: edges of a box along x, y and z; diameter and height of a cylinder or a cone, which stand; diameter of a
+    sphere."""
     mass: PositiveFloat | None = None
     """kg, of what can be moved; None: it stays where it starts."""
     friction: PositiveFloat | None = None
@@ -39,6 +40,8 @@ class ObjectConfig(Config):
     """A name, or red, green and blue, each 0 to 1."""
     mark: bool = False
     """It is drawn, and nothing touches it."""
+    mesh: str = ""
+    """In place of ``shape``: a file (.stl, .obj) in m, relative to the task's; what touches is its convex hull."""
     mjcf: str = ""
     """In place of ``shape``: a MuJoCo model's file, relative to the task's, that may have parts which move."""
     joints: dict[str, float] = {}  # noqa: RUF012  (pydantic copies it)
@@ -46,8 +49,10 @@ class ObjectConfig(Config):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if bool(self.mjcf) == bool(self.shape):
-            raise ValueError("give either shape and size, or mjcf: a file")
+        if sum(map(bool, (self.mjcf, self.mesh, self.shape))) != 1:
+            raise ValueError("give either shape and size, or mesh: a file, or mjcf: a file")
+        if self.mesh and self.size:
+            raise ValueError("a mesh is as large as its file says; leave out size")
         if self.mjcf and not self.model_fields_set <= {"mjcf", "joints"}:
             raise ValueError("an mjcf file says itself what is in it; leave out what stands beside it")
         if self.joints and not self.mjcf:
@@ -63,7 +68,7 @@ class ObjectConfig(Config):
         """Half of its extent along x, y and z, m."""
         if self.shape is None:
             return 0.0, 0.0, 0.0
-        x, y, z = {"box": (0, 1, 2), "cylinder": (0, 0, 1), "sphere": (0, 0, 0)}[self.shape]
+        x, y, z = {"box": (0, 1, 2), "cylinder": (0, 0, 1), "cone": (0, 0, 1), "sphere": (0, 0, 0)}[self.shape]
         return self.size[x] / 2, self.size[y] / 2, self.size[z] / 2
 
     @property
@@ -139,6 +144,8 @@ class ThingConfig(Config):
             raise ValueError("say where it starts: start: {at: [x, y, z]} or {low: .., high: ..}")
         if self.object and self.source == "fixed" and self.object.mass:
             raise ValueError("what is fixed is not moved; leave out its object's mass")
+        if self.object and self.object.mesh and self.start and len(self.start.low) == 2 and self.start.height is None:
+            raise ValueError("how high a mesh's origin lies is not known; say so in start: height")
         if self.part and (self.object or not self.start or not self.start.relative_to):
             raise ValueError("a part has no object of its own, and starts relative_to the thing that carries it")
         return self

@@ -16,9 +16,10 @@ from varl_robot_env.motion import Trajectory
 from varl_robot_env.simulation.camera import Camera
 from varl_robot_env.simulation.lock_step import check_scene, whole_steps
 from varl_robot_env.simulation.looks import Looks, restyle
+from varl_robot_env.simulation.objects import ROBOT_BIT
 from varl_robot_env.simulation.robot_model import RobotModel
 from varl_robot_env.simulation.trajectory_controller import TrajectoryController
-from varl_robot_env.simulation.world import CAMERAS, ROBOT_BIT, SimulatorConfig, build_world
+from varl_robot_env.simulation.world import CAMERAS, SimulatorConfig, build_world
 from varl_robot_env.types import Array, Pose
 
 

@@ -13,9 +13,9 @@ from varl_common.errors import VarlError, did_you_mean
 from varl_common.yaml_file import load_yaml
 
 from varl_robot_env.config.robot import RobotConfig, Vector3
-from varl_robot_env.config.things import TOOL, ObjectConfig, ThingConfig
+from varl_robot_env.config.things import ThingConfig
 from varl_robot_env.headless_mujoco import mujoco
-from varl_robot_env.kinematics.kinematics import Kinematics
+from varl_robot_env.simulation.objects import ROBOT_BIT, THING_BIT, TOUCHES, UNTOUCHED, add_things
 from varl_robot_env.simulation.robot_model import RobotModel, robot_model
 from varl_robot_env.types import Array
 
@@ -25,16 +25,7 @@ _FULL_EFFORT_ERROR_SLIDE = 0.005  # m, for a prismatic joint
 _ARMATURE = 0.1  # kg m^2: rotor inertia seen through a gear of about 1:100
 _ARMATURE_SLIDE = 0.1  # kg, the same for a prismatic joint
 _HELD, _HELD_DAMPING = 1e3, 1e2  # N m/rad and N m s/rad (N/m): of joints that are nobody's to move
-# Collision bits: the robot touches things, things touch each other and the robot, the robot not itself.
-ROBOT_BIT, _THING = 2, 1
 _COLLISION_GROUP = 3  # not drawn
-_UNTOUCHED = {"contype": 0, "conaffinity": 0}
-_TOUCHES = {"contype": _THING, "conaffinity": _THING | ROBOT_BIT, "condim": 4, "solref": [0.005, 1.0]}
-_SHAPES = {
-    "box": mujoco.mjtGeom.mjGEOM_BOX,
-    "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
-    "sphere": mujoco.mjtGeom.mjGEOM_SPHERE,
-}
 _TABLE_HALF = (0.42, 0.55, 0.02)
 _TABLE_CENTRE_X = 0.28
 _LEG_HALF = (0.025, 0.34)
@@ -105,8 +96,8 @@ def build_world(
         spec = mujoco.MjSpec.from_string(model.xml, {}, model.assets)
         _physics(spec, config)
         _servos(spec, robot, model)
-        _scene(spec, config, things)
-        _carried(spec, robot, config, things)
+        _scene(spec, config)
+        add_things(spec, robot, things, config.friction)
         if varied is not None:
             varied(spec)
         return spec.compile()
@@ -128,7 +119,7 @@ def _physics(spec: Any, config: SimulatorConfig) -> None:
         drawn = geom.contype == 0 and geom.conaffinity == 0
         geom.group = 1 if drawn else _COLLISION_GROUP
         if not drawn:
-            geom.contype, geom.conaffinity, geom.condim = ROBOT_BIT, _THING, 4
+            geom.contype, geom.conaffinity, geom.condim = ROBOT_BIT, THING_BIT, 4
             geom.friction = [config.friction, 0.01, 0.0001]
             geom.solref = [0.005, 1.0]
 
@@ -169,7 +160,7 @@ def _servos(spec: Any, robot: RobotConfig, model: RobotModel) -> None:
         tie.solref = [0.004, 1.0]
 
 
-def _scene(spec: Any, config: SimulatorConfig, things: Mapping[str, ThingConfig]) -> None:
+def _scene(spec: Any, config: SimulatorConfig) -> None:
     world = spec.worldbody
     box, cylinder = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER
     friction = [config.friction, 0.01, 0.0001]
@@ -180,23 +171,17 @@ def _scene(spec: Any, config: SimulatorConfig, things: Mapping[str, ThingConfig]
         pos=[_TABLE_CENTRE_X, 0, -_TABLE_HALF[2]],
         rgba=[0.80, 0.68, 0.53, 1],
         friction=friction,
-        **_TOUCHES,
+        **TOUCHES,
     )
     for x in (-1, 1):
         for y in (-1, 1):
             corner = [_TABLE_CENTRE_X + 0.92 * x * _TABLE_HALF[0], 0.92 * y * _TABLE_HALF[1]]
             leg = [*corner, -2 * _TABLE_HALF[2] - _LEG_HALF[1]]
-            world.add_geom(type=cylinder, size=[*_LEG_HALF, 0], pos=leg, rgba=[0.22, 0.23, 0.25, 1], **_UNTOUCHED)
+            world.add_geom(type=cylinder, size=[*_LEG_HALF, 0], pos=leg, rgba=[0.22, 0.23, 0.25, 1], **UNTOUCHED)
     floor = -2 * (_TABLE_HALF[2] + _LEG_HALF[1])
     world.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_PLANE, size=[4, 4, 1], pos=[0, 0, floor], rgba=[0.62, 0.65, 0.68, 1], **_UNTOUCHED
+        type=mujoco.mjtGeom.mjGEOM_PLANE, size=[4, 4, 1], pos=[0, 0, floor], rgba=[0.62, 0.65, 0.68, 1], **UNTOUCHED
     )
-
-    for name, thing in things.items():
-        if thing.object and thing.object.mjcf:
-            _attach(spec, name, thing.object.mjcf)
-        elif thing.object and not thing.link:
-            _add_object(world, name, thing.object, config.friction)
 
     world.add_light(
         directional=True,
@@ -237,64 +222,6 @@ def _scene(spec: Any, config: SimulatorConfig, things: Mapping[str, ThingConfig]
     visual.map.znear = 0.02
     getattr(visual, "global").offwidth = config.camera_width
     getattr(visual, "global").offheight = config.camera_height
-
-
-def _carried(spec: Any, robot: RobotConfig, config: SimulatorConfig, things: Mapping[str, ThingConfig]) -> None:
-    """What the robot's links carry: a part of the robot that rubs as the thing does."""
-    for name, thing in things.items():
-        made = thing.object
-        if not thing.link or made is None:
-            continue
-        assert made.shape
-        turn, frame = np.eye(3), thing.link
-        if thing.link == TOOL:
-            kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
-            turn, frame = kinematics.forward(np.array(robot.home))[1].T, robot.tool_frame
-        link = spec.body(RobotModel.body(frame))
-        if link is None:
-            known = did_you_mean(frame, [TOOL, *(body.name for body in spec.bodies[1:])])
-            raise VarlError(f"the robot has no link {frame!r} to carry {name}; {known}")
-        quaternion = np.empty(4)
-        mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(turn).ravel())
-        body = link.add_body(name=name, pos=turn @ np.array(thing.offset), quat=quaternion)
-        body.add_geom(
-            name=name,
-            type=_SHAPES[made.shape],
-            size=_half_sizes(made),
-            mass=0.0,
-            rgba=made.rgba,
-            friction=[made.friction or config.friction, 0.01, 0.0001],
-            contype=ROBOT_BIT,
-            conaffinity=_THING,
-            condim=4,
-            solref=[0.005, 1.0],
-        )
-
-
-def _half_sizes(thing: ObjectConfig) -> tuple[float, ...]:
-    """A shape's size as MuJoCo wants it."""
-    return thing.half if thing.shape == "box" else (thing.half[0], thing.half[2], 0.0)
-
-
-def _attach(spec: Any, name: str, file: str) -> None:
-    """A body ``name`` that stays where the scene puts it, and on it an MJCF file's model: ``name/<its names>``."""
-    body = spec.worldbody.add_body(name=name, mocap=True)
-    try:
-        spec.attach(mujoco.MjSpec.from_file(file), prefix=f"{name}/", frame=body.add_frame())
-    except (ValueError, mujoco.FatalError) as error:
-        raise VarlError(f"{file} is not a model for MuJoCo: {' '.join(str(error).split())}") from None
-
-
-def _add_object(world: Any, name: str, thing: ObjectConfig, friction: float) -> None:
-    """A body ``name`` that is pushed around where it has a mass, and else stays where the scene puts it."""
-    assert thing.shape is not None
-    rubs = {"friction": [thing.friction or friction, 0.01, 0.0001]}
-    touches = {"contype": 0, "conaffinity": 0} if thing.mark else _TOUCHES | rubs
-    body = world.add_body(name=name, mocap=thing.mass is None)
-    if thing.mass is not None:
-        body.add_freejoint()
-    shape, size = _SHAPES[thing.shape], _half_sizes(thing)
-    body.add_geom(name=name, type=shape, size=size, mass=thing.mass or 0.0, rgba=thing.rgba, **touches)
 
 
 def _look(position: Array, at: Array) -> Array:

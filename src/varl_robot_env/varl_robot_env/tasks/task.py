@@ -242,6 +242,8 @@ def _with_files(values: dict[str, Any], path: Path) -> dict[str, Any]:
         match thing:
             case {"object": {"mjcf": str(file)} as content}:
                 content["mjcf"] = str(resolve(file, path))
+            case {"object": {"mesh": str(file)} as content}:
+                content["mesh"] = str(resolve(file, path).absolute())
     match values.get("reset"):
         case {"task": str(file)}:
             values["reset"] = {**values["reset"], "task": str(resolve(file, path))}
