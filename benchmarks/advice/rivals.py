@@ -153,6 +153,20 @@ class Proposing(PlanAlone):
             return th.cat(critic(states, th.as_tensor(actions)), dim=1).amin(1, keepdim=True)
 
 
+class Hindsight(VARL):
+    """SAC whose replay takes what was reached for what was wanted (HER), on a goal environment."""
+
+    def __call__(self, observation: np.ndarray, deterministic: bool) -> np.ndarray:
+        """(act_dim,) action for an observation, as it is examined; of the task's own kind, or a Dict already."""
+        parts = observation if isinstance(observation, dict) else self.env.env_method("parts", observation)[0]  # type: ignore[union-attr]
+        return self.predict(parts, deterministic=deterministic)[0]
+
+    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
+        """Begins once an episode has ended: before, there is nothing to look back on."""
+        if self.successes.ended:
+            super().train(gradient_steps, batch_size)
+
+
 class PreferenceSampler(Sampler):
     """Adds the learned reward to every batch."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from stable_baselines3 import SAC
+from stable_baselines3 import SAC, HerReplayBuffer
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -20,8 +20,17 @@ from varl_common.errors import VarlError, did_you_mean, expect
 
 from benchmarks.advice.advisors import Labels, Plans, Random, expert_of, plan_of
 from benchmarks.advice.environments import make_env
+from benchmarks.advice.hindsight import GoalEnv
 from benchmarks.advice.progress import Progress, progress_of
-from benchmarks.advice.rivals import Demonstrated, Executing, ExecutingPlans, PlanAlone, Preferring, Proposing
+from benchmarks.advice.rivals import (
+    Demonstrated,
+    Executing,
+    ExecutingPlans,
+    Hindsight,
+    PlanAlone,
+    Preferring,
+    Proposing,
+)
 from benchmarks.advice.vlm import Filmed, Vlm, world_of
 
 REWARD_SCALE = 10.0  # for every method: with a sparse reward of 1, the bonus for entropy outweighs success at first
@@ -50,6 +59,7 @@ METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "rlpd": (Demonstrated, PLAIN),
     "rlpd+": (Demonstrated, {}),
     "ibrl": (Proposing, FOREVER),
+    "her": (Hindsight, {**PLAIN, "replay_buffer_class": HerReplayBuffer}),
     "plan": (PlanAlone, {**FOREVER, "learning_starts": 1_000_000_000}),
     "preferences": (Preferring, PLAIN),
     "preferences+": (Preferring, {}),
@@ -134,10 +144,12 @@ def make_model(setting: Setting) -> VARL:
     if isinstance(advisor, Vlm) and advisor.wants_frames:
         env = Filmed(env, advisor.world)
     wrapped = Rewarded(env, progress_of(setting.task, env) if needs_teacher else None)
-    venv = DummyVecEnv([lambda: Monitor(wrapped)])
+    hindsight = kind is Hindsight
+    acted: Any = GoalEnv(wrapped, setting.task, REWARD_SCALE) if hindsight else wrapped
+    venv = DummyVecEnv([lambda: Monitor(acted)])
     net = [setting.net, setting.net]
     model = kind(
-        "MlpPolicy",
+        "MultiInputPolicy" if hindsight else "MlpPolicy",
         venv,
         advisor=advisor,
         policy_kwargs={**(preset("paper")["policy_kwargs"] if setting.method == "paper" else {}), "net_arch": net},

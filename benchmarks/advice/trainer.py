@@ -20,7 +20,7 @@ from varl_agent.sac.policies import ScaledExtractor
 from varl_agent.sac.varl import VARL
 
 from benchmarks.advice.environments import make_env
-from benchmarks.advice.rivals import Executing, PlanAlone
+from benchmarks.advice.rivals import Executing, Hindsight, PlanAlone
 from benchmarks.advice.setting import EVALUATION_SEED, Setting, make_model
 
 Actor: TypeAlias = Callable[[np.ndarray, bool], np.ndarray]  # (obs_dim,) observation and whether to explore not
@@ -56,7 +56,7 @@ def train(setting: Setting, out: Path, tick: Callable[[int], None]) -> None:
     th.set_num_threads(1)
     np.random.seed(setting.seed)  # noqa: NPY002 (SB3 samples its replay by the global generator)
     model = make_model(setting)
-    act = model if type(model) is PlanAlone else Acting(model)
+    act: Actor = model if type(model) in (PlanAlone, Hindsight) else Acting(model)  # type: ignore[assignment]
     exam = make_env(setting.task, setting.seed + EVALUATION_SEED)
     began, found = time.monotonic(), -1
     every = max(setting.steps // POINTS, 1)
@@ -80,7 +80,8 @@ def _advance(model: VARL, act: Actor) -> None:
     if model.num_timesteps < model.learning_starts:
         action = model.action_space.sample()[None]
     else:
-        action = act(model._last_obs[0], False)[None]  # type: ignore[index]
+        last: Any = model._last_obs
+        action = act({k: v[0] for k, v in last.items()} if isinstance(last, dict) else last[0], False)[None]  # type: ignore[arg-type]
     if isinstance(model, Executing):
         advised = model.advised_action(model._last_obs[0])  # type: ignore[index]
         action = action if advised is None else advised[None]
