@@ -27,6 +27,7 @@ setup(
             f"calibrate = {NAME}.nodes.calibrate:main",
             f"check = {NAME}.nodes.check:main",
             f"find_limits = {NAME}.nodes.find_limits:main",
+            f"camera_frames = {NAME}.nodes.camera_frames:main",
             f"standin_driver = {NAME}.standin.driver_node:main",
             f"standin_camera = {NAME}.standin.camera_node:main",
         ]

@@ -23,8 +23,14 @@ class Config(BaseModel):
     def _a_truth_is_no_number(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         """pydantic takes true for 1: a ``yes`` in YAML would become a number without a word."""
         valid = validate(value)
-        if isinstance(value, bool) and isinstance(valid, int | float) and not isinstance(valid, bool):
-            raise ValueError("expected a number")
+        given, taken = [value], [valid]
+        if isinstance(value, list | tuple) and isinstance(valid, list | tuple):
+            given, taken = list(value), list(valid)
+        elif isinstance(value, dict) and isinstance(valid, dict):
+            given, taken = list(value.values()), list(valid.values())
+        for one, number in zip(given, taken, strict=False):
+            if isinstance(one, bool) and isinstance(number, int | float) and not isinstance(number, bool):
+                raise ValueError("expected a number")
         return valid
 
     @classmethod

@@ -89,6 +89,15 @@ class LearnerSettings(Config):
     sac: SacSettings
     advice: AdviceSettings
 
+    @field_validator("envs")
+    @classmethod
+    def _are_several(cls, envs: list[str]) -> list[str]:
+        if twice := [env for env in envs if envs.count(env) > 1]:
+            raise ValueError(f"{twice[0]} is named twice; an arm takes part once")
+        if not all(env.strip() for env in envs):
+            raise ValueError("an env node's name is empty; it is env, or namespace/env")
+        return envs
+
 
 def make_model(
     settings: LearnerSettings, env: ParallelEnv, advisor: Advisor | None, lock_step: bool, replay: Path | None

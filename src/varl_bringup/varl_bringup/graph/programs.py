@@ -228,6 +228,10 @@ def _robot(program: str, values: Mapping[str, str], files: ParameterFiles) -> li
         env["lock_step"] = False
     if "episode_steps" in values:
         env["max_episode_steps"] = int(values["episode_steps"])
+    if backend == "real" and RobotFile.read(robot_file).calibrated and is_installed("tf2_msgs"):
+        nodes.append(
+            Node("varl_robot_env", "camera_frames", files.of("camera_frames"), {"robot_file": str(robot_file)})
+        )
     driver = _JOYSTICKS.get(values["joystick"])
     if driver and is_installed(driver[0]):
         nodes.append(Node(*driver, essential=False))

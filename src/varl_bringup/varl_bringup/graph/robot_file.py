@@ -19,12 +19,14 @@ class RobotFile:
         urdf: ``package://``, a path relative to the file, or ``topic://``.
         base_frame: the arm's base on TF.
         controllers: of the arm, and of the gripper where it has one.
+        calibrated: a camera's place is known.
     """
 
     name: str
     urdf: str
     base_frame: str
     controllers: tuple[str, ...]
+    calibrated: bool
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -44,4 +46,8 @@ class RobotFile:
                 raise VarlError(f"{path}: {key!r} is {name!r}; expected a name, in quotes where it looks like a number")
             names.append(name)
         name, urdf, base_frame, *controllers = names
-        return cls(name, urdf, f"{values.get('prefix') or ''}{base_frame}", tuple(controllers))
+        cameras = values.get("cameras")
+        calibrated = isinstance(cameras, list) and any(
+            isinstance(one, dict) and one.get("calibration") for one in cameras
+        )
+        return cls(name, urdf, f"{values.get('prefix') or ''}{base_frame}", tuple(controllers), calibrated)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, Self
 
 from pydantic import NonNegativeFloat, PositiveFloat, model_validator
 from varl_common.config import Config
+
+from varl_robot_env.config.names import Name, Topic, TopicOrNone, Words
 
 ArmInterface = Literal["joint_trajectory", "forward_position", "servo_twist", "cartesian_pose"]
 GripperInterface = Literal["joint_trajectory", "position_array", "gripper_command", "parallel_gripper_command"]
@@ -28,10 +31,10 @@ GRIPPER_COMMANDS: dict[GripperInterface, str] = {
 class FaultConfig(Config):
     """A topic on which the driver tells its health. Any value that is not good latches the stop."""
 
-    topic: str
-    type: str
+    topic: Topic
+    type: Name
     """``package/msg/Name``. Where that package is not installed the env node says so and does not start."""
-    field: str = "data"
+    field: Name = "data"
     """Dotted path to a bool or a number in the message."""
     good: tuple[bool | int, ...] = ()
     """Values that mean all is well."""
@@ -44,14 +47,14 @@ class FaultConfig(Config):
     stale_after: PositiveFloat | None = None
     """Silence that stops the arm, s, of a topic that repeats itself; None: it speaks only when something changes, and
     the arm stops where its last publisher is gone."""
-    meaning: str
+    meaning: Words
     """For a person: what is wrong, and what to do about it."""
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
         if bool(self.good) == (self.above is not None):
             raise ValueError("give either good (values) or above (a number)")
-        if self.type.count("/msg/") != 1:
+        if not re.fullmatch(r"\w+/msg/\w+", self.type):
             raise ValueError(f"type {self.type!r} is not of the form package/msg/Name")
         return self
 
@@ -82,7 +85,7 @@ FORCE_TOPIC = "force_torque_sensor_broadcaster/wrench"
 class WrenchConfig(Config):
     """A force-torque sensor at the tool (geometry_msgs/WrenchStamped)."""
 
-    topic: str
+    topic: Topic
     force: PositiveFloat
     """Norm above which the arm stops, N."""
     torque: PositiveFloat
@@ -94,7 +97,7 @@ class WrenchConfig(Config):
 class DeadmanConfig(Config):
     """A switch that a person holds while the arm may move (std_msgs/Bool, again and again)."""
 
-    topic: str
+    topic: Topic
     stale_after: PositiveFloat
     """Silence that counts as let go, s."""
 
@@ -102,7 +105,7 @@ class DeadmanConfig(Config):
 class EstopConfig(Config):
     """A topic on which a person or a device stops the arm (std_msgs/Bool, true: stop). Give each device its own."""
 
-    topic: str
+    topic: Topic
     stale_after: PositiveFloat | None = None
     """Silence that stops the arm, s, of a device that repeats itself; None: it speaks only when it is pressed."""
 
@@ -110,7 +113,7 @@ class EstopConfig(Config):
 class SpeedScalingConfig(Config):
     """A topic that tells how fast time passes in the controller (std_msgs/Float64): the arm's speed slider."""
 
-    topic: str
+    topic: Topic
     full: PositiveFloat
     """Its value at full speed."""
     stale_after: PositiveFloat = 0.2
@@ -121,7 +124,7 @@ class DriverConfig(Config):
     """The driver's interfaces. The defaults are those of ros2_control alone."""
 
     arm_interface: ArmInterface = "joint_trajectory"
-    arm_command: str = ""
+    arm_command: TopicOrNone = ""
     """Topic of the command; empty: the interface's usual name below ``arm_controller``."""
     observation_lead: NonNegativeFloat = 0.0
     """Seconds before the end of each period at which the agent is shown the state, so that its next command can go out
@@ -135,9 +138,9 @@ class DriverConfig(Config):
     estops: tuple[EstopConfig, ...] = ()
     """Beside the env node's own ``~/estop``; each must have been heard before the arm moves."""
     speed_scaling: SpeedScalingConfig | None = None
-    controller_manager: str = "controller_manager"
+    controller_manager: TopicOrNone = "controller_manager"
     """Node that is asked whether the arm's controller is active, where it is there; empty: it is not asked."""
-    joint_states: str = JOINT_STATES
+    joint_states: Topic = JOINT_STATES
     """Topic of the arm's joint states (sensor_msgs/JointState), as near to the arm as there is one: who merges several
     topics into one (joint_state_publisher) repeats itself where nobody measures any more."""
     measures_velocity: bool = True

@@ -17,22 +17,24 @@ from varl_robot_env.config.driver import (
     DriverConfig,
     GripperInterface,
 )
+from varl_robot_env.config.names import Name, Topic, TopicOrNone
 from varl_robot_env.config.paths import resolve
 
 Vector3 = tuple[float, float, float]
 STATE = "state"
 """What the numbers are called in an observation that has pictures as well."""
+_SCALING = "std_msgs/msg/Float64"
 
 
 class GripperConfig(Config):
     """A parallel gripper, commanded by the position of one of its joints."""
 
-    controller: str
+    controller: Topic
     """Name of its controller."""
     interface: GripperInterface = "joint_trajectory"
-    command: str = ""
+    command: TopicOrNone = ""
     """Topic or action of the command; empty: the interface's usual name below ``controller``."""
-    joint: str
+    joint: Name
     open: float
     """Joint position when open, m (rad for a revolute one)."""
     closed: float
@@ -41,7 +43,7 @@ class GripperConfig(Config):
     """Greatest joint speed, m/s."""
     stale_after: PositiveFloat | None = 1.0
     """Silence of its joint that stops an arm whose task grasps, s; None: its driver speaks only when it moves."""
-    joint_states: str = JOINT_STATES
+    joint_states: Topic = JOINT_STATES
     """Topic on which its joint is published; the arm's may be another: ``driver.joint_states``."""
     max_effort: Annotated[float, Field(ge=0)] = 0.0
     """Greatest effort that an action asks for, N (N m); 0: the driver's own."""
@@ -132,10 +134,10 @@ class SimulationConfig(Config):
 class CameraConfig(Config):
     """A color camera by its ROS topics."""
 
-    name: str
-    image_topic: str
-    info_topic: str
-    depth_topic: str = ""
+    name: Name
+    image_topic: Topic
+    info_topic: Topic
+    depth_topic: TopicOrNone = ""
     """Depth aligned with the color picture; empty: there is none."""
     calibration: str = ""
     """File that the calibration wrote, relative to the robot's file; empty: where the camera is, is not known."""
@@ -148,7 +150,7 @@ class CameraConfig(Config):
 class RobotConfig(Config):
     """An arm, its gripper and cameras: names, limits, rates."""
 
-    name: str
+    name: Name
     urdf: str
     """``package://`` URI, a path relative to the robot's file, ``topic://`` and a topic, or the XML itself."""
     prefix: str = ""
@@ -157,16 +159,16 @@ class RobotConfig(Config):
     """Where ``urdf`` was read from, where that is the XML itself: meshes are relative to it."""
     simulation: SimulationConfig | None = None
     """Where ``urdf`` is a topic."""
-    base_frame: str
-    tool_frame: str
+    base_frame: Name
+    tool_frame: Name
     """Frame of the point that the tasks are about: between the fingertips."""
     tool_parent: str = ""
     """Where the URDF has no such frame: the one that it is fixed to, ``tool_offset`` away."""
     tool_offset: Vector3 = (0.0, 0.0, 0.0)
     """m, in ``tool_parent``."""
-    arm_controller: str
+    arm_controller: Topic
     """Name of the arm's controller."""
-    joints: Annotated[list[str], Field(min_length=1)]
+    joints: Annotated[list[Name], Field(min_length=1)]
     """In the order of every joint vector."""
     home: list[float]
     """Joint positions at the start of an episode, rad; the tool's orientation there is kept."""
@@ -234,6 +236,15 @@ class RobotConfig(Config):
             raise ValueError(f"the camera {twice[0]} is named twice; give each a name of its own")
         if STATE in cameras:
             raise ValueError(f"a camera cannot be called {STATE!r}, which beside pictures is the numbers; rename it")
+        if self.base_frame == self.tool_frame:
+            raise ValueError(f"base_frame and tool_frame are both {self.base_frame}; name the tool's own frame")
+        if self.tool_frame == self.tool_parent:
+            raise ValueError(
+                f"tool_frame and tool_parent are both {self.tool_frame}; give the new frame a name of its own"
+            )
+        if self.gripper and self.gripper.command_name == self.arm_command:
+            raise ValueError(f"arm and gripper are both commanded on {self.arm_command}; name the gripper's controller")
+        self._one_meaning_a_topic()
         lead = self.driver.observation_lead
         if lead >= self.control_period:
             raise ValueError(
@@ -252,6 +263,25 @@ class RobotConfig(Config):
                 f"of {turn.speed:g} rad/s allows in a period: no action would ever be carried out in full; lower scale"
             )
         return self
+
+    def _one_meaning_a_topic(self) -> None:
+        driver, cameras = self.driver, self.cameras
+        single = [("sensor_msgs/msg/JointState", driver.joint_states)]
+        single += [("sensor_msgs/msg/Image", topic) for one in cameras for topic in (one.image_topic, one.depth_topic)]
+        single += [("sensor_msgs/msg/CameraInfo", one.info_topic) for one in cameras]
+        single += [("std_msgs/msg/Bool", one.topic) for one in (*driver.estops, driver.deadman) if one]
+        single += [("geometry_msgs/msg/WrenchStamped", one.topic) for one in (driver.wrench,) if one]
+        kinds = {topic: kind for kind, topic in single if topic}
+        twice = sorted({topic for _, topic in single if topic and [one for _, one in single].count(topic) > 1})
+        twice += sorted({one.topic for one in driver.faults if kinds.setdefault(one.topic, one.type) != one.type})
+        if driver.speed_scaling and kinds.get(driver.speed_scaling.topic, _SCALING) != _SCALING:
+            twice.append(driver.speed_scaling.topic)
+        if twice:
+            raise ValueError(f"the topic {twice[0]} is named twice, for different things; each has a topic of its own")
+        read = [(fault.topic, fault.field) for fault in driver.faults]
+        for topic, field in read:
+            if read.count((topic, field)) > 1:
+                raise ValueError(f"two faults read {field} of {topic}; put what is good of it into one")
 
     @property
     def arm_command(self) -> str:

@@ -171,6 +171,7 @@ class EnvNode(LifecycleNode):
         except tuple(_STATUS) as error:
             if self._driver and isinstance(error, ArmError):
                 self._trip(f"the reset failed: {error}")  # a person looks before anything moves again
+            response.void_steps = self._driver.void_steps if self._driver else 0
             return self._failed(response, error)
         response.observation = to_observation_msg(observation, self._core.description.base_frame)
         self._tell(observation)

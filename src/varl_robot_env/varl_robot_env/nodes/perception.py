@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from geometry_msgs.msg import Point, Pose, Quaternion
-from pydantic import Field
+from pydantic import Field, PositiveFloat, model_validator
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, JointState
@@ -18,6 +19,7 @@ from varl_common.ros.node import declare_parameters, run_node
 from varl_common.ros.qos import SENSOR_OUT
 
 from varl_interfaces.msg import Entities
+from varl_robot_env.config.names import TopicOrNone
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.perception.calibration import Calibration, joints_in_order
@@ -42,10 +44,18 @@ class PerceptionConfig(Config):
     """The perception file."""
 
     things: list[ThingConfig]
-    depth_topic: str = ""
+    depth_topic: TopicOrNone = ""
     """Depth aligned with the color picture (16UC1 mm or 32FC1 m); empty: there is none."""
-    depth_lag: float = 0.05
+    depth_lag: PositiveFloat = 0.05
     """Greatest difference in time between a picture and the depth used with it, s."""
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        markers = [(thing.marker.dictionary, thing.marker.id) for thing in self.things if thing.marker]
+        for what, given in (("name", [thing.name for thing in self.things]), ("marker", [*map(str, markers)])):
+            if twice := [one for one in given if given.count(one) > 1]:
+                raise ValueError(f"two things have the {what} {twice[0]}; give each one of its own")
+        return self
 
 
 class PerceptionNode(Node):

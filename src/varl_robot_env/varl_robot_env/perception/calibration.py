@@ -8,12 +8,13 @@ from typing import Annotated, Self
 
 import numpy as np
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 from varl_common.config import Config
 from varl_common.errors import VarlError
 from varl_common.files import write_text_atomically
 from varl_common.poses import matrix_to_pose, pose_to_matrix
 
+from varl_robot_env.config.names import Name
 from varl_robot_env.perception.hand_eye import HandEye, Mount
 from varl_robot_env.types import Array
 
@@ -23,14 +24,14 @@ PoseList = Annotated[list[float], Field(min_length=7, max_length=7)]
 class Calibration(Config):
     """A calibrated camera: its file in calibrations/."""
 
-    camera: str
+    camera: Name
     """Its name in the robot's file."""
     mount: Mount
     pose: PoseList
     """The optical frame in the frame of the mount (base or tool): x, y, z in m, quaternion x, y, z, w."""
-    residual_mm: float
-    residual_deg: float
-    samples: int
+    residual_mm: NonNegativeFloat
+    residual_deg: NonNegativeFloat
+    samples: PositiveInt
 
     @model_validator(mode="after")
     def _unit_quaternion(self) -> Self:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveFloat, field_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 from varl_common.config import Config
 from varl_common.errors import did_you_mean
 
@@ -42,6 +42,13 @@ class MarkerConfig(Config):
         if value not in DICTIONARIES:
             raise ValueError(f"unknown marker dictionary; {did_you_mean(value, list(DICTIONARIES))}")
         return value
+
+    @model_validator(mode="after")
+    def _is_in_the_dictionary(self) -> Self:
+        count = len(cv2.aruco.getPredefinedDictionary(DICTIONARIES[self.dictionary]).bytesList)
+        if self.id >= count:
+            raise ValueError(f"{self.dictionary} has the markers 0 to {count - 1}, not {self.id}")
+        return self
 
 
 def find_marker(gray: NDArray[np.uint8], lens: CameraModel, marker: MarkerConfig) -> Array | None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from varl_common.config import Config
 from varl_common.poses import matrix_to_pose
 
+from varl_robot_env.config.names import Name
 from varl_robot_env.perception.camera_model import CameraModel
 from varl_robot_env.perception.colors import ColorConfig, find_color
 from varl_robot_env.perception.markers import MarkerConfig, find_marker
@@ -17,7 +18,7 @@ from varl_robot_env.types import Array, Image, Pose
 class ThingConfig(Config):
     """An entity of the task and what to know it by: ``marker`` or ``color``."""
 
-    name: str
+    name: Name
     marker: MarkerConfig | None = None
     color: ColorConfig | None = None
 

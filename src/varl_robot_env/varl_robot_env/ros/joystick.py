@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
-from pydantic import Field, PositiveFloat
+from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 from varl_common.config import Config
 from varl_common.env_description import TURNS
+
+from varl_robot_env.config.names import Topic
 
 _GRIPPER = "gripper"
 _NONE = -1  # a button that the joystick does not have
@@ -16,8 +19,8 @@ _NONE = -1  # a button that the joystick does not have
 class JoystickConfig(Config):
     """config/joystick/*.yaml: which axis and button means what. Buttons are numbered from 0; -1 is none."""
 
-    topic: str = Field(description="sensor_msgs/Joy")
-    axes: list[int] = Field(description="numbers of those for x, y, z", min_length=3, max_length=3)
+    topic: Topic = Field(description="sensor_msgs/Joy")
+    axes: list[NonNegativeInt] = Field(description="numbers of those for x, y, z", min_length=3, max_length=3)
     gains: list[float] = Field(description="share of full speed at an axis's end", min_length=3, max_length=3)
     turns: list[int] = Field([_NONE] * 3, description="of turns about x, y, z; -1: none", min_length=3, max_length=3)
     turn_gains: list[float] = Field([1.0] * 3, description="as gains, of turns", min_length=3, max_length=3)
@@ -27,6 +30,15 @@ class JoystickConfig(Config):
     open: int = Field(description="button: opens the gripper", ge=_NONE)
     success: int = Field(description="button: the task is solved", ge=_NONE)
     stale_after: PositiveFloat = Field(description="silence that counts as lost while the arm is held, s")
+
+    @model_validator(mode="after")
+    def _one_meaning_each(self) -> Self:
+        buttons = [one for one in (self.deadman, self.close, self.open, self.success) if one != _NONE]
+        axes = [*self.axes, *(one for one in self.turns if one != _NONE)]
+        for what, given in (("button", buttons), ("axis", axes)):
+            if twice := [one for one in given if given.count(one) > 1]:
+                raise ValueError(f"{what} {twice[0]} has two meanings; give each one of its own")
+        return self
 
 
 class Joystick:

@@ -103,8 +103,9 @@ class RosEnv(gymnasium.Env[Any, Float32]):
         seed = checked_seed(seed)
         request = Reset.Request(seeded=seed is not None, seed=seed or 0, capture=self.capture)
         response = self._call(self._reset, request, _RESET_TIMEOUT)
-        next_report = time.monotonic()
+        next_report, void_steps = time.monotonic(), 0
         while self._waits_for_a_person(response):
+            void_steps = max(void_steps, response.void_steps)
             if time.monotonic() > next_report:
                 self._logger.error(f"{self._name}: {response.message}")
                 next_report += _REPORT_EVERY
@@ -112,7 +113,8 @@ class RosEnv(gymnasium.Env[Any, Float32]):
             response = self._call(self._reset, request, _RESET_TIMEOUT)
         observation = from_observation_msg(self._checked(response).observation)
         seen, info = self._seen = observed(self.description, observation)
-        return seen, info | self._frames(observation)
+        late = {"void_steps": void_steps} if void_steps else {}
+        return seen, info | self._frames(observation) | late
 
     def step(self, action: Float32) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         request = Step.Request(action=self._action(action), capture=self.capture)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from varl_common.errors import VarlError
+
 Values = Sequence[float | None]
 
 
@@ -96,6 +98,8 @@ class Inputs:
     def add(self, rule: InputRule, source: Source) -> Callable[[Values], bool]:
         """Expect an input; returns what takes the numbers of each of its messages (None: the message lacks it) and
         says whether they can be used."""
+        if rule.name in self._inputs:
+            raise VarlError(f"two inputs are {rule.name}; each needs a topic, or a field of it, of its own")
         entry = self._inputs[rule.name] = _Input(rule, source)
         return lambda values: self._take(entry, values)
 
@@ -159,7 +163,8 @@ class Inputs:
         broken = _broken(rule, values)
         fault = broken or rule.judge([value for value in values if value is not None])
         entry.good = fault is None
-        if fault:
+        if fault is not None:
+            fault = fault or f"{rule.name} is not good"
             if entry.fault is None:
                 self.counts[rule.name] += 1
             entry.fault = fault

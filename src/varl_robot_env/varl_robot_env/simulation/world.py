@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 from varl_common.config import Config
 from varl_common.errors import VarlError, did_you_mean
 from varl_common.yaml_file import load_yaml
@@ -33,6 +33,9 @@ CAMERAS = ("camera", "second_camera")
 """Those of the world: the first two of a robot's file, in its order."""
 
 
+_LARGEST = 4096  # pixels: what software GL draws without running out of memory
+
+
 class SimulatorConfig(Config):
     """Physics and camera of the simulated world: config/simulator.yaml."""
 
@@ -42,11 +45,11 @@ class SimulatorConfig(Config):
     """Joint states per second of simulated time in real-time mode, Hz."""
     friction: PositiveFloat
     """Coulomb friction between things, table and fingers, where a thing has none of its own."""
-    camera_width: PositiveInt
-    camera_height: PositiveInt
+    camera_width: Annotated[int, Field(gt=0, le=_LARGEST)]
+    camera_height: Annotated[int, Field(gt=0, le=_LARGEST)]
     camera_rate: PositiveFloat
     """Frames per second in real-time mode, Hz."""
-    camera_fov: PositiveFloat
+    camera_fov: Annotated[float, Field(gt=0, lt=180)]
     """Vertical field of view, degrees."""
     camera_position: Vector3
     """m, base frame."""
@@ -56,6 +59,12 @@ class SimulatorConfig(Config):
     """m, base frame: of the robot's second camera, where its file has one."""
     second_camera_look_at: Vector3
     """m, base frame."""
+
+    @model_validator(mode="after")
+    def _looks_somewhere(self) -> Self:
+        if self.camera_position == self.camera_look_at:
+            raise ValueError("camera_position and camera_look_at are the same place; let the camera look elsewhere")
+        return self
 
     @field_validator("timestep")
     @classmethod

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 from pydantic import Field, PlainValidator, PositiveInt, model_validator
@@ -77,6 +77,7 @@ Predicate: TypeAlias = Annotated[Rule, PlainValidator(parse)]
 class Measure(Rule):
     """A number that must be within bounds, the bounds included."""
 
+    is_magnitude: ClassVar[bool] = False
     at_most: float | None = None
     at_least: float | None = None
 
@@ -84,6 +85,14 @@ class Measure(Rule):
     def _is_bounded(self) -> Self:
         if self.at_most is None and self.at_least is None:
             raise ValueError("say how much: at_most or at_least")
+        if self.at_most is not None and self.at_least is not None and self.at_least > self.at_most:
+            raise ValueError("at_least is above at_most, so that it never holds; swap them")
+        for name, bound in (("at_most", self.at_most), ("at_least", self.at_least)):
+            if self.is_magnitude and bound is not None and (bound < 0 or (name, bound) == ("at_least", 0)):
+                raise ValueError(f"{name} of {bound:g} says nothing: what is measured is never below 0")
+        pair = getattr(self, "distance", None) or getattr(self, "turn", None)
+        if pair and pair[0] == pair[1]:
+            raise ValueError(f"it compares {pair[0]} with itself; name two things")
         return self
 
     def measure(self, situation: Situation) -> float:
@@ -98,6 +107,7 @@ class Measure(Rule):
 class Distance(Measure):
     """Between two things, m."""
 
+    is_magnitude: ClassVar[bool] = True
     distance: tuple[str, str]
 
     @property
@@ -153,6 +163,7 @@ class Opening(Measure):
 class Turn(Measure):
     """Angle between the orientations of two things, rad."""
 
+    is_magnitude: ClassVar[bool] = True
     turn: tuple[str, str]
 
     @property
@@ -167,6 +178,7 @@ class Turn(Measure):
 class Force(Measure):
     """Norm of the force on the tool, N. The robot's file names what measures it."""
 
+    is_magnitude: ClassVar[bool] = True
     force: Literal["tool"]
 
     def measure(self, situation: Situation) -> float:
@@ -211,7 +223,7 @@ class Person(Rule):
 class AllOf(Rule):
     """Every one of the rules."""
 
-    all: tuple[Predicate, ...]
+    all: Annotated[tuple[Predicate, ...], Field(min_length=1)]
 
     @property
     def rules(self) -> Sequence[Rule]:
@@ -225,7 +237,7 @@ class AllOf(Rule):
 class AnyOf(Rule):
     """At least one of the rules."""
 
-    any: tuple[Predicate, ...]
+    any: Annotated[tuple[Predicate, ...], Field(min_length=1)]
 
     @property
     def rules(self) -> Sequence[Rule]:

@@ -60,6 +60,17 @@ class TaskConfig(Config):
     """For that class."""
 
     @model_validator(mode="after")
+    def _can_be_done(self) -> Self:
+        if not self.task.strip() or not self.instruction.strip():
+            raise ValueError("task and instruction are empty; a model and a person are told what to do by them")
+        longest = max(rule.held for rule in self.success.all_rules())
+        if longest > self.max_episode_steps:
+            raise ValueError(
+                f"success must hold for {longest} periods, more than the {self.max_episode_steps} of an episode"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _speaks_of_what_there_is(self) -> Self:
         for name in self.things:
             if not name.isidentifier() or name in (TOOL, "velocity", "gripper", "force", "base"):
