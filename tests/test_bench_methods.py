@@ -1,0 +1,141 @@
+"""What is compared in the bench: every method trains, and each rival does what its name says."""
+
+import csv
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+
+pytest.importorskip("benchmarks.advice.advisors", reason="run from the repository's root")
+
+from benchmarks.advice import trainer
+from benchmarks.advice.environments import make_env
+from benchmarks.advice.report import write_report
+from benchmarks.advice.setting import METHODS, Setting, make_model
+
+
+def test_the_bench_acts_by_the_models_own_policy():
+    model = make_model(Setting("reach", "sac", 0, 100, 0.0, net=16))
+    model.observation_space.seed(0)
+    act, states = trainer.Acting(model), np.stack([model.observation_space.sample() for _ in range(20)])
+    for _ in range(2):
+        expected = model.predict(states, deterministic=True)[0]
+        assert np.allclose([act(state, deterministic=True) for state in states], expected, atol=1e-5)
+        with th.no_grad():
+            for parameter in model.actor.parameters():
+                parameter.mul_(1.5)  # an update
+    drawn = np.arctanh(
+        [act(states[0], deterministic=False) for _ in range(4_000)]
+    )  # tanh would hide, or enlarge, a gap
+    with th.no_grad():
+        mean, log_std, _ = model.actor.get_action_dist_params(th.as_tensor(states[:1]))
+    for z, share in ((-1.2816, 0.1), (0.0, 0.5), (1.2816, 0.9)):
+        assert np.allclose((np.quantile(drawn, share, axis=0) - mean.numpy()) / log_std.exp().numpy(), z, atol=0.1)
+
+
+def test_every_method_trains_and_reports(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "POINTS", 2)
+    monkeypatch.setattr(trainer, "EPISODES", 2)
+    altered = (("learning_starts", 20), ("trigger", (40,)), ("states_per_query", 8), ("batch_size", 16))
+    settings = [Setting("reach", method, 0, 120, 0.1, net=16, altered=altered) for method in METHODS]
+    for setting in settings:
+        trainer.train(setting, tmp_path / "evals.csv", lambda steps: None)
+    with (tmp_path / "evals.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["method"].split("[")[0] for row in rows} == set(METHODS)
+    assert all(row["success_rate"] for row in rows if row["step"] == "120")
+    write_report(tmp_path / "evals.csv", tmp_path)
+    assert "varl-labels" in (tmp_path / "report.md").read_text()
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+
+
+def test_rivals_say_what_they_got_from_the_advisor(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "POINTS", 1)
+    altered = (
+        ("learning_starts", 10),
+        ("trigger", [20, 50]),
+        ("states_per_query", 8),
+        ("batch_size", 16),
+        ("window", 20),
+    )
+    for method in ("rlpd", "execute", "execute-plans", "varl-labels"):
+        trainer.train(
+            Setting("reach", method, 0, 60, 0.1, net=16, altered=altered), tmp_path / "evals.csv", lambda _: None
+        )
+    with (tmp_path / "evals.csv").open() as file:
+        rows = {row["method"].split("[")[0]: row for row in csv.DictReader(file)}
+    assert {name: (row["queries"], row["labels"]) for name, row in rows.items()} == {
+        "rlpd": ("0", "16"),
+        "execute": ("2", "16"),
+        "execute-plans": ("2", "16"),
+        "varl-labels": ("2", "16"),
+    }
+
+
+@pytest.mark.parametrize("method", ["rlpd", "execute"])
+def test_the_seconds_of_who_acts_are_counted(method):
+    setting = Setting("reach", method, 0, 60, 0.1, net=16, altered=(("trigger", [20]), ("states_per_query", 8)))
+    model: Any = make_model(setting)
+    model.executor.seconds = 1.5
+    row = dict(zip(trainer.COLUMNS, trainer._row(setting, model, None, -1, 0.0), strict=True))
+    assert row["advisor_s"] == 1.5
+
+
+def test_plans_that_are_executed_act_in_every_other_episode_and_are_not_cloned():
+    altered = (("learning_starts", 10), ("trigger", [20]), ("states_per_query", 8), ("window", 20))
+    model: Any = make_model(Setting("reach", "execute-plans", 0, 200, 0.0, misplaced=0.0, net=16, altered=altered))
+    act = trainer.Acting(model)
+    for _ in range(30):
+        trainer._advance(model, act)
+    assert len(model.guidance.plans) == 1
+    own = np.zeros((1, 3), np.float32)
+    advised = model.guidance.label(model._last_obs, model.consultation.scene)
+    for ended in (2, 3):
+        model.successes.ended = ended
+        model.turns.note(np.array([True]), [{}])
+        assert np.allclose(model.turns.with_advice(own), own if ended == 2 else advised)
+    assert [guidance for _, guidance in model.sampler.batches(2, 8)] == [None, None]
+    model.released_at = 60_000
+    model.num_timesteps = 80_000
+    assert model.turns.with_advice(own) is own, "as long as they would guide"
+
+
+def advised_by_plans(method):
+    altered = (("learning_starts", 10), ("trigger", [20]), ("states_per_query", 8), ("batch_size", 16))
+    model = make_model(Setting("reach", method, 0, 200, 0.0, net=16, misplaced=0.0, altered=altered))
+    act = trainer.Acting(model)
+    for _ in range(40):
+        trainer._advance(model, act)
+    return model
+
+
+def test_the_plan_alone_acts_and_is_examined():
+    model: Any = advised_by_plans("plan")
+    assert trainer.examine(model, make_env("reach", 1)) == 1.0
+    assert model.successes.episodes > 0
+
+
+def test_what_is_proposed_acts_and_counts_where_the_critics_prefer_it():
+    """IBRL: the greater of two values, in acting and in the targets."""
+    model: Any = advised_by_plans("ibrl")
+    advised, own = model.guidance.label(model._last_obs, model.consultation.scene), np.full((1, 3), -0.9, np.float32)
+    for sign in (1.0, -1.0):  # critics that prefer one of the two, and then the other
+        model.value = lambda critic, states, actions, sign=sign: sign * th.as_tensor(actions).sum(1, keepdim=True)
+        better = max(advised, own, key=lambda action: sign * action.sum())
+        assert np.allclose(model.turns.with_advice(own), better)
+    (batch,) = super(type(model.sampler), model.sampler).draw(1, 16)
+    given = model.guidance.label(batch.next_observations.numpy(), model.consultation.scene)
+    model.advised = lambda observations, otherwise: given
+    model.value = lambda critic, states, actions: th.full((len(states), 1), 9.0 if actions is given else 0.0)
+    gain = model.bootstrapped(batch).rewards - batch.rewards
+    assert (gain[batch.dones == 0] > 0).all(), "the plans' action is worth more than the policy's"
+    assert (gain[batch.dones == 1] == 0).all()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_varl_is_above_sac_within_minutes(tmp_path):
+    from benchmarks.advice.smoke import main
+
+    assert main(tmp_path) == 0
