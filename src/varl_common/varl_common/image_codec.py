@@ -23,7 +23,7 @@ def encode_jpeg(rgb: NDArray[np.uint8], quality: int = _JPEG_QUALITY) -> bytes:
     if not rgb.size:
         raise VarlError(f"a picture of {rgb.shape[1]}x{rgb.shape[0]} pixels has nothing to encode; look at the camera")
     bgr = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    return _encoded(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
 def decode_image(data: bytes) -> NDArray[np.uint8]:
@@ -47,7 +47,20 @@ def encode_depth(millimetres: NDArray[np.uint16]) -> bytes:
     if not millimetres.size:
         raise VarlError("a depth picture without pixels has nothing to encode; look at the camera")
     pixels = np.ascontiguousarray(millimetres)
-    return cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])[1].tobytes()
+    return _encoded(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])
+
+
+def _encoded(kind: str, pixels: NDArray[Any], how: list[int]) -> bytes:
+    """What OpenCV makes of ``pixels``, which a JPEG holds up to 65,500 of in a row.
+
+    Raises:
+        VarlError: it cannot.
+    """
+    done, data = cv2.imencode(kind, pixels, how)
+    if not done:
+        height, width = pixels.shape[:2]
+        raise VarlError(f"a picture of {width}x{height} pixels cannot be encoded; look at the camera")
+    return data.tobytes()
 
 
 def decode_depth(png: bytes) -> NDArray[np.uint16] | None:

@@ -92,3 +92,35 @@ def test_pictures_of_another_size_than_the_calibration_are_refused() -> None:
     check_size(camera_model(info(width=0, height=0), TOPIC), 640, 480, TOPIC)  # the driver does not say
     with pytest.raises(VarlError, match="1280x720 pixels, but its camera_info is of 640x480"):
         check_size(camera_model(info(), TOPIC), 1280, 720, TOPIC)
+
+
+@pytest.mark.parametrize(
+    ("model", "d"),
+    [
+        ("plumb_bob", [-5.0] * 5),
+        ("plumb_bob", [1e30] * 5),
+        ("rational_polynomial", [-5.0] * 8),
+        ("rational_polynomial", [1e300] * 8),
+        ("equidistant", [1e30] * 4),
+    ],
+)
+def test_a_lens_that_nothing_straightens_is_refused(model: str, d: list[float]) -> None:
+    with pytest.raises(VarlError, match="cannot be straightened"):
+        camera_model(info(distortion_model=model, d=d), TOPIC)
+
+
+@pytest.mark.parametrize("d", [[], [0.0] * 4, [0.0] * 5])
+def test_an_equidistant_lens_without_coefficients_is_one_all_the_same(d: list[float]) -> None:
+    lens = camera_model(info(distortion_model="equidistant", d=d), TOPIC)
+    ahead = np.array([[0.5, 0.0, 1.0]])
+    seen = lens.project(ahead)
+    assert seen[0, 0] == pytest.approx(320 + 600 * np.arctan(0.5))
+    np.testing.assert_allclose(lens.rays(seen), ahead, atol=1e-4)
+
+
+@pytest.mark.parametrize(("element", "value"), [(1, 50.0), (3, 7.0), (6, 0.3), (8, 0.0), (8, 2.0)])
+def test_a_matrix_of_another_form_is_refused(element: int, value: float) -> None:
+    k = K.ravel().copy()
+    k[element] = value
+    with pytest.raises(VarlError, match="no matrix of a camera"):
+        camera_model(info(k=k), TOPIC)

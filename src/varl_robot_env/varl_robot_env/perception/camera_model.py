@@ -14,6 +14,7 @@ from varl_robot_env.types import Array
 # A lens is undone step by step: until a step is below a millionth of the focal length, far below what a corner is
 # found to; a wide lens takes some 20 steps.
 _UNTIL = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 50, 1e-6)
+_BACK = 1.0  # pixel: a lens that is straightened and bent again
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,23 @@ class CameraModel:
     def bends(self) -> bool:
         """Whether the picture differs from that of a straight lens."""
         return self.fisheye or bool(np.any(self.distortion))
+
+    @property
+    def can_be_straightened(self) -> bool:
+        """Whether what is seen around the middle comes back where it was, once straightened and bent again.
+
+        The polynomials of lenses with wrong coefficients fold over, or leave all numbers.
+        """
+        if not self.bends:
+            return True
+        width, height = self.width or 2 * self.k[0, 2], self.height or 2 * self.k[1, 2]
+        across, down = np.meshgrid(np.linspace(0.4, 0.6, 3) * width, np.linspace(0.4, 0.6, 3) * height)
+        pixels = np.column_stack([across.ravel(), down.ravel()])
+        straight = self.straighten(pixels)
+        if not np.isfinite(straight).all():
+            return False
+        back = self.project(self.rays(pixels))
+        return bool(np.isfinite(back).all() and np.abs(back - pixels).max() <= _BACK)
 
     def straighten(self, pixels: Array) -> Array:
         """(n, 2): where a straight lens with the same ``k`` would show what is seen at ``pixels`` (n, 2)."""

@@ -10,6 +10,8 @@ from varl_common.errors import VarlError
 from varl_robot_env.perception.camera_model import CameraModel
 
 # Names of distortion models in sensor_msgs/distortion_models.hpp, and how many coefficients each may have.
+_FIXED = np.array([0, 1, 2, 2, 2]), np.array([1, 0, 0, 1, 2])  # elements of an intrinsic matrix that are 0, 0, 0, 0, 1
+_EXACT = 1e-6
 _COUNTS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
 
 
@@ -46,6 +48,12 @@ def camera_model(info: CameraInfo, image_topic: str) -> CameraModel:
             f"the camera of {image_topic} is uncalibrated: {which} of its camera_info is {matrix.ravel().tolist()}; "
             "calibrate its lens (camera_calibration) and give its driver the file"
         )
+    if np.abs(matrix[_FIXED] - [0, 0, 0, 0, 1]).max() > _EXACT:
+        which = "P" if rectified else "K"
+        raise VarlError(
+            f"{which} of the camera_info of {image_topic} is {matrix.ravel().tolist()}, which is no matrix of a camera "
+            "([fx 0 cx; 0 fy cy; 0 0 1]); calibrate it again"
+        )
     distortion, fisheye = (np.zeros(5), False) if rectified else _lens(info, image_topic)
     across, down = max(1, info.binning_x), max(1, info.binning_y)
     region = info.roi
@@ -54,7 +62,13 @@ def camera_model(info: CameraInfo, image_topic: str) -> CameraModel:
     matrix[0] /= across
     matrix[1] /= down
     width, height = region.width or info.width, region.height or info.height
-    return CameraModel(width // across, height // down, matrix, distortion, fisheye)
+    model = CameraModel(width // across, height // down, matrix, distortion, fisheye)
+    if not model.can_be_straightened:
+        raise VarlError(
+            f"the lens of {image_topic} cannot be straightened with the distortion {distortion.tolist()}; calibrate it "
+            "again"
+        )
+    return model
 
 
 def check_size(model: CameraModel, width: int, height: int, image_topic: str) -> None:
@@ -73,7 +87,8 @@ def check_size(model: CameraModel, width: int, height: int, image_topic: str) ->
 def _lens(info: CameraInfo, image_topic: str) -> tuple[np.ndarray, bool]:
     coefficients = np.array(info.d, np.float64)
     if not coefficients.any():
-        return np.zeros(5), info.distortion_model == "equidistant"
+        fisheye = info.distortion_model == "equidistant"
+        return np.zeros(4 if fisheye else 5), fisheye
     counts = _COUNTS.get(info.distortion_model)
     if counts is None:
         raise VarlError(
