@@ -164,6 +164,8 @@ def test_broken_pictures_and_calibrations_end_no_node(
     grey = to_image(np.full((48, 64, 3), 128, np.uint8), "rgb8", Header())
     cases = [
         (straight, Image(encoding="rgb8"), "0x0 pixels"),
+        (CameraInfo(k=K.ravel(), d=[-5.0] * 8, distortion_model="rational_polynomial"), grey, "cannot be straightened"),
+        (CameraInfo(k=2 * K.ravel(), distortion_model="plumb_bob"), grey, "no matrix of a camera"),
         (CameraInfo(), grey, "is uncalibrated"),
         (camera_info(CameraModel(640, 480, K), Header()), grey, "64x48 pixels, but its camera_info is of 640x480"),
         (CameraInfo(k=K.ravel(), d=[0.1] * 3, distortion_model="plumb_bob"), grey, "takes 4 or 5 finite coefficients"),
