@@ -39,7 +39,7 @@ setup(
     ],
     extras_require={
         "fast": ["numba", "scipy", "threadpoolctl"],
-        "datasets": ["h5py"],
+        "datasets": ["av", "h5py", "pyarrow", "rosbags"],
         "export": ["onnx", "onnxruntime", "onnxscript"],
         "bench": ["gymnasium-robotics", "metaworld==3.1.1", "mujoco==3.3.0"],
         "test": ["pytest", "tensorboard"],
@@ -48,6 +48,7 @@ setup(
         "console_scripts": [
             "export = varl_agent.deployment.export:run",
             "learner = varl_agent.nodes.commands:learner",
+            "dataset = varl_agent.datasets.command:run",
             "deploy = varl_agent.nodes.commands:deploy",
             "evaluate = varl_agent.nodes.commands:evaluate",
             "teleop = varl_agent.nodes.commands:teleop",

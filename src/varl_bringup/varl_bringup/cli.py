@@ -21,6 +21,7 @@ from varl_bringup.runner.display import Display
 from varl_bringup.runner.runner import Process, Runner, on_terminal
 
 TOOLS = {
+    "dataset": ("varl_agent", "dataset", "Write a run's, teleop's or a bag's episodes as a LeRobot dataset."),
     "export": ("varl_agent", "export", "Write a run's policy as a file that needs no VARL (torch.export, ONNX)."),
     "advisor-eval": (
         "varl_vlm_advisor",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,3 +69,8 @@ def motion_of(
         elif name in TURNS:
             turn[TURNS[name]] = value * one
     return way, turn if any(name in TURNS for name in names) else None
+
+
+def as_yaml(description: EnvDescription) -> dict[str, Any]:
+    """Its fields by name, without numpy, for a run's config.yaml."""
+    return {key: value.tolist() if hasattr(value, "tolist") else value for key, value in asdict(description).items()}

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, cast
 
 from rclpy.node import Node
 from std_srvs.srv import Trigger
-from varl_common.env_description import EnvDescription
+from varl_common.env_description import EnvDescription, as_yaml
 from varl_common.errors import VarlError
 from varl_common.ros.messages import to_description_msg
 from varl_common.ros.node import declare_parameters, run_node
 from varl_robot_env.ros.ros_env import EnvUnavailable, RosEnv
 
+from varl_agent.datasets.lerobot_source import import_lerobot, is_lerobot
 from varl_agent.deployment.warm_start import start_from
 from varl_agent.nodes.background_executor import executor_in_background
 from varl_agent.nodes.ros_advisor import RosAdvisor
@@ -22,6 +22,7 @@ from varl_agent.nodes.status import StatusTopic
 from varl_agent.nodes.wait_for import wait_for
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.replay.minari import import_minari
+from varl_agent.sac.varl import VARL
 from varl_agent.training import checkpoint
 from varl_agent.training.control import InterruptHandler, TrainingControl
 from varl_agent.training.evaluation import EVALUATION_STREAM, EpisodeResult, play
@@ -135,10 +136,9 @@ def _train(node: LearnerNode) -> None:
     elif settings.start_from:
         node.display.say(start_from(RunFolder(settings.start_from), model, description, settings))
     if newest is None and settings.demonstrations:
-        assert isinstance(model.replay_buffer, PersistentReplayBuffer)
-        added = import_minari(settings.demonstrations, model.replay_buffer, successes=model.successes)
+        added = _demonstrations(settings.demonstrations, model, description)
         node.display.say(f"starts with {added} demonstrated transitions of {settings.demonstrations}")
-    folder.write_config({"learner": settings.model_dump(), "env": _plain(description), "versions": _versions()})
+    folder.write_config({"learner": settings.model_dump(), "env": as_yaml(description), "versions": _versions()})
     folder.point_latest()
     node.display.say(f"learns {description.task} with {description.robot} on {description.backend}: {folder.path}")
     try:
@@ -162,6 +162,15 @@ def _finish(node: LearnerNode, training: Training, description: EnvDescription) 
     node.display.close()
     print_table(values, folder, _next(folder, [str(path) for path in pictures]))
     node.status.end(Phase.FINISHED, f"success {values['success_rate']:.2f}")
+
+
+def _demonstrations(folder: str, model: VARL, description: EnvDescription) -> int:
+    """Add a dataset's transitions to the replay, of whichever of the two formats it is."""
+    assert isinstance(model.replay_buffer, PersistentReplayBuffer)
+    if is_lerobot(folder):
+        names = tuple(description.observation_names), tuple(description.action_names)
+        return import_lerobot(folder, model.replay_buffer, *names, model.successes)
+    return import_minari(folder, model.replay_buffer, successes=model.successes)
 
 
 def _robot(node: LearnerNode, name: str) -> RosEnv:
@@ -223,11 +232,6 @@ def _next(folder: RunFolder, pictures: list[str]) -> list[tuple[str, str]]:
         *shown,
         (f"tensorboard --logdir {run}/tensorboard", "every curve"),
     ]
-
-
-def _plain(description: EnvDescription) -> dict[str, Any]:
-    """A description without numpy, for YAML."""
-    return {key: value.tolist() if hasattr(value, "tolist") else value for key, value in asdict(description).items()}
 
 
 def _versions() -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, PositiveInt
 from rclpy.node import Node
+from varl_common.env_description import as_yaml
 from varl_common.errors import VarlError
 from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.node import declare_parameters, run_node
@@ -55,6 +56,7 @@ def teleoperate(node: TeleopNode) -> None:
         env = first_robot(node, settings)
         spaces = env.observation_space, env.action_space
         buffer = PersistentReplayBuffer(_CAPACITY, *spaces, device="cpu", folder=folder.replay)
+        folder.write_config({"env": as_yaml(env.description)})  # what the numbers are
         node.say(f"hold the joystick's deadman button and show it: {env.description.instruction}")
         try:
             record(env, buffer, settings.episodes, settings.seed, node.say, control.stopping.is_set)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from varl_agent.replay.actions import scale_actions, unscale_actions
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.replay.layout import Tag
 from varl_agent.replay.success_index import SuccessIndex
+from varl_agent.replay.whole_episodes import whole_episodes
 
 MINARI_VERSION = "0.5.4"  # whose format this is
 ROUNDING = 1e-5  # of float32 actions that were scaled there and back
@@ -41,7 +41,7 @@ def export_minari(buffer: PersistentReplayBuffer, folder: str | Path, dataset_id
     folder.mkdir(parents=True, exist_ok=True)
     steps = number = 0
     with h5py.File(folder / DATA, "w") as file:
-        for number, rows in enumerate(_episodes(buffer), start=1):
+        for number, rows in enumerate(whole_episodes(buffer.store), start=1):
             group = file.create_group(f"episode_{number - 1}")
             group.attrs.update({"id": number - 1, "total_steps": len(rows)})
             for key in buffer.observation_keys:
@@ -96,7 +96,7 @@ def import_minari(
             for name in names:  # all of them before the first is added
                 _read(path, name, file, buffer)
             for name in names:
-                added += _add(buffer, successes, *_read(path, name, file, buffer), tag)
+                added += add_episode(buffer, successes, *_read(path, name, file, buffer), tag)
         count += added
     except (OSError, RuntimeError, MemoryError):  # h5py's, of a file that is missing, something else or broken
         remedy = f"name the folder that holds a whole {DATA}"
@@ -153,10 +153,14 @@ def _read(path: Path, name: str, file: Any, buffer: PersistentReplayBuffer) -> t
     return seen, parts | {"actions": np.clip(actions, -1, 1)}
 
 
-def _add(
+def add_episode(
     buffer: PersistentReplayBuffer, successes: SuccessIndex, seen: dict[str, Any], parts: dict[str, Any], tag: Tag
 ) -> int:
-    """Append an episode; returns its length."""
+    """Append an episode of n steps; returns n.
+
+    ``seen``: (n + 1, ...) observations by part; ``parts``: (n, ...) actions (in [-1, 1]), rewards, terminations and
+    truncations. One that the task itself ended counts as a success.
+    """
     actions, rewards, terminated, truncated = (parts[part] for part in _PARTS)
     for t in range(len(actions)):
         before, after = ({key: value[t + i][None] for key, value in seen.items()} for i in (0, 1))
@@ -169,31 +173,6 @@ def _add(
         successes.add(done, [info])
     successes.restart()
     return len(actions)
-
-
-def _episodes(buffer: PersistentReplayBuffer) -> Iterator[np.ndarray]:
-    """The transitions of each episode of each environment, oldest first, without those that stand in for others.
-
-    Where a transition does not begin as the one before it ended, that episode was broken off: the robot was lost, the
-    training was resumed on a real arm, or something that was not finite was left out.
-    """
-    store = buffer.store
-    times = np.arange(store.oldest, store.count)
-    for env in range(buffer.n_envs):
-        rows = store.take(times, env)
-        own = rows["tag"] != Tag.STAND_IN
-        last = (rows["done"][:-1] > 0) | ~_continues(rows) | (own[:-1] != own[1:])
-        episodes = np.split(rows, np.flatnonzero(last) + 1)
-        yield from (episode for episode in episodes if len(episode) and episode["tag"][0] != Tag.STAND_IN)
-
-
-def _continues(rows: np.ndarray) -> np.ndarray:
-    """(n - 1,) whether each transition but the first begins with the observation that the one before it ended with."""
-    same = (rows["next_observation"][:-1] == rows["observation"][1:]).all(axis=1)
-    for name in rows.dtype.names or ():
-        if name.startswith("frame/"):
-            same &= rows[f"next_{name}"][:-1] == rows[name][1:]
-    return same
 
 
 def _observations(key: str) -> str:

@@ -1,0 +1,1 @@
+"""Episodes in the formats of others, out and in."""
