@@ -40,6 +40,7 @@ setup(
     extras_require={
         "fast": ["numba", "scipy", "threadpoolctl"],
         "datasets": ["av", "h5py", "pyarrow", "rosbags"],
+        "vision": ["transformers"],
         "export": ["onnx", "onnxruntime", "onnxscript"],
         "bench": ["gymnasium-robotics", "metaworld==3.1.1", "mujoco==3.3.0"],
         "test": ["pytest", "tensorboard"],

@@ -32,6 +32,7 @@ setup(
         "scipy",
     ],
     extras_require={
+        "vision": ["torch", "transformers"],
         "test": ["pytest"],
     },
     zip_safe=True,

@@ -24,7 +24,7 @@ class AdviceQuery:
     Attributes:
         step: environment step at which they are shown.
         states: (n, obs_dim) float32 before the action; a Dict observation is flattened as
-            ``gymnasium.spaces.flatten`` does.
+            ``gymnasium.spaces.flatten`` does, without its pictures.
         actions: (n, act_dim) float32 in [-1, 1], as executed.
         next_states: (n, obs_dim) float32 after the action.
         rewards: (n,) float32.

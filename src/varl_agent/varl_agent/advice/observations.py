@@ -34,11 +34,12 @@ def concatenated(first: Observations, second: Observations) -> Observations:
 
 
 def flat_states(space: spaces.Space, observations: Observations) -> np.ndarray:
-    """(n, obs_dim) float32 of a batch of observations, as ``gymnasium.spaces.flatten`` orders a Dict."""
+    """(n, obs_dim) float32 of a batch of observations, as ``gymnasium.spaces.flatten`` orders a Dict; no pictures."""
     if not isinstance(observations, dict):
         return np.asarray(observations, np.float32).reshape(len(observations), -1)
     assert isinstance(space, spaces.Dict)
-    parts = [np.asarray(observations[key], np.float32) for key in space.spaces]
+    numbers = [key for key, part in space.spaces.items() if part.dtype != np.uint8]
+    parts = [np.asarray(observations[key], np.float32) for key in numbers]
     return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from varl_common.errors import VarlError, did_you_mean
 
 from varl_agent.advice.messages import AdviceQuery
-from varl_agent.advice.observations import Observations, stack, to_array, to_tensor, tree_map
+from varl_agent.advice.observations import Observations, flat_states, stack, to_array, to_tensor, tree_map
 from varl_agent.finite import not_finite
 
 SELECTION_NAMES = ("recent", "spread", "uncertain")
@@ -109,7 +109,7 @@ class RecentTransitions:
         return self.__dict__
 
     def _flat(self, observations: list[Any]) -> np.ndarray:
-        return np.array([spaces.flatten(self.space, o) for o in observations], np.float32)
+        return flat_states(self.space, stack(observations))
 
 
 def check_selection(name: str) -> None:

@@ -20,7 +20,7 @@ from varl_agent.training.checkpoint import Identity
 from varl_agent.training.run_folder import RunFolder
 from varl_agent.training.settings import LearnerSettings
 
-_NAMES = ("task", "observation_names", "action_names")
+_NAMES = ("task", "observation", "observation_names", "action_names")
 _NUMBERS = ("observation_low", "observation_high", "action_scale", "control_period")
 _NETWORKS = ("net_arch", "layer_norm")
 _ROUNDING = 1e-6  # of a description's float32 numbers, written as text
@@ -42,7 +42,9 @@ def start_from(source: RunFolder, model: VARL, env: EnvDescription, settings: Le
         mine, other = getattr(settings.sac, name), getattr(theirs.sac, name)
         if mine != other:
             raise VarlError(f"{source.path} has sac.{name} {other}, this run {mine}; train with the same")
-    names = tuple(described["observation_names"]), tuple(described["action_names"])
+    seen = described.get("observation", "state")
+    observations = (*described["observation_names"], *([] if seen == "state" else [seen]))
+    names = observations, tuple(described["action_names"])
     path, state = checkpoint.load_newest(source.checkpoints, Identity(described["task"], described["robot"], *names))
     learned = state["model"]
     try:
@@ -61,7 +63,7 @@ def start_from(source: RunFolder, model: VARL, env: EnvDescription, settings: Le
 def _refuse_other(source: RunFolder, theirs: dict[str, Any], mine: EnvDescription) -> None:
     """Raise a VarlError that names the first difference between two environments, with its numbers."""
     for name in _NAMES:
-        here, there = _listed(getattr(mine, name)), _listed(theirs[name])
+        here, there = _listed(getattr(mine, name)), _listed(theirs.get(name, "state"))
         if here != there:
             raise VarlError(
                 f"{source.path} is of {name} {_words(there)}, this run of {_words(here)}; start from another"

@@ -17,6 +17,7 @@ from varl_agent.deployment.trained_policy import load_policy, trained_settings
 from varl_agent.nodes.background_executor import executor_in_background
 from varl_agent.nodes.episode_node import EpisodeSettings, first_robot
 from varl_agent.nodes.policy_goals import Goal, PolicyGoals
+from varl_agent.pixels.encoding import encoded
 from varl_agent.training.control import InterruptHandler, TrainingControl
 from varl_agent.training.evaluation import EpisodeResult
 from varl_agent.training.run_folder import RunFolder
@@ -67,7 +68,7 @@ def deploy(node: DeployNode) -> None:
     trained_settings(folder)  # before waiting for anything
     control = TrainingControl()
     with InterruptHandler(control) as interrupts, executor_in_background(node):
-        robot = first_robot(node, settings)
+        robot = encoded(first_robot(node, settings), trained_settings(folder).encoder)
         try:
             loaded = load_policy(folder, ParallelEnv([robot], settings.seed), identity_of(robot.description))
             print(f"{folder.path.name}, {loaded.checkpoint}: {robot.description.instruction}", flush=True)
@@ -76,7 +77,7 @@ def deploy(node: DeployNode) -> None:
                 for result in play(control.stopping.is_set, settings.episodes, settings.seconds):
                     node.count(result)
             else:
-                robot.waits_when_stopped = False
+                robot.unwrapped.waits_when_stopped = False
                 _serve(node, node.goals, play, control)
         except (KeyboardInterrupt, EnvUnavailable) as error:
             if not control.explains(error):

@@ -16,6 +16,7 @@ from varl_agent.deployment.episodes import episodes
 from varl_agent.deployment.trained_policy import load_policy, trained_settings
 from varl_agent.nodes.background_executor import executor_in_background
 from varl_agent.nodes.episode_node import EpisodeSettings, first_robot
+from varl_agent.pixels.encoding import encoded
 from varl_agent.training.control import InterruptHandler, TrainingControl
 from varl_agent.training.evaluation import EVALUATION_STREAM, EpisodeResult
 from varl_agent.training.run_folder import RunFolder, write_json
@@ -66,7 +67,7 @@ def evaluate(node: EvaluateNode) -> None:
     trained_settings(folder)  # before waiting for anything
     control = TrainingControl()
     with InterruptHandler(control), executor_in_background(node):
-        robot = first_robot(node, settings)
+        robot = encoded(first_robot(node, settings), trained_settings(folder).encoder)
         try:
             env = ParallelEnv([robot], settings.seed)
             loaded = load_policy(folder, env, identity_of(robot.description))

@@ -20,6 +20,7 @@ from varl_agent.nodes.background_executor import executor_in_background
 from varl_agent.nodes.ros_advisor import RosAdvisor
 from varl_agent.nodes.status import StatusTopic
 from varl_agent.nodes.wait_for import wait_for
+from varl_agent.pixels.encoding import encoded
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.replay.minari import import_minari
 from varl_agent.sac.varl import VARL
@@ -173,12 +174,12 @@ def _demonstrations(folder: str, model: VARL, description: EnvDescription) -> in
     return import_minari(folder, model.replay_buffer, successes=model.successes)
 
 
-def _robot(node: LearnerNode, name: str) -> RosEnv:
+def _robot(node: LearnerNode, name: str) -> Any:
     """A client of the env node ``name``, once that is there; says every few seconds what it waits for."""
-    return RosEnv(node, env_name=name, timeout=node.settings.patience)
+    return encoded(RosEnv(node, env_name=name, timeout=node.settings.patience), node.settings.encoder)
 
 
-def _environment(node: LearnerNode, first: RosEnv) -> ParallelEnv:
+def _environment(node: LearnerNode, first: Any) -> ParallelEnv:
     """The robot, or all of them: the others may join late."""
     settings = node.settings
     if len(settings.envs) == 1:
@@ -213,15 +214,16 @@ def _advisor(node: LearnerNode, description: EnvDescription) -> RosAdvisor | Non
 
 def _film(training: Training, settings: LearnerSettings) -> list[EpisodeResult]:
     """A few episodes of the trained policy, with pictures."""
-    robot = cast(RosEnv, training.env.envs[0])
-    if not robot.description.cameras:
+    robot = training.env.envs[0]
+    client = cast(RosEnv, robot.unwrapped)
+    if not client.description.cameras:
         return []
-    robot.capture = True
+    client.capture = True
     try:
         seeds = [episode_seed(settings.seed, EVALUATION_STREAM, i) for i in range(settings.filmed_episodes)]
         return [play(training.model, robot, seed) for seed in seeds]
     finally:
-        robot.capture = False
+        client.capture = False
 
 
 def _next(folder: RunFolder, pictures: list[str]) -> list[tuple[str, str]]:

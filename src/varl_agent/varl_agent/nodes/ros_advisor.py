@@ -65,7 +65,7 @@ class RosAdvisor:
             reason = f"the node '{self.name}' is not there"
             answer.set_result(AdviceAnswer.none(len(query), self._act_dim, AdviceStatus.UNAVAILABLE, reason))
             return answer
-        states = _states(query, 1 if self._plans else len(query))
+        states = _states(query, 1 if self._plans else len(query), len(self._env.observation_names))
         request = GetAdvice.Request(env=self._env, states=states, deadline=self._deadline * MARGIN)
         call = self._client.call_async(request)
 
@@ -84,17 +84,20 @@ class RosAdvisor:
         return answer
 
 
-def _states(query: AdviceQuery, pictured: int) -> list[msg.AdviceState]:
-    """The transitions of ``query``, the first ``pictured`` of those that have pictures with them."""
+def _states(query: AdviceQuery, pictured: int, size: int) -> list[msg.AdviceState]:
+    """The transitions of ``query``, the first ``pictured`` of those that have pictures with them.
+
+    ``size``: numbers in a state; what a policy is told beyond them, of pictures, is none of the advisor's.
+    """
     frames = list(query.frames or [None] * len(query))
     for i in [i for i, taken in enumerate(frames) if taken][pictured:]:
         frames[i] = None
     return [
         msg.AdviceState(
             id=i,
-            state=query.states[i].tolist(),
+            state=query.states[i][:size].tolist(),
             action=query.actions[i].tolist(),
-            next_state=query.next_states[i].tolist(),
+            next_state=query.next_states[i][:size].tolist(),
             reward=float(query.rewards[i]),
             frames=[to_frame_msg(frame, stamp_ns=0) for frame in frames[i] or []],
         )

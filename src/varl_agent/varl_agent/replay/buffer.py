@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -34,6 +35,8 @@ class PersistentReplayBuffer(ReplayBuffer):
     Args:
         folder: where the store is, or is to be; rows in it are there at once.
         slack: time rows kept beyond the buffer's size for :meth:`load_state_dict`.
+        pictures: shape of the uint8 pictures of each camera that are kept beside the rows, once each, and not drawn:
+            ``info["pictures"]`` has those before and after a transition, by camera.
 
     Raises:
         VarlError: as :class:`ReplayStore`; or the observations are of another kind.
@@ -53,6 +56,7 @@ class PersistentReplayBuffer(ReplayBuffer):
         *,
         folder: str | Path,
         slack: int = 20_000,
+        pictures: Mapping[str, tuple[int, ...]] | None = None,
     ) -> None:
         if not isinstance(action_space, spaces.Box):
             raise VarlError(f"the replay keeps actions of a Box, not of {action_space}; convert them in a wrapper")
@@ -76,7 +80,8 @@ class PersistentReplayBuffer(ReplayBuffer):
                     f"the replay keeps Boxes of floats and of uint8 images, not {space}; convert it in a wrapper"
                 )
             self._numbers[key] = (slice(end, end := end + int(np.prod(space.shape))), space.shape)
-        layout = Layout(end, self.action_dim, self.buffer_size, slack, n_envs, dict(self._images))
+        self._kept = dict(pictures or {})
+        layout = Layout(end, self.action_dim, self.buffer_size, slack, n_envs, {**self._images, **self._kept})
         self.store = ReplayStore(folder, layout)
         self._row = np.zeros(n_envs, layout.row)
         columns = {key: _Column(self, key, "") for key in parts}, {key: _Column(self, key, "next_") for key in parts}
@@ -116,7 +121,11 @@ class PersistentReplayBuffer(ReplayBuffer):
         row["reward"], row["done"] = reward, done
         row["timeout"] = [self.handle_timeout_termination and info.get("TimeLimit.truncated", False) for info in infos]
         row["tag"] = [_tag(info) for info in infos]
-        self.store.append(row, {key: (before[key], after[key]) for key in self._images})
+        images = {key: (before[key], after[key]) for key in self._images}
+        for camera in self._kept:
+            pairs = [info["pictures"][camera] for info in infos]
+            images[camera] = np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
+        self.store.append(row, images)
         self._follow()
 
     def times(self, rows: np.ndarray) -> np.ndarray:
@@ -190,6 +199,7 @@ class PersistentReplayBuffer(ReplayBuffer):
             "n_envs": self.n_envs,
             "handle_timeout_termination": self.handle_timeout_termination,
             "slack": self.store.layout.slack,
+            "pictures": self._kept,
         }
         return _reopened, (str(self.store.folder.absolute()), arguments)
 

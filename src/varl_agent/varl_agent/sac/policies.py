@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.sac.policies import SACPolicy
 from torch import nn
 
+from varl_agent.pixels.scaling import bounds
+
 
 class ScaledExtractor(BaseFeaturesExtractor):
     """Flattens an observation and maps each element that is bounded on both sides to [-1, 1]: metres, radians and
@@ -28,6 +31,7 @@ class ScaledExtractor(BaseFeaturesExtractor):
 
     Args:
         normalized_image: images are not to be scaled by 255 (the policy's ``normalize_images`` is False).
+        hidden: elements that are not seen, by their indices: their feature is 0.
 
     Attributes:
         shift, scale: (features_dim,); features = (observation - shift) * scale.
@@ -36,28 +40,24 @@ class ScaledExtractor(BaseFeaturesExtractor):
     shift: th.Tensor
     scale: th.Tensor
 
-    def __init__(self, observation_space: spaces.Space[Any], normalized_image: bool = False) -> None:
+    def __init__(
+        self, observation_space: spaces.Space[Any], normalized_image: bool = False, hidden: Sequence[int] = ()
+    ) -> None:
         size = get_flattened_obs_dim(observation_space)
         super().__init__(observation_space, size)
         middle, half = np.zeros(size), np.ones(size)
         if isinstance(observation_space, spaces.Box):
             scaled_before = is_image_space(observation_space) and not normalized_image
             if not scaled_before:
-                middle, half = _bounds(observation_space)
+                middle, half = bounds(observation_space)
         self.register_buffer("shift", th.tensor(middle, dtype=th.float32))
-        self.register_buffer("scale", th.tensor(1.0 / half, dtype=th.float32))
+        scale = 1.0 / half
+        scale[list(hidden)] = 0.0
+        self.register_buffer("scale", th.tensor(scale, dtype=th.float32))
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
         """(n, ...) observations to (n, features_dim) features."""
         return (observations.flatten(1) - self.shift) * self.scale
-
-
-def _bounds(space: spaces.Box) -> tuple[np.ndarray, np.ndarray]:
-    """Middle and half width of each element's range; 0 and 1 where it has no bounds."""
-    low, high = space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel()
-    bounded = np.isfinite(low) & np.isfinite(high) & (high > low)
-    middle = np.where(bounded, (np.where(bounded, high, 0) + np.where(bounded, low, 0)) / 2, 0.0)
-    return middle, np.where(bounded, np.where(bounded, high, 1) - middle, 1.0)
 
 
 class LayerNormCritic(ContinuousCritic):

@@ -260,8 +260,9 @@ class VARL(SAC):
         """Look at what guidance does, where that is due: the policy's ``mean`` before the tanh, and ``gate`` on it."""
         metrics = self.guidance_metrics
         if metrics.due(self._n_updates):
-            age = self.guidance.age(self.num_timesteps)
-            metrics.note(self._n_updates, guidance, gate, bc_loss.item(), age, self.advantage(guidance, mean))
+            with th.random.fork_rng(devices=[]):  # a look draws nothing: a run that is resumed looks anew
+                seen = self.guidance.age(self.num_timesteps), self.advantage(guidance, mean)
+            metrics.note(self._n_updates, guidance, gate, bc_loss.item(), *seen)
 
     def _chosen_update(self) -> Update | None:
         """The accelerator to train with, chosen once; None: autograd."""

@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from varl_common.config import Config
 
 from varl_agent.advice.messages import Advisor
+from varl_agent.pixels.encoding import EncoderSettings, kept_pictures, policy_of
 from varl_agent.replay.buffer import PersistentReplayBuffer
 from varl_agent.sac.presets import preset
 from varl_agent.sac.varl import VARL
@@ -86,6 +87,7 @@ class LearnerSettings(Config):
     checkpoint_every: PositiveInt = Field(description="steps between two checkpoints")
     keep_checkpoints: PositiveInt = Field(description="newest ones that are kept")
     patience: PositiveFloat = Field(description="seconds to wait for an env node and its robot")
+    encoder: EncoderSettings
     sac: SacSettings
     advice: AdviceSettings
 
@@ -104,6 +106,7 @@ def make_model(
 ) -> VARL:
     """The agent, fresh; its transitions in the folder ``replay``, or in memory where None."""
     sac, advice = settings.sac, settings.advice
+    policy, policy_kwargs = policy_of(env.envs[0], settings.encoder)
     arguments: dict[str, Any] = {
         "learning_rate": sac.learning_rate,
         "gamma": sac.gamma,
@@ -111,7 +114,7 @@ def make_model(
         "batch_size": sac.batch_size,
         "learning_starts": 0 if settings.start_from else sac.learning_starts,  # it has a policy already
         "ent_coef": sac.ent_coef if "auto" in sac.ent_coef else float(sac.ent_coef),
-        "policy_kwargs": {"net_arch": list(sac.net_arch), "layer_norm": sac.layer_norm},
+        "policy_kwargs": {"net_arch": list(sac.net_arch), "layer_norm": sac.layer_norm, **policy_kwargs},
         "max_grad_norm": sac.max_grad_norm or None,
         "trigger": advice.trigger,
         "states_per_query": advice.states_per_query,
@@ -126,13 +129,14 @@ def make_model(
         "success_fraction": advice.success_fraction,
         "imitation_weight": advice.imitation_weight,
     }
+    kept = {"folder": replay, "pictures": kept_pictures(env.envs[0], settings.encoder)}
     return VARL(
-        "MlpPolicy",
+        policy,
         env,
         **(arguments | preset(settings.recipe)),
         buffer_size=sac.buffer_size,
         replay_buffer_class=PersistentReplayBuffer if replay else None,
-        replay_buffer_kwargs={"folder": replay} if replay else None,
+        replay_buffer_kwargs=kept if replay else None,
         update=sac.update,
         bf16=sac.bf16,
         device=sac.device,

@@ -277,4 +277,5 @@ class _BetweenSteps(BaseCallback):
 
 def identity_of(env: EnvDescription) -> Identity:
     """What checkpoints of a training in ``env`` belong to."""
-    return Identity(env.task, env.robot, tuple(env.observation_names), tuple(env.action_names))
+    seen = () if env.observation == "state" else (env.observation,)
+    return Identity(env.task, env.robot, (*env.observation_names, *seen), tuple(env.action_names))

@@ -14,11 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 from stable_baselines3 import SAC
 from varl_common.errors import VarlError
 
-from varl_agent.vec_env.parallel_env import Action, Observation, ParallelEnv, ResultT, StepResult
+from varl_agent.vec_env.parallel_env import Action, Observation, ParallelEnv, ResultT, StepResult, stacked
 
 Robot = gym.Env[Observation, Action]
 RETRY_EVERY = 1.0  # seconds between two attempts to bring a robot back
@@ -79,7 +78,7 @@ class Fleet(ParallelEnv):
             done = self._call_present(call)
         self._observations |= done
         some = min(done)
-        return np.stack(
+        return stacked(
             [self._observations[index if index in self._observations else some] for index in range(self.num_envs)]
         )
 
@@ -192,6 +191,12 @@ def correct_stand_ins(model: SAC, infos: list[dict[str, Any]]) -> None:
     """To be called after the environments' step and before its transitions are stored."""
     for index, info in enumerate(infos):
         if "before" in info:
-            model._last_obs[index] = info["before"]  # type: ignore[index]
+            for now, before in _arrays(model._last_obs, info["before"]):
+                now[index] = before
         if "stands_in" in info:
             model.num_timesteps -= 1
+
+
+def _arrays(one: Any, other: Any) -> list[tuple[Any, Any]]:
+    """The arrays of two observations, in pairs."""
+    return [(one[key], other[key]) for key in one] if isinstance(one, dict) else [(one, other)]

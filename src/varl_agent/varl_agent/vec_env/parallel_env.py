@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box
 from numpy.typing import NDArray
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
@@ -24,10 +23,10 @@ from varl_agent.finite import not_finite
 
 LATENCIES = 1000
 
-Observation = NDArray[np.float32]
+Observation = Any  # an array, or a dict of arrays
 Action = NDArray[np.float32]
 # Observation (the next episode's first where this one ended), reward, done, info.
-StepResult = tuple[NDArray[np.float32], float, bool, dict[str, Any]]
+StepResult = tuple[Observation, float, bool, dict[str, Any]]
 ResultT = TypeVar("ResultT")
 
 
@@ -48,8 +47,15 @@ def begin_episode(env: gym.Env[Observation, Action], seed: int) -> tuple[Observa
     return observation, info
 
 
+def stacked(observations: Sequence[Observation]) -> Observation:
+    """Observations of n environments as one, (n, ...)."""
+    if isinstance(observations[0], dict):
+        return {key: np.stack([one[key] for one in observations]) for key in observations[0]}
+    return np.stack(observations)
+
+
 class ParallelEnv(VecEnv):
-    """n Gymnasium environments with Box observations and actions as a Stable-Baselines3 VecEnv.
+    """n Gymnasium environments with Box (or Dict) observations and Box actions as a Stable-Baselines3 VecEnv.
 
     ``info`` of an episode's last step holds ``terminal_observation``, ``TimeLimit.truncated`` and ``episode`` (return
     ``r``, length ``l``), as Stable-Baselines3 expects them; ``begins_episode`` is true in its first step alone.
@@ -66,7 +72,6 @@ class ParallelEnv(VecEnv):
         # The last environment runs in the caller's thread: with one there is no thread to hand over to.
         self._threads = ThreadPoolExecutor(max(len(self.envs) - 1, 1), thread_name_prefix="env")
         first = self.envs[0]
-        assert isinstance(first.observation_space, Box)
         super().__init__(len(self.envs), first.observation_space, first.action_space)
 
     @property
@@ -106,11 +111,11 @@ class ParallelEnv(VecEnv):
         ended = any(result[2] for result in results)
         self._observed_at = None if ended else time.perf_counter()  # after a reset the robot rests
         observations, rewards, dones, infos = zip(*results, strict=True)
-        return np.stack(observations), np.array(rewards, np.float32), np.array(dones), list(infos)
+        return stacked(observations), np.array(rewards, np.float32), np.array(dones), list(infos)
 
     def _observations_after(self, call: Callable[[int], Observation]) -> Observation:
         """Observations (n, size) that ``call(index)`` returns for each environment."""
-        return np.stack(self.run_on(self.present, call))
+        return stacked(self.run_on(self.present, call))
 
     def _take_steps(self) -> list[StepResult]:
         return self.run_on(self.present, self._step)

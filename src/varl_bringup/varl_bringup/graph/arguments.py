@@ -7,6 +7,7 @@ from varl_common.arguments import Argument, namespace, positive_number, whole_nu
 BACKENDS = ("mujoco", "gazebo", "real")
 # Those that a package of the user's brings are as good as our own.
 ADVISORS = tuple(sorted(point.name for point in entry_points(group="varl_vlm_advisor.backends")))
+OBSERVATIONS = ("state", "pixels", "both")
 RECIPES = ("varl", "paper", "sac")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 JOYSTICKS = ("gamepad", "spacemouse", "none")
@@ -17,6 +18,12 @@ _PARAMS_FILE = Argument("params_file", "YAML file of ROS parameters that overrid
 _LOG_LEVEL = Argument("log_level", "Least severity of the messages shown.", "info", LOG_LEVELS)
 _TASK = Argument("task", "The task: reach, push, lift (a file of config/tasks), or a YAML file of yours.", "reach")
 _ROBOT = Argument("robot", "Which arm: varl_arm (a file of config/robots), or a YAML file of yours.", "varl_arm")
+_OBSERVATION = Argument(
+    "observation",
+    "What a policy sees: the state, pixels (pictures and what the arm feels of itself) or both.",
+    "state",
+    OBSERVATIONS,
+)
 _RVIZ = Argument("rviz", "Show the robot in RViz.", "false", BOOLEANS)
 _RECORD = Argument("record", "Record every topic into the run's folder as a rosbag2 bag.", "false", BOOLEANS)
 
@@ -39,6 +46,7 @@ def training_arguments(backend: str) -> tuple[Argument, ...]:
         _TASK,
         _ROBOT,
         _backend(backend),
+        _OBSERVATION,
         Argument(
             "advisor",
             "Who is asked for advice; scripted is a stand-in for a vision-language model, none: nobody.",

@@ -226,6 +226,8 @@ def _robot(program: str, values: Mapping[str, str], files: ParameterFiles) -> li
     env: dict[str, ParameterValue] = {"robot_file": str(robot_file), "task_file": str(task_file), "backend": backend}
     if backend != "real" and not lock_step:
         env["lock_step"] = False
+    if "observation" in values:
+        env["observation"] = values["observation"]
     if "episode_steps" in values:
         env["max_episode_steps"] = int(values["episode_steps"])
     if backend == "real" and RobotFile.read(robot_file).calibrated and is_installed("tf2_msgs"):

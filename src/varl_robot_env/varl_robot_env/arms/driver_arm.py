@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 from rclpy.callback_groups import CallbackGroup
@@ -79,7 +79,7 @@ class DriverArm:
         task: Task,
         abandoned: Callable[[], bool],
         scene: SimulatedScene | None = None,
-        observed: Sequence[str] = (),
+        observed: Collection[str] = (),
     ) -> None:
         """Subscribe to what the robot's file names.
 

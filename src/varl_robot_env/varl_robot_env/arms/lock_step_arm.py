@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class LockStepArm:
         group: CallbackGroup,
         sees: bool,
         feels: bool = False,
-        observed: Sequence[str] = (),
+        observed: Collection[str] = (),
     ) -> None:
         """Subscribe.
 

@@ -91,6 +91,7 @@ class EnvNode(LifecycleNode):
         robot = RobotConfig.from_yaml(parameters.robot_file)
         longer = {"max_episode_steps": parameters.max_episode_steps} if parameters.max_episode_steps else {}
         task = load_task(parameters.task_file, **longer)
+        self._arm: LockStepArm | DriverArm
         self._driver: DriverArm | None = None
         self._not_ready: str | None = "the robot's state has not been asked for yet"
         self._agents = AgentPresence(self)
@@ -100,14 +101,12 @@ class EnvNode(LifecycleNode):
             robot = for_simulation(robot, task.feels)
         seen = views(parameters.observation, robot)
         if simulated and parameters.lock_step:
-            self._arm: LockStepArm | DriverArm = LockStepArm(
-                self, robot, self._arm_group, bool(task.seen), task.feels, list(seen)
-            )
+            self._arm = LockStepArm(self, robot, self._arm_group, bool(task.seen), task.feels, seen)
         else:
             robot, group = with_spare(with_description(self, robot)), self._arm_group
             scene = SimulatedScene(self, robot.base_frame, group) if simulated else None
             self._arm = self._driver = DriverArm(
-                self, robot, group, self._watched, self._trip, task, lambda: self._agents.lost, scene, list(seen)
+                self, robot, group, self._watched, self._trip, task, lambda: self._agents.lost, scene, seen
             )
         self.hot_groups = (self._agent_group, *self._arm.groups)
         self.hot_loop = HotLoop(self, self._agent_group, self._arm_group)

@@ -1,0 +1,1 @@
+"""Learning from pictures: how far, how fast, and at what cost. ``make bench-pixels``."""

@@ -1,0 +1,1 @@
+"""Learning from pictures: features of a frozen tower beside the state, or convolutions that are learned."""

@@ -1,0 +1,101 @@
+"""A frozen vision tower: any backbone of transformers, or that of a vision-language model, by name or folder."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from varl_common.errors import VarlError
+
+# Where a vision-language model of transformers has its vision part.
+_PARTS = ("vision_model", "vision_tower", "visual", "image_encoder")
+
+
+class Tower:
+    """Maps of pictures, by weights that do not change.
+
+    Attributes:
+        name: as it was asked for.
+        fingerprint: a number that other weights do not have.
+    """
+
+    def __init__(self, name: str, device: str = "cpu") -> None:
+        """Load it: the name of a model of transformers, or its folder.
+
+        Raises:
+            VarlError: transformers is not installed, or it has no vision model of that name.
+        """
+        self.name, self._device = name, device
+        self._net, self._form = _load(name)
+        self._net.to(device).eval().requires_grad_(False)
+        self.fingerprint = 0
+        for key, weight in self._net.state_dict().items():
+            if _is_pooler(key):  # what it sums a picture up in is not looked at
+                continue
+            self.fingerprint = zlib.crc32(weight.cpu().contiguous().numpy().tobytes(), self.fingerprint)
+        side = getattr(self._net.config, "image_size", None)
+        self._side = side if isinstance(side, int) else None
+
+    def __call__(self, pictures: NDArray[np.uint8]) -> torch.Tensor:
+        """(n, channels, height, width) float32 of ``pictures`` (n, side, side, 3) uint8 RGB."""
+        with torch.inference_mode():
+            images = normalized(torch.from_numpy(pictures).to(self._device), *self._form)
+            if self._side and images.shape[-1] != self._side:
+                images = functional.interpolate(
+                    images, (self._side, self._side), mode="bilinear", antialias=True, align_corners=False
+                )
+            found: torch.Tensor = self._net(pixel_values=images).last_hidden_state
+            return (found if found.dim() == 4 else _as_map(found)).float()
+
+
+def normalized(pictures: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """(n, 3, side, side) float32 as a tower takes it, of (n, side, side, 3) uint8."""
+    shift, scale = (torch.tensor(values, device=pictures.device)[:, None, None] for values in (mean, std))
+    return (pictures.permute(0, 3, 1, 2).float() / 255.0 - shift) / scale
+
+
+def _as_map(tokens: torch.Tensor) -> torch.Tensor:
+    """A transformer's tokens (n, tokens, channels) as a square map; what comes before the patches (a class) is left."""
+    n, count, channels = tokens.shape
+    side = math.isqrt(count)
+    return tokens[:, count - side * side :].transpose(1, 2).reshape(n, channels, side, side)
+
+
+def _is_pooler(key: str) -> bool:
+    return "pooler" in key.split(".")
+
+
+def _load(name: str) -> tuple[Any, tuple[list[float], list[float]]]:
+    try:
+        from transformers import AutoModel
+        from transformers.image_processing_base import ImageProcessingMixin
+    except ImportError as error:
+        raise VarlError(f"a frozen encoder needs {error.name}; pip install transformers") from None
+    remedy = "name a vision model of transformers, or a folder that its save_pretrained wrote"
+    if Path(name).is_absolute() and not Path(name).is_dir():
+        raise VarlError(f"there is no vision tower in {name}; {remedy}")
+    try:
+        net, report = AutoModel.from_pretrained(name, trust_remote_code=False, output_loading_info=True)
+    except (OSError, ValueError) as error:
+        raise VarlError(f"{name!r} cannot be loaded ({str(error).splitlines()[0]}); {remedy}") from None
+    if missing := sorted(key for key in report["missing_keys"] if not _is_pooler(key)):
+        raise VarlError(f"{name!r} lacks weights, {missing[0]} for one; {remedy}")
+    for part in _PARTS:
+        net = getattr(net, part, net)
+    if "pixel_values" not in inspect.signature(net.forward).parameters:
+        raise VarlError(f"{name!r} is a {type(net).__name__}, which looks at no pictures; {remedy}")
+    try:
+        form, _ = ImageProcessingMixin.get_image_processor_dict(name)
+    except OSError:  # saved without one
+        form = {}
+    half = [0.5] * 3
+    return net, (list(form.get("image_mean") or half), list(form.get("image_std") or half))
