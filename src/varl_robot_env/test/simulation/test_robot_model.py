@@ -183,3 +183,29 @@ def test_the_ur5e_is_simulated_from_the_real_ones_file() -> None:
     env = ArmEnv("reach", "ur5e")
     state, _ = env.reset(seed=0)
     np.testing.assert_allclose(state[:3], [0.45, 0.0, 0.18], atol=0.006)
+
+
+def test_a_gripper_that_the_description_lacks_is_stood_in_for_and_holds(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = yaml.safe_load(config_file("robots", "ur5e").read_text())
+    values["simulation"] = {"urdf": "package://varl_robot_env/urdf/standin_ur5e.urdf"}
+    values["safety"]["workspace_low"] = [0.30, -0.25, 0.022]
+    values["gripper"]["speed"] = 2.0
+    (tmp_path / "ur5e.yaml").write_text(yaml.safe_dump(values))
+    with caplog.at_level(logging.WARNING):
+        env = ArmEnv("lift", str(tmp_path / "ur5e.yaml"))
+    assert "two plain fingers" in caplog.text
+    state, _ = env.reset(seed=0)
+    names = list(env.description.observation_names)
+    opening = names.index("gripper")
+    assert state[opening] == pytest.approx(0.8, abs=1e-3), "wide open is as far from closed as it goes"
+    block = state[names.index("block_x") :][:3].astype(float)
+    terminated = truncated = False
+    for height, grip, periods in ((0.1, -1, 24), (0.0, -1, 20), (0.0, 1, 14), (0.12, 1, 40)):
+        for _ in range(periods):
+            if not (terminated or truncated):
+                way = np.clip((block + np.array([0, 0, height]) - state[:3]) / (2 * 0.0125), -1, 1)
+                state, _, terminated, truncated, _ = env.step(np.array([*way, grip], np.float32))
+    assert terminated, "the block is in the air"
+    assert 0.3 < state[opening] < 0.5, "closed on a block of 4 cm"

@@ -16,6 +16,7 @@ from varl_common.errors import VarlError
 from varl_robot_env.config.driver import FORCE_TOPIC, JOINT_STATES, DriverConfig, WrenchConfig
 from varl_robot_env.config.paths import package_around, resolve
 from varl_robot_env.config.robot import RobotConfig
+from varl_robot_env.simulation.stand_in_gripper import with_gripper
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def for_simulation(robot: RobotConfig, feels: bool = False) -> RobotConfig:
 
     Where a task ``feels`` the force on the tool, what a simulator has in the place of a sensor is named.
 
-    A gripper that the description lacks is left out, with a word.
+    For a gripper that the description lacks another stands in, with a word.
 
     Raises:
         VarlError: there is no description, or it cannot be expanded.
@@ -48,12 +49,13 @@ def for_simulation(robot: RobotConfig, feels: bool = False) -> RobotConfig:
         changes["gripper"] = robot.gripper.model_copy(update=_GRIPPER)
         if not _has_joint(urdf, robot.gripper.joint):
             log.warning(
-                "the description of %s has no joint %r: it is simulated without its gripper; for tasks that grasp name "
-                "a description with the gripper in simulation: of its file",
+                "the description of %s has no joint %r: two plain fingers stand for it; for its own, name "
+                "a description with it in simulation: of the robot's file",
                 robot.name,
                 robot.gripper.joint,
             )
-            changes["gripper"] = None
+            changes["urdf"] = with_gripper(robot.model_copy(update={"urdf": urdf}).urdf_text(), robot)
+            changes |= {"tool_parent": ""}  # the tool's frame is in it now
     return robot.model_copy(update=changes)
 
 

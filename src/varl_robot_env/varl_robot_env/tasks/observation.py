@@ -38,7 +38,7 @@ def check_observed(observe: Iterable[str], things: Iterable[str]) -> None:
 class Observed:
     """The elements of an observation, in the order of a task's ``observe``.
 
-    ``tool`` and things are positions, m; ``velocity`` is the tool's, m/s; ``gripper`` is its joint's position, m (rad);
+    ``tool`` and things are positions, m; ``velocity`` is the tool's, m/s; ``gripper`` is its way from closed, m (rad);
     ``force`` on the tool, N. ``<name>.yaw`` is the turn about the vertical as cosine and sine, ``<name>.rotation`` the
     whole orientation as the base frame's coordinates of its x and y axes (Zhou et al., arXiv 1812.07035: six numbers
     that change as little as it turns little). The tool's is told since home: as it stands there, it has turned by 0.
@@ -58,7 +58,7 @@ class Observed:
         self.units: list[str] = []
         self.positions: dict[str, int] = {}
         self.of_the_arm: list[int] = []
-        self._items = list(observe)
+        self._items, self._gripper = list(observe), robot.gripper
         low, high = np.array(robot.safety.workspace_low), np.array(robot.safety.workspace_high)
         lows: list[Any] = []
         highs: list[Any] = []
@@ -80,8 +80,7 @@ class Observed:
             elif item == "gripper":
                 if robot.gripper is None:
                     raise VarlError(f"the task observes the gripper, and {robot.name} has none; see its file")
-                ends = robot.gripper.open, robot.gripper.closed
-                add(["gripper"], "m", min(ends), max(ends))
+                add(["gripper"], "m", 0.0, abs(robot.gripper.open - robot.gripper.closed))
             elif item.endswith(".yaw"):
                 name = item.removesuffix(".yaw")
                 add([f"{name}_cos", f"{name}_sin"], "", -1.0, 1.0)
@@ -101,23 +100,25 @@ class Observed:
 
     def __call__(self, situation: Situation) -> Float32:
         """(n,) numbers, within their bounds."""
-        parts = [_numbers(item, situation) for item in self._items]
+        parts = [self._numbers(item, situation) for item in self._items]
         return np.clip(np.concatenate(parts).astype(np.float32), self.low, self.high)
 
-
-def _numbers(item: str, situation: Situation) -> Array:
-    if item == "velocity":
-        return situation.velocity
-    if item == "gripper":
-        return np.array([situation.gripper])
-    if item == "force":
-        if situation.force is None:
-            raise VarlError("the task observes the force on the tool, which nothing measures; see the robot's file")
-        return situation.force
-    if item.endswith(".yaw"):
-        turned = Rotation.from_quat(situation.poses[item.removesuffix(".yaw")][3:]).apply([1.0, 0.0, 0.0])
-        return turned[:2] / max(float(np.hypot(*turned[:2])), 1e-9)
-    if item.endswith(".rotation"):
-        matrix = Rotation.from_quat(situation.poses[item.removesuffix(".rotation")][3:]).as_matrix()
-        return matrix[:, :2].T.ravel()
-    return situation.position(item)
+    def _numbers(self, item: str, situation: Situation) -> Array:
+        if item == "velocity":
+            return situation.velocity
+        if item == "gripper":
+            assert self._gripper
+            assert situation.gripper is not None
+            sign = 1.0 if self._gripper.open > self._gripper.closed else -1.0
+            return np.array([sign * (situation.gripper - self._gripper.closed)])
+        if item == "force":
+            if situation.force is None:
+                raise VarlError("the task observes the force on the tool, which nothing measures; see the robot's file")
+            return situation.force
+        if item.endswith(".yaw"):
+            turned = Rotation.from_quat(situation.poses[item.removesuffix(".yaw")][3:]).apply([1.0, 0.0, 0.0])
+            return turned[:2] / max(float(np.hypot(*turned[:2])), 1e-9)
+        if item.endswith(".rotation"):
+            matrix = Rotation.from_quat(situation.poses[item.removesuffix(".rotation")][3:]).as_matrix()
+            return matrix[:, :2].T.ravel()
+        return situation.position(item)
