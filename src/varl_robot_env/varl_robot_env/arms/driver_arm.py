@@ -121,8 +121,7 @@ class DriverArm:
             if camera.calibration
         }
         gripper = robot.gripper.joint if robot.gripper and task.grasps else None
-        heard = robot.simulated() if scene else robot
-        self._heard = DriverInputs(node, heard, watched, task.seen, gripper, self._on_scale)
+        self._heard = DriverInputs(node, robot, watched, task.seen, gripper, self._on_scale)
         self._inputs = watched.inputs
         self._clock = MotionClock(np.array(robot.home), time.monotonic())
         self._following = Following()

@@ -207,12 +207,6 @@ class RobotConfig(Config):
         gripper = self.gripper and self.gripper.model_copy(update={"joint": self.prefix + self.gripper.joint})
         return self.model_copy(update={**names, "joints": joints, "gripper": gripper})
 
-    def simulated(self) -> Self:
-        """The same where a simulator publishes its joints, all on one topic."""
-        driver = self.driver.model_copy(update={"joint_states": JOINT_STATES})
-        gripper = self.gripper and self.gripper.model_copy(update={"joint_states": JOINT_STATES})
-        return self.model_copy(update={"driver": driver, "gripper": gripper})
-
     @model_validator(mode="after")
     def _one_value_a_joint(self) -> Self:
         safety = self.safety
