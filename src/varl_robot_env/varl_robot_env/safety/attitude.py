@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from varl_common.poses import rotation_of, rotation_vector, yaw_of
 
@@ -31,7 +33,7 @@ class Attitude:
 
     def lean(self, rotation: Array) -> float:
         """The angle that the tool leans, rad."""
-        return float(np.arccos(np.clip(rotation[2] @ self.home[2], -1.0, 1.0)))
+        return math.acos(min(1.0, max(-1.0, float(rotation[2] @ self.home[2]))))
 
     def beyond(self, rotation: Array) -> float:
         """How far the tool leans out of the cone, rad; 0 in it."""
@@ -60,4 +62,4 @@ class Attitude:
     @staticmethod
     def apart(one: Array, other: Array) -> float:
         """Angle between two rotations, rad."""
-        return float(np.arccos(np.clip((np.vdot(one, other) - 1.0) / 2.0, -1.0, 1.0)))
+        return math.acos(min(1.0, max(-1.0, (float(np.vdot(one, other)) - 1.0) / 2.0)))

@@ -184,18 +184,21 @@ class Governor:
         turn, attitude = self.attitude.turn, self.attitude
         if turn is None:
             return None
-        if max(tool.turning for tool in then) > max(turn.speed, *(tool.turning for tool in before)):
+        fastest = max(tool.turning for tool in then)
+        if fastest > turn.speed and fastest > max(tool.turning for tool in before):
             return "velocity"
-        leans = [max(attitude.beyond(tool.rotation) for tool in way) for way in (before, then)]
-        if leans[1] > max(LEANT, leans[0]):
+        leans = max(attitude.beyond(tool.rotation) for tool in then)
+        if leans > LEANT and leans > max(attitude.beyond(tool.rotation) for tool in before):
             return "cone"
-        ahead = [max(attitude.apart(tool.rotation, measured) for tool in way) for way in (before, then)]
-        return "leash" if ahead[1] > max(_TAUT * turn.leash, ahead[0]) else None
+        ahead = max(attitude.apart(tool.rotation, measured) for tool in then)
+        if ahead > _TAUT * turn.leash and ahead > max(attitude.apart(tool.rotation, measured) for tool in before):
+            return "leash"
+        return None
 
     def _turning_slower(self, joints: Array, velocity: Array, wanted: Array, changed: list[str]) -> Array:
         """``wanted`` (n,) rad/s, or as much of it as the tool's angular speed allows at both ends of the period."""
         turn = self.attitude.turn
-        if turn is None:
+        if turn is None or np.abs(wanted).sum() <= _TURNS * turn.speed:  # it cannot turn faster than all joints do
             return wanted
         end = joints + (velocity + wanted) * self._period / 2
         excess = max(self._kinematics.turning(at, wanted)[2] for at in (joints, end)) / (_TURNS * turn.speed)
@@ -221,7 +224,8 @@ class Governor:
         return [self._tool(path.joints + share * way, np.sqrt(1.0 - share) * path.velocity) for share in shares]
 
     def _tool(self, joints: Array, velocity: Array) -> _Tool:
-        if self.attitude.turn is None:
+        turn = self.attitude.turn
+        if turn is None or np.abs(velocity).sum() <= turn.speed:  # it turns no faster than that
             return _Tool(*self._kinematics.forward(joints), 0.0)
         return _Tool(*self._kinematics.turning(joints, velocity))
 
