@@ -16,6 +16,7 @@ from sensor_msgs.msg import CameraInfo
 from varl_common.config import Config
 from varl_common.errors import VarlError
 from varl_common.poses import matrix_to_pose, pose_to_matrix
+from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.node import declare_parameters, run_node
 
 from varl_robot_env.config.robot import RobotConfig
@@ -62,7 +63,13 @@ class CameraFrames(Node):
         for camera in cameras:
             told = partial(self._on_info, camera.name)
             self.create_subscription(CameraInfo, camera.info_topic, told, qos_profile_sensor_data)
+        Diagnostics(self, "frames", self._health, robot.name)
         self._place()
+
+    def _health(self) -> Health:
+        waiting = [camera for camera in self._calibrations if camera not in self._frames]
+        warning = f"no camera_info of {', '.join(waiting)} yet" if waiting else ""
+        return Health("published", warning, values={frame: place[0] for frame, place in self._placed.items()})
 
     def _on_info(self, camera: str, message: CameraInfo) -> None:
         if self._frames.get(camera) != message.header.frame_id:
