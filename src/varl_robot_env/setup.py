@@ -15,7 +15,7 @@ setup(
         (f"share/{NAME}/gazebo", ["gazebo/varl_world.sdf", "gazebo/varl_arm.urdf.xacro"]),
         (f"share/{NAME}/urdf", ["urdf/varl_arm.urdf", "urdf/standin_ur5e.urdf"]),
     ],
-    extras_require={"test": ["pytest"]},
+    extras_require={"test": ["pytest"], "viewer": ["rerun-sdk"]},
     entry_points={
         "console_scripts": [
             f"env = {NAME}.nodes.env:main",
@@ -25,6 +25,7 @@ setup(
             f"markers = {NAME}.nodes.rviz_markers:main",
             f"perception = {NAME}.nodes.perception:main",
             f"calibrate = {NAME}.nodes.calibrate:main",
+            f"viewer = {NAME}.nodes.viewer:main",
             f"check = {NAME}.nodes.check:main",
             f"find_limits = {NAME}.nodes.find_limits:main",
             f"camera_frames = {NAME}.nodes.camera_frames:main",

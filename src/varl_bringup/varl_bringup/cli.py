@@ -6,12 +6,14 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 
 from varl_common.arguments import parse, show
 from varl_common.errors import VarlError, did_you_mean
 from varl_common.host.domain import free_domain
 from varl_common.host.terminal import colours
 
+from varl_bringup.completion import SCRIPT, candidates
 from varl_bringup.graph.command_line import command
 from varl_bringup.graph.graph import Graph
 from varl_bringup.graph.launch_record import write_launch
@@ -21,6 +23,7 @@ from varl_bringup.runner.display import Display
 from varl_bringup.runner.runner import Process, Runner, on_terminal
 
 TOOLS = {
+    "doctor": ("varl_bringup", "doctor", "What this machine has for VARL, and what it lacks."),
     "dataset": ("varl_agent", "dataset", "Write a run's, teleop's or a bag's episodes as a LeRobot dataset."),
     "export": ("varl_agent", "export", "Write a run's policy as a file that needs no VARL (torch.export, ONNX)."),
     "advisor-eval": (
@@ -36,6 +39,10 @@ TOOLS = {
 }
 """Commands that bring up no graph: package, executable and what it is for. They take the same form of arguments."""
 
+_OWN = {
+    "completion": 'Complete words in bash and zsh: eval "$(varl completion)".',
+}
+
 
 def main(words: list[str] | None = None) -> int:
     """Run the command; its exit status: that of the run, or 2 after an error of use."""
@@ -50,13 +57,22 @@ def _main(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
+    if words[0] in ("-V", "--version"):
+        print(f"varl {version('varl_common')}")
+        return 0
+    if words[0] == "completion":
+        line = words[2] if words[1:2] == ["--"] and len(words) > 2 else None
+        known = {name: program.arguments for name, program in PROGRAMS.items()}
+        found = [] if line is None else candidates(line, [*PROGRAMS, *TOOLS, *_OWN], known)
+        print(SCRIPT if line is None else "\n".join(found), end="" if line is None else "\n")
+        return 0
     if words[0] in TOOLS:
         package, executable, _ = TOOLS[words[0]]
         path = str(find_executable(package, executable))
         os.execv(path, [path, *words[1:]])
     program = PROGRAMS.get(words[0].replace("-", "_"))
     if program is None:
-        raise VarlError(f"unknown command {words[0]!r}; {did_you_mean(words[0], [*PROGRAMS, *TOOLS])}")
+        raise VarlError(f"unknown command {words[0]!r}; {did_you_mean(words[0], [*PROGRAMS, *TOOLS, *_OWN])}")
     if {"-h", "--help", "-s", "--show-args"} & set(words):
         print(show(f"varl {program.name}: {program.description} Arguments (name:=value):", program.arguments))
         return 0
@@ -65,7 +81,7 @@ def _main(words: list[str]) -> int:
 
 def _help() -> str:
     described = {program.name: program.description for program in PROGRAMS.values()}
-    described |= {name: purpose for name, (_, _, purpose) in TOOLS.items()}
+    described |= {name: purpose for name, (_, _, purpose) in TOOLS.items()} | _OWN
     commands = "\n".join(f"  {name:<12} {purpose}" for name, purpose in described.items())
     return (
         "Usage: varl <command> [name:=value ...]\n\n"
@@ -106,3 +122,7 @@ def _environment(graph: Graph, display: Display) -> Iterator[dict[str, str]]:
             environment["ROS_DOMAIN_ID"] = domain
             display.say(f"on ROS_DOMAIN_ID={domain}; export that in another terminal to look at this run")
         yield environment
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -25,6 +25,12 @@ _OBSERVATION = Argument(
     OBSERVATIONS,
 )
 _RVIZ = Argument("rviz", "Show the robot in RViz.", "false", BOOLEANS)
+_VIEWER = Argument(
+    "viewer",
+    "Show the run in Rerun (pip install rerun-sdk): in a window, served to a browser, or as a file.",
+    "none",
+    ("none", "rerun", "rerun-web", "rerun-file"),
+)
 _RECORD = Argument("record", "Record every topic into the run's folder as a rosbag2 bag.", "false", BOOLEANS)
 
 
@@ -65,6 +71,7 @@ def training_arguments(backend: str) -> tuple[Argument, ...]:
         _NAMESPACE,
         _PARAMS_FILE,
         _RVIZ,
+        _VIEWER,
         _RECORD,
         _LOG_LEVEL,
         Argument("seed", "Seed of the networks, the exploration and the scenes.", "0", check=whole_number(0)),
@@ -95,6 +102,7 @@ DEPLOY_ARGUMENTS = (
     _NAMESPACE,
     _PARAMS_FILE,
     _RVIZ,
+    _VIEWER,
     _RECORD,
     _LOG_LEVEL,
 )
@@ -111,6 +119,7 @@ TELEOP_ARGUMENTS = (
     _NAMESPACE,
     _PARAMS_FILE,
     _RVIZ,
+    _VIEWER,
     _RECORD,
     _LOG_LEVEL,
 )
@@ -123,6 +132,7 @@ ENV_ARGUMENTS = (
     _NAMESPACE,
     _PARAMS_FILE,
     _RVIZ,
+    _VIEWER,
     _LOG_LEVEL,
 )
 

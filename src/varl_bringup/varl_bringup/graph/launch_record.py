@@ -14,7 +14,7 @@ FILE = "launch.yaml"
 _RECORDED_PROGRAMS = ("train_sim", "train_real")
 _PARAMS = "params.yaml"
 # What only says how a run is watched or continued does not belong to what it is.
-_NOT_RECORDED = {"run_dir", "resume", "rviz", "record", "log_level"}
+_NOT_RECORDED = {"run_dir", "resume", "rviz", "viewer", "record", "log_level"}
 
 
 def write_launch(run_dir: Path, program: str, values: Mapping[str, str]) -> None:

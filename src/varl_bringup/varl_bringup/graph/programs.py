@@ -255,6 +255,19 @@ def _watchers(values: Mapping[str, str], run_dir: Path, files: ParameterFiles) -
             Node("varl_robot_env", "markers", files.of("markers"), {"robot_file": str(robot_file)}),
             Node("rviz2", "rviz2", arguments=view, essential=False),
         ]
+    if values["viewer"] != "none":
+        sinks = {"rerun": "window", "rerun-web": "web"}
+        shown = sinks.get(values["viewer"]) or str(run_dir / f"run-{time.strftime(_TIME)}.rrd")
+        robot_file = config_file("robots", values["robot"]).absolute()
+        nodes.append(
+            Node(
+                "varl_robot_env",
+                "viewer",
+                files.of("viewer"),
+                {"robot_file": str(robot_file), "sink": shown},
+                essential=False,
+            )
+        )
     if values["record"] == "true":
         bag = run_dir / f"bag-{time.strftime(_TIME)}"  # each part of a run that was resumed has its own
         nodes.append(Node("varl_bringup", "recorder", files.of("recorder"), {"bag": str(bag)}))
