@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from geometry_msgs.msg import TransformStamped
 from pydantic import Field
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo
@@ -23,6 +25,10 @@ from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.perception.calibration import Calibration
 from varl_robot_env.types import Array
 
+# s for a camera's driver to tell of its tree, beside its camera_info: a frame that was given another parent meanwhile
+# has two to whoever listened.
+_PATIENCE = 2.0
+_LOOK = 0.25  # s
 _TREE = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # as tf2's own listener has it
 
 
@@ -56,6 +62,7 @@ class CameraFrames(Node):
             camera.name: Calibration.from_yaml(robot.source.parent / camera.calibration) for camera in cameras
         }
         self._frames: dict[str, str] = {}  # optical frame by camera
+        self._since: dict[str, float] = {}  # s, monotonic, of the first camera_info
         self._tree: dict[str, tuple[str, Array]] = {}  # of others: parent and place in it (4, 4), by child
         self._placed: dict[str, tuple[str, Array]] = {}
         self._publisher = self.create_publisher(self._kind, "/tf_static", _TREE)
@@ -64,7 +71,7 @@ class CameraFrames(Node):
             told = partial(self._on_info, camera.name)
             self.create_subscription(CameraInfo, camera.info_topic, told, qos_profile_sensor_data)
         Diagnostics(self, "frames", self._health, robot.name)
-        self._place()
+        self.create_timer(_LOOK, self._place, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _health(self) -> Health:
         waiting = [camera for camera in self._calibrations if camera not in self._frames]
@@ -72,15 +79,12 @@ class CameraFrames(Node):
         return Health("published", warning, values={frame: place[0] for frame, place in self._placed.items()})
 
     def _on_info(self, camera: str, message: CameraInfo) -> None:
-        if self._frames.get(camera) != message.header.frame_id:
-            self._frames[camera] = message.header.frame_id
-            self._place()
+        self._since.setdefault(camera, time.monotonic())
+        self._frames[camera] = message.header.frame_id
 
     def _on_tree(self, message: Any) -> None:
         others = [one for one in message.transforms if one.child_frame_id not in self._placed]
         self._tree |= {one.child_frame_id: (one.header.frame_id, _matrix(one)) for one in others}
-        if others:
-            self._place()
 
     def _place(self) -> None:
         """Publish what has changed."""
@@ -90,6 +94,8 @@ class CameraFrames(Node):
             tool[:3, 3] = robot.tool_offset
             placed[robot.tool_frame] = robot.tool_parent, tool
         for camera, optical in self._frames.items():
+            if optical not in self._tree and time.monotonic() - self._since[camera] < _PATIENCE:
+                continue
             found = self._calibrations[camera]
             parent = robot.tool_frame if found.mount == "tool" else robot.base_frame
             root, inside = self._root_of(optical)
