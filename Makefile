@@ -72,6 +72,10 @@ bench-advisor: build ## Measure what the advisor costs beside its model: benchma
 bench-safety: build ## How near whatever is asked of each arm comes to its bounds: benchmarks/results/safety.json.
 	@$(ENTER); exec python -m benchmarks.safety $(ARGS)
 
+.PHONY: bench-tasks
+bench-tasks: build ## Write what runs of `python -m benchmarks.arm_tasks --task insert` came to: benchmarks/results/arm_tasks.json.
+	@$(ENTER); exec python -m benchmarks.arm_tasks $(ARGS)
+
 .PHONY: bench-sight
 bench-sight: build ## Judge a model that looks on held-out scenes: benchmarks/results/sight.json; ARGS="model:=FOLDER".
 	@$(ENTER); exec python benchmarks/sight.py $(ARGS)
