@@ -78,7 +78,7 @@ bench-tasks: build ## Write what runs of `python -m benchmarks.arm_tasks --task 
 
 .PHONY: bench-sight
 bench-sight: build ## Judge a model that looks on held-out scenes: benchmarks/results/sight.json; ARGS="model:=FOLDER".
-	@$(ENTER); exec python benchmarks/sight.py $(ARGS)
+	@$(ENTER); exec python -m benchmarks.sight $(ARGS)
 
 .PHONY: bench-speed
 bench-speed: build ## Measure updates per second: benchmarks/results/speed.json.

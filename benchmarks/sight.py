@@ -34,6 +34,8 @@ from varl_vlm_advisor.question.question import StateQuestion
 from varl_vlm_advisor.training import scenes, teacher
 from varl_vlm_advisor.types import NoAdvice
 
+from benchmarks import localiser
+
 RESULTS = Path(__file__).parent / "results"
 TASKS = ("reach", "push", "lift")
 _SEED = 7919
@@ -42,9 +44,6 @@ _ARGUMENTS = (
     Argument("count", "Scenes of each task.", "60", check=whole_number(2)),
     Argument("out", "File of the figures.", str(RESULTS / "sight.json")),
 )
-_NOT_MEASURED = {
-    f"localiser_{what}": None for what in ("mm", "wrong", "lost", "hz")
-} | {"localiser_reason": "there is no localiser yet"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ def measure(model: str, count: int) -> dict[str, Any]:
         "scenes": count,
         "parameters": sum(w.numel() for w in backend._model.parameters()),
         "megabytes": sum(file.stat().st_size for file in Path(model).iterdir()) / 1e6,
-        **_NOT_MEASURED,
+        **localiser.measure(),
     }
 
 

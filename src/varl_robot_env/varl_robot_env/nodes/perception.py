@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from geometry_msgs.msg import Point, Pose, Quaternion
@@ -23,11 +23,15 @@ from varl_robot_env.config.names import TopicOrNone
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.perception.calibration import Calibration, joints_in_order
+from varl_robot_env.perception.localiser_config import LocaliserConfig
 from varl_robot_env.perception.things import ThingConfig, find_things
 from varl_robot_env.ros import image_messages
 from varl_robot_env.ros.camera_info import camera_model, check_size
 from varl_robot_env.ros.robot_description import with_description
 from varl_robot_env.types import Array
+
+if TYPE_CHECKING:
+    from varl_robot_env.ros.localised_things import LocalisedThings
 
 _REMIND = 5.0  # seconds between two lines that say the same
 
@@ -48,6 +52,8 @@ class PerceptionConfig(Config):
     """Depth aligned with the color picture (16UC1 mm or 32FC1 m); empty: there is none."""
     depth_lag: PositiveFloat = 0.05
     """Greatest difference in time between a picture and the depth used with it, s."""
+    localiser: LocaliserConfig = LocaliserConfig()
+    """Of the things that are known by ``vlm``."""
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
@@ -86,6 +92,7 @@ class PerceptionNode(Node):
         self._said: dict[str, float] = {}
         self._pictures = 0
         self._seen: list[str] = []
+        self._localised = self._make_localised(camera.name)
         self._publisher = self.create_publisher(Entities, "entities", SENSOR_OUT)
         quality = qos_profile_sensor_data
         self.create_subscription(Image, camera.image_topic, self._on_image, quality)
@@ -117,7 +124,11 @@ class PerceptionNode(Node):
         except VarlError as error:
             return self._say(str(error))
         found = find_things(self._config.things, rgb, depth, lens, camera)
-        entities = Entities(names=list(found))
+        sure = dict.fromkeys(found, 1.0)
+        if self._localised is not None:
+            pointed, confidence = self._localised.find(rgb, depth, lens, camera)
+            found, sure = found | pointed, sure | confidence
+        entities = Entities(names=list(found), confidence=[sure[name] for name in found])
         entities.header.stamp, entities.header.frame_id = message.header.stamp, self._robot.base_frame
         for pose in found.values():
             x, y, z, *turn = (float(value) for value in pose)
@@ -130,10 +141,25 @@ class PerceptionNode(Node):
             if thing.name not in found:
                 self._say(f"{thing.name} is not in sight; check light, focus and its settings in the perception file")
 
+    def _make_localised(self, camera: str) -> LocalisedThings | None:
+        things = {thing.name: thing.vlm for thing in self._config.things if thing.vlm is not None}
+        if not things:
+            return None
+        from varl_robot_env.ros.localised_things import LocalisedThings  # it takes PyTorch seconds to load
+
+        return LocalisedThings(self, things, self._config.localiser, camera)
+
+    def destroy_node(self) -> None:
+        """End the localiser's thread, too."""
+        if self._localised is not None:
+            self._localised.close()
+        super().destroy_node()
+
     def _health(self) -> Health:
         unseen = [thing.name for thing in self._config.things if thing.name not in self._seen]
         warning = f"not in sight: {', '.join(unseen)}" if self._pictures else "no picture yet"
-        return Health("all in sight", warning if unseen else "", values={"pictures": self._pictures})
+        localiser = {"localiser": self._localised.status} if self._localised is not None else {}
+        return Health("all in sight", warning if unseen else "", values={"pictures": self._pictures, **localiser})
 
     def _camera(self) -> Array | None:
         """(4, 4) the optical frame in the base frame, or None before the arm's joints are known."""

@@ -11,6 +11,7 @@ from pydantic import Field, PositiveFloat
 from varl_common.config import Config
 
 from varl_robot_env.perception.camera_model import CameraModel
+from varl_robot_env.perception.lifting import place_of
 from varl_robot_env.types import Array, Image
 
 
@@ -44,10 +45,8 @@ def find_color(
     if stats[largest, cv2.CC_STAT_AREA] < color.min_area:
         return None
     ray = lens.rays(centres[largest][None])[0]
-    distance = _distance(ray, labels == largest, depth, camera, color)
-    if distance is None:
-        return None
-    return np.asarray(camera[:3, :3] @ (ray * distance) + camera[:3, 3])
+    seen = None if depth is None else _surface(labels == largest, depth)
+    return place_of(ray, seen, camera, color.behind, color.height)
 
 
 def _mask(rgb: Image, color: ColorConfig) -> NDArray[np.uint8]:
@@ -59,19 +58,7 @@ def _mask(rgb: Image, color: ColorConfig) -> NDArray[np.uint8]:
     return np.asarray(inside & vivid, dtype=np.uint8)
 
 
-def _distance(
-    ray: Array, blob: NDArray[np.bool_], depth: NDArray[np.float32] | None, camera: Array, color: ColorConfig
-) -> float | None:
-    """How many ``ray`` (3,), of z 1, lead from the camera to the thing's centre."""
-    if depth is not None:
-        # Away from the blob's edge, where depth cameras mix the thing with what is behind it.
-        core = cv2.erode(blob.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-        seen = depth[core if core.any() else blob]
-        seen = seen[np.isfinite(seen)]
-        if seen.size:
-            return float(np.median(seen)) + color.behind / float(np.linalg.norm(ray))
-    if color.height is None:
-        return None
-    down = float(camera[2, :3] @ ray)
-    distance = (color.height - float(camera[2, 3])) / down if abs(down) > 1e-9 else -1.0
-    return distance if distance > 0 else None
+def _surface(blob: NDArray[np.bool_], depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Depths of the blob, away from its edge, where depth cameras mix the thing with what is behind it."""
+    core = cv2.erode(blob.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    return depth[core if core.any() else blob]

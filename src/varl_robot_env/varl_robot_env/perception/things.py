@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 from varl_common.config import Config
 from varl_common.poses import matrix_to_pose
 
 from varl_robot_env.config.names import Name
 from varl_robot_env.perception.camera_model import CameraModel
 from varl_robot_env.perception.colors import ColorConfig, find_color
+from varl_robot_env.perception.localiser_config import PointedConfig
 from varl_robot_env.perception.markers import MarkerConfig, find_marker
 from varl_robot_env.types import Array, Image, Pose
 
 
 class ThingConfig(Config):
-    """An entity of the task and what to know it by: ``marker`` or ``color``."""
+    """An entity of the task and what to know it by: ``marker``, ``color`` or ``vlm``."""
 
     name: Name
     marker: MarkerConfig | None = None
     color: ColorConfig | None = None
+    vlm: PointedConfig | None = None
+    """A model points at it, which teaches a localiser."""
+
+    @model_validator(mode="after")
+    def _known_by_one(self) -> Self:
+        if sum(one is not None for one in (self.marker, self.color, self.vlm)) != 1:
+            raise ValueError(f"{self.name} is known by one of marker, color and vlm; give it one of them")
+        return self
 
 
 def find_things(
@@ -30,9 +42,10 @@ def find_things(
     lens: CameraModel,
     camera: Array,
 ) -> dict[str, Pose]:
-    """Pose (7,) in the base frame of each thing that is seen; arguments as those of :func:`~.colors.find_color`.
+    """Pose (7,) in the base frame of each thing that is seen by marker or color.
 
-    A color says nothing about the orientation: it is the base frame's own.
+    Arguments as those of :func:`~.colors.find_color`. A color says nothing about the orientation: it is the base
+    frame's own.
     """
     found: dict[str, Pose] = {}
     gray = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)

@@ -39,7 +39,8 @@ class Camera:
         height, width = self._size
         camera = self._model.camera(self.name)
         focal = height / 2 / np.tan(np.radians(camera.fovy[0]) / 2)
-        self.k = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+        # A pixel's number is that of its middle, as camera_info and OpenCV have it.
+        self.k = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
         self.pose = np.concatenate([camera.pos, _optical(camera.quat)])
 
     def render(self, data: Any) -> Image | None:
