@@ -24,7 +24,7 @@ from varl_common.errors import VarlError
 from varl_common.image_codec import decode_image, encode_jpeg
 from varl_vlm_advisor.answer.motion import to_action
 from varl_vlm_advisor.answer.parsing import parse as parse_answer
-from varl_vlm_advisor.backends.transformers import TransformersBackend
+from varl_vlm_advisor.backends.transformers import TransformersBackend, in_the_box
 from varl_vlm_advisor.evaluation.metrics import agreement
 from varl_vlm_advisor.evaluation.worlds import make_varied_world
 from varl_vlm_advisor.question.config import QuestionConfig
@@ -40,7 +40,7 @@ RESULTS = Path(__file__).parent / "results"
 TASKS = ("reach", "push", "lift")
 _SEED = 7919
 _ARGUMENTS = (
-    Argument("model", "Folder of the model.", "runs/advisor-train/varl-sight"),
+    Argument("model", "Folder of the model.", str(in_the_box())),
     Argument("count", "Scenes of each task.", "60", check=whole_number(2)),
     Argument("out", "File of the figures.", str(RESULTS / "sight.json")),
 )
@@ -63,7 +63,7 @@ def held_out(task: str, count: int, **looks: Any) -> list[Asked]:
         asker = Prompter(QuestionConfig(strategy="point"), True, scenes.MODEL)
         episode = 1000 * _SEED
         while len(made) < count:
-            for transition, truth, expert in scenes.transitions(world, rng, episode, truthful=True):
+            for transition, truth, expert, _ in scenes.transitions(world, rng, episode, truthful=True):
                 question = asker.question(world.env, transition)
                 phase, place = teacher.pointing(world.env, truth)
                 assert question.projection is not None

@@ -19,7 +19,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(exclude=["test"]),
-    package_data={NAME: ["py.typed", "templates/*/*.md"]},
+    package_data={NAME: ["py.typed", "templates/*/*.md", "models/*/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),

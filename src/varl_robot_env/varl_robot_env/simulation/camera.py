@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from varl_robot_env.headless_mujoco import CANNOT_RENDER, mujoco
 from varl_robot_env.types import Array, Depth, Image
@@ -51,6 +52,10 @@ class Camera:
         """(height, width) uint16 millimetres along the optical axis, 0 beyond 10 m; None where ``error`` says why."""
         return self._in_thread(self._render_depth, data)
 
+    def render_parts(self, data: Any) -> NDArray[np.int32] | None:
+        """(height, width) number of the geom that each pixel shows, -1 for none; None where ``error`` says why."""
+        return self._in_thread(self._render_parts, data)
+
     def _in_thread(self, render: Callable[[Any], Any], data: Any) -> Any:
         if self.error is not None:
             return None
@@ -83,6 +88,13 @@ class Camera:
         metres = renderer.render()
         renderer.disable_depth_rendering()
         return np.where(metres < _FARTHEST, np.rint(1000 * metres), 0).astype(np.uint16)
+
+    def _render_parts(self, data: Any) -> NDArray[np.int32]:
+        renderer = self._look_at(data)
+        renderer.enable_segmentation_rendering()
+        numbers, kinds = np.moveaxis(renderer.render(), 2, 0)
+        renderer.disable_segmentation_rendering()
+        return np.where(kinds == mujoco.mjtObj.mjOBJ_GEOM, numbers, -1)
 
 
 def _optical(quaternion: Array) -> Array:

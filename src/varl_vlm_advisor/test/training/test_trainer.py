@@ -15,6 +15,7 @@ from PIL import Image
 from varl_common.errors import VarlError
 from varl_vlm_advisor.testing.tiny_vlm import ARCHITECTURES, make_tiny_vlm
 from varl_vlm_advisor.training import trainer
+from varl_vlm_advisor.training.encoding import UNSCORED, Collator, Encoder
 from varl_vlm_advisor.training.examples import Example
 from varl_vlm_advisor.training.settings import Settings
 
@@ -30,8 +31,13 @@ def _examples(count: int) -> list[Example]:
     return made
 
 
+def _batch(processor: Any, examples: list[Example]) -> dict[str, Any]:
+    encode = Encoder(processor, processor.tokenizer.eos_token_id)
+    return Collator(processor.tokenizer.pad_token_id)([encode(example) for example in examples])
+
+
 def _loss(model: Any, processor: Any, examples: list[Example]) -> float:
-    batch = trainer._Collator(processor, processor.tokenizer.eos_token_id)(examples)
+    batch = _batch(processor, examples)
     with torch.inference_mode():
         return float(model.eval()(**batch).loss)
 
@@ -51,10 +57,12 @@ def test_the_loss_counts_answers_alone(tmp_path: Path) -> None:
     _, processor = trainer.load(str(make_tiny_vlm(tmp_path / "tiny")))
     examples = _examples(2)
     end = processor.tokenizer.eos_token_id
-    batch = trainer._Collator(processor, end)(examples)
+    batch = _batch(processor, examples)
     for row, example in zip(batch["labels"], examples, strict=True):
-        scored = row[row != trainer._UNSCORED].tolist()
-        assert scored == [*processor.tokenizer(example.answer, add_special_tokens=False)["input_ids"], end]
+        scored = row[row != UNSCORED].tolist()
+        said = [*processor.tokenizer(example.answer, add_special_tokens=False)["input_ids"], end]
+        assert 0 < len(scored) < len(said)  # the schema says the number of the question
+        assert said[-len(scored) :] == scored
     assert {values.shape[0] for values in batch.values()} == {2}
 
 

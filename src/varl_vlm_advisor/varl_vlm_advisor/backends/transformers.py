@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -22,6 +23,9 @@ from varl_vlm_advisor.question.chat import messages
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.types import NoAdvice
 
+IN_THE_BOX = "varl-sight"
+"""Name of the model that comes with this package."""
+
 log = logging.getLogger(__name__)
 
 
@@ -34,7 +38,9 @@ class TransformersBackend:
     class Settings(Config):
         """Section ``transformers``."""
 
-        model: str = Field(default="", description="name on the hub, or a folder")
+        model: str = Field(
+            default=IN_THE_BOX, description="varl-sight, the small model in the box; a name on the hub; or a folder"
+        )
         device: str = Field(default="cpu", description="torch device: cpu, cuda, cuda:1")
         dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(default="auto", description="of the weights")
         max_tokens: int = Field(default=1000, ge=16, le=8192, description="tokens of an answer, at most")
@@ -53,9 +59,10 @@ class TransformersBackend:
             raise VarlError(f"advisor: the backend transformers needs {error.name}; pip install {error.name}") from None
         self._settings = settings
         self._torch = torch
-        self._processor, self._model = _load(settings)
+        name = str(in_the_box()) if settings.model == IN_THE_BOX else settings.model
+        self._processor, self._model = _load(name, settings)
         self._constraint = Constraint(self._processor.tokenizer, self._model)
-        folder = Path(settings.model).expanduser()
+        folder = Path(name).expanduser()
         self.label = f"transformers ({folder.name if folder.is_dir() else settings.model})"
         # Not the device: it should not decide what is said. The weights do, and a folder may be trained again.
         self.identity = settings.model_dump_json(exclude={"device"}) + _weights(folder, self._model)
@@ -129,13 +136,18 @@ class TransformersBackend:
                 self._system_role = False
 
 
-def _load(settings: TransformersBackend.Settings) -> tuple[Any, Any]:
+def in_the_box() -> Path:
+    """Folder of the small model that comes with this package: docs/model_card.md tells what it is good for."""
+    return Path(str(files("varl_vlm_advisor"))) / "models" / IN_THE_BOX
+
+
+def _load(name: str, settings: TransformersBackend.Settings) -> tuple[Any, Any]:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     try:
-        processor = AutoProcessor.from_pretrained(settings.model, trust_remote_code=False)
+        processor = AutoProcessor.from_pretrained(name, trust_remote_code=False)
         model: Any = AutoModelForImageTextToText.from_pretrained(
-            settings.model, dtype=settings.dtype, use_safetensors=True, trust_remote_code=False
+            name, dtype=settings.dtype, use_safetensors=True, trust_remote_code=False
         )
         model.to(settings.device).eval()
     except (OSError, ValueError, ImportError, RuntimeError, KeyError) as error:

@@ -16,6 +16,9 @@ from varl_common.task_plans import PLANS
 Vector = NDArray[np.float32]
 
 WIDTH, HEIGHT = 640, 480
+CANNOT_RENDER = "this machine cannot render; install libegl1 (Debian) and set MUJOCO_GL=egl"
+_LEAST_SEEN = 2e-4
+"""Share of the picture: of 320x240, 15 pixels, an eighth of the block."""
 
 
 class World(Protocol):
@@ -101,8 +104,25 @@ class ArmWorld:
         """Raises VarlError where this machine cannot render."""
         frames = self._env.arm.frames()
         if not frames:
-            raise VarlError("this machine cannot render; install libegl1 (Debian) and set MUJOCO_GL=egl")
+            raise VarlError(CANNOT_RENDER)
         return frames[0]
+
+    def in_sight(self) -> dict[str, NDArray[np.float64]]:
+        """The middle (2,) px of what a picture of now shows of each object; without those of which it shows hardly any.
+
+        Raises VarlError where this machine cannot render.
+        """
+        simulation = self._env.arm.simulation
+        parts = simulation.camera.render_parts(simulation.data)
+        if parts is None:
+            raise VarlError(CANNOT_RENDER)
+        middles = {}
+        for name in self.env.entities:
+            if name != "tool":
+                rows, columns = np.nonzero(parts == simulation.model.geom(name).id)
+                if rows.size >= _LEAST_SEEN * parts.size:
+                    middles[name] = np.array([columns.mean(), rows.mean()])
+        return middles
 
     def close(self) -> None:
         """Close the renderer."""

@@ -21,11 +21,11 @@ from varl_vlm_advisor.training.settings import Settings
 ARGUMENTS = (
     Argument("model", "Whom to teach: a folder, a name on the hub, or small: a new one of few weights.", "small"),
     Argument("task", "Tasks to teach, separated by commas: of reach, push, lift.", "reach,push,lift"),
-    Argument("count", "Examples of each task, each in a scene with a look of its own.", "3000", check=whole_number(1)),
+    Argument("count", "Examples of each task, each in a scene with a look of its own.", "4800", check=whole_number(1)),
     Argument("states", "Folder of states that advisor-eval keeps, to learn from these in place of new scenes."),
     Argument("strategy", "What is asked, with states, and judged by: point, direction or plan.", "point"),
-    Argument("steps", "Steps of training, in all.", "2000", check=whole_number(1)),
-    Argument("pointing", "Steps in which a new small model learns to point, before.", "1000", check=whole_number(0)),
+    Argument("steps", "Steps of training, in all.", "2600", check=whole_number(1)),
+    Argument("pointing", "Steps in which a new small model learns to point, before.", "2200", check=whole_number(0)),
     Argument("batch", "Examples a step.", "8", check=whole_number(1)),
     Argument("rate", "Learning rate; empty: by the model's size.", check=positive_number),
     Argument("lora", "Whether to adapt by LoRA (needs peft) in place of all weights; empty: from 300 M weights on."),
@@ -62,10 +62,12 @@ def main(words: Sequence[str]) -> int:
     out = Path(values["out"]).expanduser()
     taught = _examples(values, out)
     print(f"{len(taught)} examples", flush=True)
-    start = _start(values, taught, out)
-    _judge(values, start, out / "before")
-    model, processor = trainer.load(start)
-    model = trainer.train(model, processor, taught, settings, out / "checkpoints")
+    if values["model"] == "small":
+        model, processor = _new(values, taught, settings, out)
+    else:
+        _judge(values, values["model"], out / "before")
+        model, processor = trainer.load(values["model"])
+        model = trainer.train(model, processor, taught, settings, out / "checkpoints")
     trainer.save(model, processor, out / scenes.MODEL)
     _judge(values, str(out / scenes.MODEL), out / "after")
     print(f"\n{out / scenes.MODEL}: ask it with advisor:=transformers and transformers.model set to this folder")
@@ -108,29 +110,23 @@ def _examples(values: dict[str, str], out: Path) -> list[Example]:
     return [made[index] for index in np.random.default_rng(seed).permutation(len(made))]
 
 
-def _start(values: dict[str, str], taught: list[Example], out: Path) -> str:
-    """The model to teach: the one that is named, or a new one that has learned to point."""
-    if values["model"] != "small":
-        return values["model"]
-    from varl_vlm_advisor.training import tower, trainer
+def _new(values: dict[str, str], taught: list[Example], settings: Settings, out: Path) -> tuple[Any, Any]:
+    """A new small model, which has learned to point and then to speak; and its processor."""
+    from varl_vlm_advisor.training import speaking, tower, trainer
     from varl_vlm_advisor.training.small_model import make_small_model
 
-    new, pointing = out / "new" / scenes.MODEL, out / "pointing" / scenes.MODEL
-    seed, steps = int(values["seed"]), int(values["pointing"])
+    new, seed = out / "new" / scenes.MODEL, settings.seed
     if not (new / "config.json").exists():
-        read = [(f"system: {e.system}\nuser: ", f"{e.text}\nassistant: ", e.answer) for e in taught[:_READ]]
-        _keep(*make_small_model([words for example in read for words in example], seed), new)
-    if steps and not (pointing / "config.json").exists():
-        model, processor = trainer.load(str(new))
-        pictures = tower.Pictures(processor, taught)
-        tower.teach_to_point(model, processor, pictures, steps, out / "pointing.pt", seed)
-        _keep(model, processor, pointing)
-    return str(pointing if steps else new)
-
-
-def _keep(model: Any, processor: Any, folder: Path) -> None:
-    processor.save_pretrained(folder)
-    model.save_pretrained(folder)  # last: with its config.json the folder counts
+        read = taught[:_READ]
+        asked = [words for e in read for words in (f"system: {e.system}\nuser: ", f"{e.text}\nassistant: ")]
+        model, processor = make_small_model(asked, [e.answer for e in read], seed)
+        processor.save_pretrained(new)
+        model.save_pretrained(new)  # last: with its config.json the folder counts
+    model, processor = trainer.load(str(new))
+    pictures = tower.Pictures(processor, taught)
+    tower.teach_to_point(model, processor, pictures, int(values["pointing"]), out / "pointing.pt", seed)
+    speaking.teach_to_speak(model, processor, taught, settings, out / "speaking.pt")
+    return model, processor
 
 
 def _judge(values: dict[str, str], model: str, out: Path) -> None:

@@ -16,6 +16,7 @@ from varl_common.task_plans import PLANS
 from varl_vlm_advisor.evaluation import storage
 from varl_vlm_advisor.evaluation.worlds import ArmWorld, make_varied_world, make_world
 from varl_vlm_advisor.question.config import QuestionConfig
+from varl_vlm_advisor.question.places import PlacePrompter
 from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.question.question import StateQuestion
 from varl_vlm_advisor.training import examples, teacher
@@ -31,9 +32,10 @@ _STRAY, _RUN = 0.35, 5
 _APART = 4
 """Steps between two transitions of an episode, at most."""
 _LOW, _HIGH = (0.28, -0.22, 0.02), (0.56, 0.22, 0.28)  # m: what may be told of where things are
-_ASK = {"point": 0.9, "plan": 0.1}
+_ASK = {"point": 0.6, "plan": 0.07, "place": 0.33}
 
 Vector = NDArray[np.float32]
+Pixel = NDArray[np.float64]
 
 
 def make(tasks: list[str], shards: int, folder: Path, seed: int, held_out: bool = False) -> Iterator[Path]:
@@ -80,13 +82,20 @@ def _example(question: StateQuestion, truth: Vector, expert: Vector) -> Example 
 
 def _shard(world: ArmWorld, seed: int) -> list[Example]:
     rng = np.random.default_rng(seed)
-    askers = {name: Prompter(QuestionConfig(strategy=name), True, MODEL) for name in _ASK}  # type: ignore[arg-type]
+    askers = {name: Prompter(QuestionConfig(strategy=name), True, MODEL) for name in ("point", "plan")}
+    finder = PlacePrompter(QuestionConfig(), MODEL)
     made: list[Example] = []
     episode = 1000 * seed
     while len(made) < SHARD:
-        for transition, truth, expert in transitions(world, rng, episode):
+        for shown, truth, expert, sights in transitions(world, rng, episode):
             strategy = str(rng.choice(list(_ASK), p=list(_ASK.values())))
-            example = _example(askers[strategy].question(world.env, transition), truth, expert)
+            example: Example | None
+            if strategy == "place":
+                thing, words = teacher.thing_to_find(rng)
+                question = finder.question(shown.frames[0], words)
+                example = teacher.found(question, thing, sights)
+            else:
+                example = _example(askers[strategy].question(world.env, shown), truth, expert)
             made += [example] if example else []
         episode += 1
     return made[:SHARD]
@@ -94,8 +103,9 @@ def _shard(world: ArmWorld, seed: int) -> list[Example]:
 
 def transitions(
     world: ArmWorld, rng: np.random.Generator, seed: int, truthful: bool = False
-) -> Iterator[tuple[State, Vector, Vector]]:
-    """Transitions of the episode with ``seed``, in which the expert strays; the true state; its action there.
+) -> Iterator[tuple[State, Vector, Vector, dict[str, Pixel]]]:
+    """Transitions of the episode with ``seed``, in which the expert strays; the true state; its action there; what is
+    in sight, and where, in pixels of the frame.
 
     What a transition's own state says of the things is made up, and only its tool is where it says, unless
     ``truthful``: a model that is taught by it has to look.
@@ -111,11 +121,11 @@ def transitions(
         if shown:
             due += int(rng.integers(1, _APART + 1))
             world.restyle(int(rng.integers(2**32)))
-            frame = world.frame()
+            frame, sights = world.frame(), world.in_sight()
         after, reward, solved = world.step(action)
         if shown:
             told, told_after = [state, after] if truthful else made_up(world.env, [state, after], rng)
-            yield State(0, told, action, told_after, reward, (frame,)), state, expert
+            yield State(0, told, action, told_after, reward, (frame,)), state, expert, sights
         if solved:
             return
         state = after

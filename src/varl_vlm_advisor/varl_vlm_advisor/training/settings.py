@@ -19,3 +19,10 @@ class Settings:
     seed: int = 0
     kept_every: int = 100
     """Steps between checkpoints."""
+
+
+def half_is_fast(device: str) -> bool:
+    """Whether ``device`` is faster in bfloat16 than in float32: GPUs of today are, and CPUs with units for it."""
+    import torch
+
+    return device != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,19 @@ from varl_vlm_advisor.answer.motion import HOVER
 from varl_vlm_advisor.backends.scripted import ScriptedBackend
 from varl_vlm_advisor.question.action_words import encode
 from varl_vlm_advisor.question.pointing import to_point
-from varl_vlm_advisor.question.question import StateQuestion
+from varl_vlm_advisor.question.question import PlaceQuestion, StateQuestion
+from varl_vlm_advisor.training.examples import Example
 
 _TABLE = 0.0
 """m, base frame: height of the table of the project's own tasks. What stands free of things is pointed at there: a line
 of sight through a place in the air ends on whatever is behind it."""
+
+_WORDS = {
+    "block": ("the red block", "red block", "the red cube", "the block", "a red block"),
+    "target": ("the green ball", "green ball", "the green sphere", "the ball", "a green ball"),
+    "": ("the banana", "the coffee mug", "the screwdriver"),
+}
+"""What things look like, as people say it; of none: what no scene has."""
 
 Vector = NDArray[np.float64]
 
@@ -77,6 +86,29 @@ def answer(question: StateQuestion, state: NDArray[np.float32], expert: NDArray[
         return None
     point = to_point(pixel, question.convention, projection.width, projection.height)
     return json.dumps(body | {"phase": phase, "point": point})
+
+
+def thing_to_find(rng: np.random.Generator) -> tuple[str, str]:
+    """A thing, and words for what it looks like; some name what no scene has."""
+    thing = str(rng.choice(list(_WORDS)))
+    return thing, str(rng.choice(_WORDS[thing]))
+
+
+def found(question: PlaceQuestion, thing: str, sights: Mapping[str, Vector]) -> Example:
+    """The right answer to where ``question``'s picture shows ``thing``; ``sights``: (2,) px of what is in sight."""
+    shown = question.projection
+    assert shown is not None
+    shrunk = np.array([shown.width, shown.height]) / question.whole
+    seen = {
+        name: to_point((pixel + 0.5) * shrunk - 0.5, question.convention, shown.width, shown.height)
+        for name, pixel in sights.items()
+    }
+    point = seen.get(thing)
+    # What is looked for is named first: what comes next can be read off it.
+    reason = f"{thing or 'it'} not in sight" if point is None else f"{thing} {point}"
+    body = {"id": question.id, "reason": reason, "can_tell": True, "visible": point is not None}
+    right = json.dumps(body | {"point": point or [0, 0]})
+    return Example(question.system, question.text, question.image, right, seen)
 
 
 def _reason(env: EnvDescription, seen: dict[str, list[int]]) -> str:

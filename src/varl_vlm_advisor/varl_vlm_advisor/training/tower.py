@@ -1,15 +1,14 @@
 """Teach a vision tower to point before it is taught to speak: where in the picture is each thing?
 
 A language model that is to say where a thing is learns slowly from a tower that knows nothing. The tower alone learns
-it fast: its tokens say which of them shows a thing (a softmax over the picture), and what is found there must tell the
-digits of its place, which is what the language model has to say later on. The head that does this is thrown away.
+it fast, from a :class:`~varl_vlm_advisor.training.pointing_head.PointingHead` that reads it.
 """
 
 from __future__ import annotations
 
 import io
-import math
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +19,39 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
+from varl_vlm_advisor.training import pointing_head
 from varl_vlm_advisor.training.examples import Example
+from varl_vlm_advisor.training.pointing_head import THINGS, Pointed, PointingHead
+from varl_vlm_advisor.training.settings import half_is_fast
+from varl_vlm_advisor.training.small_model import WHOLE
 
-THINGS = ("tool", "block", "target")
-_BATCH = 64
+_BATCH = 16
 _RATE, _DECAY = 2e-3, 0.02
-_WARM = 100  # steps
-_NUMBERS = 5.0
-"""Weight of the places as numbers: at an error of a tenth of the picture as much as half of a digit."""
+_WARM = 60  # steps
+_FALLING = 0.36
+"""Share of the steps, the last, in which the rate falls to nothing."""
 _SHIFT = 12
 """Pixels that a picture is moved by, at most: the same scene elsewhere in the picture."""
-_DIGITS = 3
-_WHOLE = 1000
-_KEPT_EVERY = 50
+_KEPT_EVERY = 100
 
 
 class Pictures:
-    """Pictures as the model's processor makes them, (n, 3, side, side) uint8, with places (n, things, 2), NaN: none."""
+    """Pictures as the model's processor makes them, (n, 3, side, side) uint8, with places (n, things, 2) in 0..1 of
+    the picture; NaN: none."""
 
     def __init__(self, processor: Any, examples: Sequence[Example]) -> None:
         self.images = np.stack([pixels(processor, example.image) for example in examples])
         self.places = np.full((len(examples), len(THINGS), 2), np.nan, np.float32)
         for row, example in enumerate(examples):
-            for thing, place in example.places.items():
+            for thing, place in _places(example).items():
                 if thing in THINGS:
-                    self.places[row, THINGS.index(thing)] = place
+                    self.places[row, THINGS.index(thing)] = np.array(place) / WHOLE
+
+
+def _places(example: Example) -> dict[str, list[int]]:
+    answer = json.loads(example.answer)
+    pointing = "phase" in answer and answer["phase"] != "lift"
+    return example.places | ({"point": answer["point"]} if pointing else {})
 
 
 def pixels(processor: Any, jpeg: bytes) -> NDArray[np.uint8]:
@@ -52,31 +59,6 @@ def pixels(processor: Any, jpeg: bytes) -> NDArray[np.uint8]:
     picture = Image.open(io.BytesIO(jpeg)).convert("RGB")
     values = processor.image_processor(picture, do_normalize=False, do_rescale=False, return_tensors="np")
     return np.clip(np.rint(values["pixel_values"][0, 0]), 0, 255).astype(np.uint8)
-
-
-class PointingHead(nn.Module):
-    """Says for each thing which token shows it, and the digits of its place."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.heat = nn.Linear(width, len(THINGS))
-        self.name = nn.Parameter(torch.randn(len(THINGS), width) * 0.02)
-        self.value = nn.Linear(width, width)
-        self.digits = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU())
-        self.say = nn.Linear(2 * width, 2 * _DIGITS * 10)
-        self.place = nn.Linear(2 * width, 2)
-
-    def forward(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Of ``tokens`` (n, tokens, width): logits (n, tokens, things) and (n, things, 2, digits, 10), places.
-
-        The places, (n, things, 2) in 0..1, are said twice: a number is learned sooner than its digits.
-        """
-        tokens = self.norm(tokens)
-        heat = self.heat(tokens)
-        found = heat.softmax(dim=1).transpose(1, 2) @ self.value(tokens)
-        known = self.digits(found + self.name)
-        return heat, self.say(known).unflatten(-1, (2, _DIGITS, 10)), self.place(known)
 
 
 def teach_to_point(
@@ -87,7 +69,7 @@ def teach_to_point(
     ``kept``: file that it goes on from, if it was ended before. ``until``: step to end at, for a break.
     """
     torch.manual_seed(seed)
-    learned = _learned(model)
+    head, learned = _learned(model)
     optimizer = torch.optim.AdamW(learned.parameters(), lr=_RATE, weight_decay=_DECAY, betas=(0.9, 0.98))
     first = 0
     if kept.exists():
@@ -98,16 +80,16 @@ def teach_to_point(
     errors: list[float] = []
     last = steps if until is None else until
     for step in range(first, last):
-        images, places = next(_batches(pictures, np.random.default_rng([seed, step])))
+        images, places = _batch(pictures, np.random.default_rng([seed, step]))
         for group in optimizer.param_groups:
-            group["lr"] = _RATE * min(1.0, (step + 1) / _WARM) * (0.51 + 0.49 * math.cos(math.pi * step / steps))
-        heat, said, place = learned["head"](image_tokens(model, normalized(processor, images)))
-        loss = _loss(heat, said, place, places)
+            group["lr"] = _RATE * min(1.0, (step + 1) / _WARM, max(0.01, (1 - step / steps) / _FALLING))
+        pointed = _pointed(model, head, normalized(processor, images))
+        loss = pointing_head.loss(pointed, places)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(learned.parameters(), 1.0)
         optimizer.step()
-        errors.append(_error(said, places))
+        errors.append(pointing_head.error(pointing_head.pointed_at(pointed).detach(), places))
         if (step + 1) % _KEPT_EVERY == 0 or step + 1 == last:
             aside = kept.with_suffix(".new")
             torch.save({"learned": learned.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, aside)
@@ -119,38 +101,35 @@ def teach_to_point(
     return float(np.median(errors[-50:])) if errors else float("nan")
 
 
-def found(model: Any, processor: Any, pictures: Pictures, kept: Path) -> float:
-    """Share of the things in ``pictures`` that the tower kept in ``kept`` finds in the right patch."""
-    learned = _learned(model)
+def pointing_error(model: Any, processor: Any, pictures: Pictures, kept: Path) -> float:
+    """Median error, as a share of the width, of the tower kept in ``kept``."""
+    head, learned = _learned(model)
     learned.load_state_dict(torch.load(kept, weights_only=True)["learned"])
-    places = torch.from_numpy(pictures.places)
-    there = torch.isfinite(places).all(-1)
     with torch.inference_mode():
-        tokens = image_tokens(model, normalized(processor, torch.from_numpy(pictures.images).float()))
-        heat = learned["head"](tokens)[0]
-    right = heat.argmax(dim=1) == _patch(places.nan_to_num().clamp(0, _WHOLE - 1), heat.shape[1])
-    return float(right[there].float().mean())
+        images = normalized(processor, torch.from_numpy(pictures.images).float())
+        places = pointing_head.pointed_at(_pointed(model, head, images))
+    return pointing_head.error(places, torch.from_numpy(pictures.places))
 
 
-def _learned(model: Any) -> nn.ModuleDict:
-    head = PointingHead(model.config.text_config.hidden_size)
-    return nn.ModuleDict({"tower": model.model.vision_model, "connector": model.model.connector, "head": head})
+def _learned(model: Any) -> tuple[PointingHead, nn.ModuleDict]:
+    head = PointingHead(model.config.vision_config.hidden_size, model.config.text_config.hidden_size)
+    return head, nn.ModuleDict({"tower": model.model.vision_model, "connector": model.model.connector, "head": head})
 
 
-def _patch(places: torch.Tensor, patches: int) -> torch.Tensor:
-    """Number of the patch that each of ``places`` (..., 2) is in."""
-    cells = round(patches**0.5)
-    column, row = (places * cells / _WHOLE).long().unbind(-1)
-    return row * cells + column
+def _pointed(model: Any, head: PointingHead, images: torch.Tensor) -> Pointed:
+    """In bfloat16, where that is fast on this machine."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=half_is_fast("cpu")):
+        patches, tokens = seen(model, images)
+    pointed: Pointed = head(patches.float(), tokens.float())
+    return pointed
 
 
-def image_tokens(model: Any, images: torch.Tensor) -> torch.Tensor:
-    """What the language model gets of ``images`` (n, 3, side, side): (n, tokens, width)."""
+def seen(model: Any, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The tower's patches of ``images`` (n, 3, side, side), and what the language model gets of them."""
     side = images.shape[-1] // model.config.vision_config.patch_size
     mask = torch.ones(len(images), side, side, dtype=torch.bool)
-    seen = model.model.vision_model(pixel_values=images, patch_attention_mask=mask).last_hidden_state
-    tokens: torch.Tensor = model.model.connector(seen)
-    return tokens
+    patches = model.model.vision_model(pixel_values=images, patch_attention_mask=mask).last_hidden_state
+    return patches, model.model.connector(patches)
 
 
 def normalized(processor: Any, images: torch.Tensor) -> torch.Tensor:
@@ -160,41 +139,18 @@ def normalized(processor: Any, images: torch.Tensor) -> torch.Tensor:
     return (images / 255.0 - mean) / std
 
 
-def _batches(pictures: Pictures, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _batch(pictures: Pictures, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Pictures moved and of another brightness, and the places that follow."""
-    while True:
-        rows = rng.integers(0, len(pictures.images), _BATCH)
-        images, places = torch.from_numpy(pictures.images[rows]).float(), pictures.places[rows].copy()
-        side = images.shape[-1]
-        padded = functional.pad(images, [_SHIFT] * 4, mode="replicate")
-        moves = rng.integers(-_SHIFT, _SHIFT + 1, (_BATCH, 2))
-        moved = [
-            padded[row, :, _SHIFT - y : _SHIFT - y + side, _SHIFT - x : _SHIFT - x + side]
-            for row, (x, y) in enumerate(moves)
-        ]
-        places += moves[:, None, :] * _WHOLE / side
-        places[(places < 0).any(-1) | (places >= _WHOLE).any(-1)] = np.nan
-        gain = torch.from_numpy(rng.uniform(0.75, 1.2, (_BATCH, 3, 1, 1)).astype(np.float32))
-        yield (torch.stack(moved) * gain).clamp(0, 255), torch.from_numpy(places)
-
-
-def _loss(heat: torch.Tensor, said: torch.Tensor, place: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    there = torch.isfinite(places).all(-1)
-    where = places.nan_to_num().clamp(0, _WHOLE - 1)
-    shown = functional.cross_entropy(heat.transpose(1, 2)[there], _patch(where, heat.shape[1])[there])
-    digits = _digits(where)
-    spoken = functional.cross_entropy(said[there].flatten(0, 2), digits[there].flatten())
-    return shown + spoken + _NUMBERS * functional.l1_loss(place[there], where[there] / _WHOLE)
-
-
-def _digits(places: torch.Tensor) -> torch.Tensor:
-    whole = places.round().clamp(0, _WHOLE - 1).long()
-    return torch.stack([whole // 10 ** (_DIGITS - 1 - i) % 10 for i in range(_DIGITS)], dim=-1)
-
-
-def _error(said: torch.Tensor, places: torch.Tensor) -> float:
-    """Median distance over all things, as a share of the width (of a square picture)."""
-    scale = torch.tensor([10.0 ** (_DIGITS - 1 - i) for i in range(_DIGITS)])
-    told = (said.argmax(-1) * scale).sum(-1)
-    away = (told - places).norm(dim=-1)
-    return float(away[torch.isfinite(away)].median()) / _WHOLE
+    rows = rng.integers(0, len(pictures.images), _BATCH)
+    images, places = torch.from_numpy(pictures.images[rows]).float(), pictures.places[rows].copy()
+    side = images.shape[-1]
+    padded = functional.pad(images, [_SHIFT] * 4, mode="replicate")
+    moves = rng.integers(-_SHIFT, _SHIFT + 1, (_BATCH, 2))
+    moved = [
+        padded[row, :, _SHIFT - y : _SHIFT - y + side, _SHIFT - x : _SHIFT - x + side]
+        for row, (x, y) in enumerate(moves)
+    ]
+    places += moves[:, None, :] / side
+    places[(places < 0).any(-1) | (places > 1).any(-1)] = np.nan
+    gain = torch.from_numpy(rng.uniform(0.75, 1.2, (_BATCH, 3, 1, 1)).astype(np.float32))
+    return (torch.stack(moved) * gain).clamp(0, 255), torch.from_numpy(places)

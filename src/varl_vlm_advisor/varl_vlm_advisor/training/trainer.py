@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
@@ -20,12 +18,10 @@ from transformers import (
 )
 from varl_common.errors import VarlError
 
-from varl_vlm_advisor.question.chat import messages
+from varl_vlm_advisor.training.encoding import Collator, Encoder, Row
 from varl_vlm_advisor.training.examples import Example
-from varl_vlm_advisor.training.settings import Settings
+from varl_vlm_advisor.training.settings import Settings, half_is_fast
 
-_UNSCORED = -100
-"""Label of a token that the loss leaves out (torch.nn.CrossEntropyLoss)."""
 _RANK = 16
 """Of LoRA's matrices: what its paper (arXiv 2106.09685) and PEFT's guides take for a narrow task."""
 LARGE = 300_000_000
@@ -75,18 +71,19 @@ def train(model: Any, processor: Any, examples: Sequence[Example], settings: Set
         save_steps=settings.kept_every,
         save_total_limit=1,
         use_cpu=settings.device == "cpu",
-        bf16=settings.device != "cpu",
+        bf16=half_is_fast(settings.device),
         seed=settings.seed,
         report_to=[],
         remove_unused_columns=False,
         dataloader_pin_memory=False,
     )
     ending = _Ending()
+    encode = Encoder(processor, _end_of(model, processor))
     trainer = Trainer(
         model=learned,
         args=arguments,
-        train_dataset=_Rows(examples),
-        data_collator=_Collator(processor, _end_of(model, processor)),
+        train_dataset=_Rows(encode, examples),
+        data_collator=Collator(processor.tokenizer.pad_token_id),
         callbacks=[ending],
     )
     kept = any(folder.glob("checkpoint-*"))
@@ -112,55 +109,15 @@ def save(model: Any, processor: Any, folder: Path) -> None:
     processor.save_pretrained(folder)
 
 
-class _Rows(torch.utils.data.Dataset[Example]):
-    def __init__(self, examples: Sequence[Example]) -> None:
-        self._examples = examples
+class _Rows(torch.utils.data.Dataset[Row]):
+    def __init__(self, encode: Encoder, examples: Sequence[Example]) -> None:
+        self._encode, self._examples = encode, examples
 
     def __len__(self) -> int:
         return len(self._examples)
 
-    def __getitem__(self, index: int) -> Example:
-        return self._examples[index]
-
-
-class _Collator:
-    """A batch of tokens and pixels; the loss counts the answers alone."""
-
-    def __init__(self, processor: Any, end: int) -> None:
-        self._processor, self._end = processor, end
-
-    def __call__(self, examples: list[Example]) -> dict[str, torch.Tensor]:
-        """Answers are joined to questions as tokens: as text, one token could span both."""
-        tokenizer = self._processor.tokenizer
-        rows: list[tuple[dict[str, torch.Tensor], torch.Tensor]] = []
-        for example in examples:
-            asked = self._processor.apply_chat_template(
-                messages(example, _picture), add_generation_prompt=True, tokenize=True, return_dict=True,
-                return_tensors="pt",
-            )  # fmt: skip
-            tokens = [*tokenizer(example.answer, add_special_tokens=False)["input_ids"], self._end]
-            rows.append((dict(asked), torch.tensor([tokens])))
-        longest = max(asked["input_ids"].shape[1] + said.shape[1] for asked, said in rows)
-        batch: dict[str, list[torch.Tensor]] = {}
-        for asked, said in rows:
-            words = asked["input_ids"].shape
-            fill = longest - words[1] - said.shape[1]
-            asked["labels"] = torch.full(words, _UNSCORED)
-            ends: dict[str, tuple[torch.Tensor, int]] = {
-                "input_ids": (said, tokenizer.pad_token_id),
-                "attention_mask": (torch.ones_like(said), 0),
-                "labels": (said, _UNSCORED),
-            }
-            for name, values in asked.items():
-                if values.shape == words:  # a value for each token
-                    more, padding = ends.get(name, (torch.zeros_like(said), 0))
-                    values = torch.cat([values, more, torch.full((1, fill), padding)], dim=1)
-                batch.setdefault(name, []).append(values)
-        return {name: torch.cat(values) for name, values in batch.items()}
-
-
-def _picture(jpeg: bytes) -> dict[str, Any]:
-    return {"type": "image", "image": Image.open(io.BytesIO(jpeg)).convert("RGB")}
+    def __getitem__(self, index: int) -> Row:
+        return self._encode(self._examples[index])
 
 
 def _end_of(model: Any, processor: Any) -> int:

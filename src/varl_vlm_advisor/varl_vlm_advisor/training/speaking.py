@@ -1,0 +1,176 @@
+"""Teach a small model whose tower can point to say what it sees.
+
+Left alone, a language model that knows nothing says the average answer for thousands of steps before it finds that
+pictures are worth a look. So it is told where to look: when it is about to say a place, one of its heads of attention
+is to be on the tokens that show that place. The tower is not trained further, and looks at each picture once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from varl_vlm_advisor.training.encoding import Collator, Encoder
+from varl_vlm_advisor.training.examples import Example
+from varl_vlm_advisor.training.pointing_head import shares
+from varl_vlm_advisor.training.settings import Settings, half_is_fast
+from varl_vlm_advisor.training.small_model import WHOLE
+from varl_vlm_advisor.training.tower import seen
+
+_LOOKING = 1
+"""Layer that looks; the one before it can tell what is about to be said."""
+_LOOK = 0.5
+"""Weight of where it looks."""
+_RATE, _DECAY = 1.5e-3, 0.01
+_WARM = 60  # steps
+_FALLING = 0.4
+"""Share of the steps, the last, in which the rate falls to nothing."""
+_SIZE, _LEAST = 0.1, 1e-4
+"""Of what the connector tells: how large each direction is to be, and the share of the largest below which one counts
+for less."""
+_AT_ONCE = 64
+"""Pictures that the tower looks at together."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """An example as tensors (with a batch dimension of 1), and what its answer points at."""
+
+    tensors: dict[str, torch.Tensor]
+    """Without the pixels."""
+    seen: torch.Tensor
+    """(1, tokens, width): what the language model gets of the picture."""
+    spoken: list[tuple[int, tuple[float, float]]]
+    """How many tokens before the end a coordinate is said, and of which place, x and y in 0..1."""
+
+
+def teach_to_speak(
+    model: Any,
+    processor: Any,
+    examples: Sequence[Example],
+    settings: Settings,
+    kept: Path,
+    until: int | None = None,
+) -> None:
+    """Train the language model of ``model`` for ``settings.steps``.
+
+    ``kept``: file that it goes on from, if it was ended before. ``until``: step to end at, for a break.
+    """
+    torch.manual_seed(settings.seed)
+    model.requires_grad_(False)
+    learned = nn.ModuleDict({"words": model.model.text_model, "head": model.lm_head})
+    learned.requires_grad_(True)
+    optimizer = torch.optim.AdamW(learned.parameters(), lr=_RATE, weight_decay=_DECAY, betas=(0.9, 0.98))
+    first = 0
+    if kept.exists():
+        stored = torch.load(kept, weights_only=True)
+        learned.load_state_dict(stored["learned"])
+        optimizer.load_state_dict(stored["optimizer"])
+        first = stored["step"]
+    rows = _looked_at(model, processor, examples)
+    collate = Collator(processor.tokenizer.pad_token_id, answers_alone=True)
+    model.set_attn_implementation({"text_config": "eager"})  # which alone tells where it looks
+    attention: list[torch.Tensor] = []
+    looking = model.model.text_model.layers[_LOOKING].self_attn
+    hook = looking.register_forward_hook(lambda module, given, told: attention.append(told[1]))
+    means: list[list[float]] = []
+    last = settings.steps if until is None else until
+    for step in range(first, last):
+        rng = np.random.default_rng([settings.seed, step])
+        some = [rows[index] for index in rng.integers(0, len(rows), settings.batch)]
+        for group in optimizer.param_groups:
+            falling = max(0.01, (1 - step / settings.steps) / _FALLING)
+            group["lr"] = _RATE * min(1.0, (step + 1) / _WARM, falling)
+        batch = collate([row.tensors for row in some])
+        told = BaseModelOutputWithPooling(pooler_output=torch.cat([row.seen for row in some]))
+        attention.clear()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half_is_fast("cpu")):
+            said = model(**batch, mm_encoder_outputs={"image": told}).loss
+        looked = _look(attention[0], batch["input_ids"] == model.config.image_token_id, some)
+        optimizer.zero_grad(set_to_none=True)
+        (said + _LOOK * looked).backward()
+        nn.utils.clip_grad_norm_(learned.parameters(), 1.0)
+        optimizer.step()
+        means.append([float(said.detach()), float(looked.detach())])
+        if (step + 1) % settings.kept_every == 0 or step + 1 == last:
+            aside = kept.with_suffix(".new")
+            torch.save({"learned": learned.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, aside)
+            aside.replace(kept)
+            words, look = np.mean(means[-settings.kept_every :], axis=0)
+            print(f"speaking: step {step + 1} of {settings.steps}, loss {words:.3f}, look {look:.3f}", flush=True)
+    hook.remove()
+
+
+def _look(attention: torch.Tensor, shown: torch.Tensor, rows: Sequence[_Row]) -> torch.Tensor:
+    """How far the first head of ``attention`` (n, heads, words, words) is from what is spoken of, where it is shown."""
+    told, right = [], []
+    for weights, tokens, row in zip(attention[:, 0].float(), shown, rows, strict=True):
+        for back, place in row.spoken:
+            told.append(weights[-back - 1][tokens])  # the word before says it
+            right.append(place)
+    if not told:
+        return attention.sum() * 0.0
+    heat = torch.stack(told)
+    return -(shares(torch.tensor(right)[:, None], heat.shape[1])[..., 0] * (heat + 1e-5).log()).sum(dim=1).mean()
+
+
+def _looked_at(model: Any, processor: Any, examples: Sequence[Example]) -> list[_Row]:
+    encode = Encoder(processor, processor.tokenizer.eos_token_id)
+    coordinates = {processor.tokenizer.convert_tokens_to_ids(str(n)): n / WHOLE for n in range(WHOLE + 1)}
+    comma = processor.tokenizer.convert_tokens_to_ids(processor.tokenizer.tokenize(", "))[0]
+    rows: list[dict[str, torch.Tensor]] = []
+    told: list[torch.Tensor] = []
+    for begin in range(0, len(examples), _AT_ONCE):
+        some = [encode(example) for example in examples[begin : begin + _AT_ONCE]]
+        pixels = torch.cat([row.pop("pixel_values")[0] for row in some])
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=half_is_fast("cpu")):
+            _, tokens = seen(model, pixels)
+        told.append(tokens.half())
+        for row in some:
+            row.pop("pixel_attention_mask")
+        rows += some
+    level = _level(model, torch.cat(told))
+    return [
+        _Row(row, tokens[None], _spoken(row["labels"][0].tolist(), coordinates, comma))
+        for row, tokens in zip(rows, level, strict=True)
+    ]
+
+
+def _level(model: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """Change the connector so that all that it tells apart in pictures is alike in size, and as large as words are.
+
+    ``tokens`` (n, tokens, width) is what it tells before; returned is what it tells from now on. What all pictures have
+    in common is many times as large as what differs, and a language model would have to learn to look past it.
+    """
+    flat = tokens.float().flatten(0, 1)
+    middle = flat.mean(dim=0)
+    common = middle / middle.norm()
+    apart = torch.eye(len(middle)) - torch.outer(common, common)
+    spread, axes = torch.linalg.eigh(apart @ (flat.T @ flat / len(flat)) @ apart)
+    level = _SIZE * apart @ axes @ torch.diag((spread.clamp_min(0) + _LEAST * spread.max()).rsqrt()) @ axes.T
+    projection = model.model.connector.modality_projection.proj.weight
+    with torch.no_grad():
+        projection.copy_(level.T @ projection)
+    return (tokens.float() @ level).half()
+
+
+def _spoken(labels: list[int], coordinates: dict[int, float], comma: int) -> list[tuple[int, tuple[float, float]]]:
+    """Where the answer says "x, y", and what."""
+    spoken = []
+    for first, (x, between, y) in enumerate(zip(labels, labels[1:], labels[2:], strict=False)):
+        if (
+            between == comma
+            and x in coordinates
+            and y in coordinates
+            and (coordinates[x], coordinates[y]) != (0.0, 0.0)
+        ):
+            place = coordinates[x], coordinates[y]
+            spoken += [(len(labels) - first, place), (len(labels) - first - 2, place)]
+    return spoken
