@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 import numpy as np
@@ -39,7 +40,7 @@ class RerunScene:
         elif sink == "web":
             served = self._stream.serve_grpc()
             rr.serve_web_viewer(web_port=_PORT, open_browser=False, connect_to=served)
-            self.address = f"http://localhost:{_PORT}?url={served}"
+            self.address = f"http://localhost:{_PORT}?url={quote(served, safe='')}"
         else:
             Path(sink).parent.mkdir(parents=True, exist_ok=True)
             self._stream.save(sink)
