@@ -274,7 +274,11 @@ def summary(scenes: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def measure(noise: float = NOISE) -> dict[str, Any]:
-    """All figures. What was measured of a scene is kept, so that a run that was cut off goes on."""
+    """All figures.
+
+    What was measured of a scene is kept in ``runs/bench-localiser``, so that a run that was cut off goes on; empty that
+    to measure anew.
+    """
     scenes = []
     for seed in SCENES:
         file = _RESULTS / f"noise{noise:g}-scene{seed}.json"
@@ -289,5 +293,6 @@ def measure(noise: float = NOISE) -> dict[str, Any]:
 
 if __name__ == "__main__":
     os.environ.setdefault("MUJOCO_GL", "egl")
-    for off in (0.0, NOISE) if "all" in sys.argv else (NOISE,):
-        print(json.dumps({"noise": off} | measure(off), indent=1))
+    figures = json.dumps({"noise": NOISE, "scenes": SCENES} | measure(), indent=1)
+    (Path(__file__).parent / "results" / "localiser.json").write_text(figures + "\n", encoding="utf-8")
+    print(figures)

@@ -98,7 +98,7 @@ class Localiser:
         found = {}
         for name, row in zip(self.names, logits.softmax(1).numpy(), strict=True):
             cell, confidence = _peak(row[:-1].reshape(-1, width), radius)
-            found[name] = Sighting((cell * STRIDE + STRIDE / 2 - 0.5) / scale, confidence)
+            found[name] = Sighting(at_scale(cell * STRIDE + STRIDE / 2 - 0.5, 1 / scale), confidence)
         return found
 
 
@@ -121,6 +121,11 @@ def shrink(rgb: Image) -> tuple[Image, float]:
     small = rgb if scale == 1.0 else cv2.resize(rgb, (WIDTH, height), interpolation=cv2.INTER_AREA)
     spare = -height % STRIDE
     return np.asarray(np.pad(small, [(0, spare), (0, 0), (0, 0)], mode="edge"), np.uint8), scale
+
+
+def at_scale(pixel: Array, scale: float) -> Array:
+    """Where ``pixel`` is in the picture scaled so: its number is that of its middle, the picture's edge is at -0.5."""
+    return (np.asarray(pixel) + 0.5) * scale - 0.5
 
 
 def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:

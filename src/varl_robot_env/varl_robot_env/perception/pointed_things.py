@@ -22,7 +22,7 @@ import torch
 from varl_common.errors import VarlError
 
 from varl_robot_env.perception.kept_pointings import KeptPointings
-from varl_robot_env.perception.localiser import Localiser, Pointing, Sighting, shrink
+from varl_robot_env.perception.localiser import Localiser, Pointing, Sighting, at_scale, shrink
 from varl_robot_env.perception.localiser_config import LocaliserConfig
 from varl_robot_env.perception.teaching import teach
 from varl_robot_env.types import Array, Image
@@ -97,7 +97,7 @@ class PointedThings:
         if not pixels:
             return
         small, scale = shrink(shown.rgb)
-        scaled = {name: None if pixel is None else scale * np.asarray(pixel) for name, pixel in pixels.items()}
+        scaled = {name: None if pixel is None else at_scale(pixel, scale) for name, pixel in pixels.items()}
         self._kept.add(Pointing(small, scaled))
         self._told = min(self._told + 1, self._config.most)
         if shown.found is not None and self._localiser is not None:

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from varl_robot_env.perception.localiser import STRIDE, HeatMaps, Localiser, Pointing, shrink, to_tensor
+from varl_robot_env.perception.localiser import STRIDE, HeatMaps, Localiser, Pointing, at_scale, shrink, to_tensor
 from varl_robot_env.types import Array, Image
 
 STEPS = 300
@@ -103,7 +103,7 @@ def _lesson(names: Sequence[str], pointings: Sequence[Pointing]) -> _Lesson:
         for row, name in enumerate(names):
             if name in pointing.pixels:
                 said = pointing.pixels[name]
-                pixels[number, row] = np.nan if said is None else np.asarray(said) * scale
+                pixels[number, row] = np.nan if said is None else at_scale(said, scale)
     return _Lesson(np.stack(pictures), pixels)
 
 
