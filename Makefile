@@ -76,6 +76,10 @@ bench-safety: build ## How near whatever is asked of each arm comes to its bound
 bench-tasks: build ## Write what runs of `python -m benchmarks.arm_tasks --task insert` came to: benchmarks/results/arm_tasks.json.
 	@$(ENTER); exec python -m benchmarks.arm_tasks $(ARGS)
 
+.PHONY: bench-pixels
+bench-pixels: build ## Measure learning from pictures: benchmarks/results/pixels.json; ARGS="tower:=FOLDER what:=costs".
+	@$(ENTER); exec python -m benchmarks.pixels $(ARGS)
+
 .PHONY: bench-sight
 bench-sight: build ## Judge a model that looks on held-out scenes: benchmarks/results/sight.json; ARGS="model:=FOLDER".
 	@$(ENTER); exec python -m benchmarks.sight $(ARGS)

@@ -29,7 +29,8 @@ THINGS = ("tool", "block", "target")
 
 def scenes(task: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Pictures (n, side, side, 3) uint8, and the things' places in them (n, things, 2) in -1..1; NaN: out of view."""
-    pictures, places = [], []
+    pictures: list[np.ndarray] = []
+    places: list[list[np.ndarray]] = []
     rng = np.random.default_rng(seed)
     with closing(ArmEnv(task, looks=Looks(camera_move=0.0, camera_turn=0.0), observation="both")) as env:
         views = {name: view.crop for name, view in env.core._views.items()}
@@ -113,7 +114,8 @@ def main(folder: Path) -> None:
         parts.append(np.load(aside))
         print(f"{task}: {len(parts[-1]['pictures'])} pictures", flush=True)
     order = np.random.default_rng(0).permutation(sum(len(part["pictures"]) for part in parts))
-    tower, away = teach(*(np.concatenate([part[name] for part in parts])[order] for name in ("pictures", "places")))
+    pictures, places = (np.concatenate([part[name] for part in parts])[order] for name in ("pictures", "places"))
+    tower, away = teach(pictures, places)
     print(f"median error {away:.4f} of a side", flush=True)
     tower.save_pretrained(folder)
 

@@ -78,15 +78,20 @@ def _load(name: str) -> tuple[Any, tuple[list[float], list[float]]]:
     try:
         from transformers import AutoModel
         from transformers.image_processing_base import ImageProcessingMixin
+        from transformers.utils import logging
     except ImportError as error:
         raise VarlError(f"a frozen encoder needs {error.name}; pip install transformers") from None
     remedy = "name a vision model of transformers, or a folder that its save_pretrained wrote"
     if Path(name).is_absolute() and not Path(name).is_dir():
         raise VarlError(f"there is no vision tower in {name}; {remedy}")
+    said = logging.get_verbosity()
+    logging.set_verbosity_error()  # what is missing is told below
     try:
         net, report = AutoModel.from_pretrained(name, trust_remote_code=False, output_loading_info=True)
     except (OSError, ValueError) as error:
         raise VarlError(f"{name!r} cannot be loaded ({str(error).splitlines()[0]}); {remedy}") from None
+    finally:
+        logging.set_verbosity(said)
     if missing := sorted(key for key in report["missing_keys"] if not _is_pooler(key)):
         raise VarlError(f"{name!r} lacks weights, {missing[0]} for one; {remedy}")
     for part in _PARTS:

@@ -1,0 +1,66 @@
+"""``make bench-pixels ARGS="tower:=FOLDER"``: writes benchmarks/results/pixels.json, each figure once it is there.
+
+``what:=costs`` measures what pictures cost, in minutes; ``what:=reach`` and ``what:=push`` train three seeds, in hours,
+and go on where they were left. A figure that was not measured is null there.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from varl_agent.pixels.encoding import EncoderSettings
+from varl_common.arguments import Argument, complete, parse, whole_number
+from varl_common.errors import VarlError
+from varl_common.files import atomic_write
+
+from benchmarks.pixels.costs import step_overhead, updates
+from benchmarks.pixels.training import train
+
+RESULTS = Path(__file__).parents[1] / "results" / "pixels.json"
+STEPS = {"reach": 15_000, "push": 60_000}
+SEEDS = 3
+_ARGUMENTS = (
+    Argument("what", "What to measure.", "all", ("all", "costs", *STEPS)),
+    Argument("tower", "Folder or name of the frozen tower."),
+    Argument("runs", "Folder of the trainings.", "runs/bench-pixels"),
+    Argument("sb3_updates", "Updates of SAC's to time; each takes seconds.", "5", check=whole_number(1)),
+    Argument("out", "File of the figures.", str(RESULTS)),
+)
+
+
+def main(given: list[str]) -> None:
+    values = complete(_ARGUMENTS, parse(given))
+    if not values["tower"]:
+        raise VarlError("name a tower: tower:=FOLDER; python -m benchmarks.pixels.tower FOLDER teaches a small one")
+    encoder = {"kind": "frozen", "tower": values["tower"], "head": "softmax", "keep_pictures": False}
+    settings, file = EncoderSettings.from_dict(encoder, "the bench"), Path(values["out"])
+    figures: dict[str, Any] = dict.fromkeys([f"{task}_success" for task in STEPS])
+    figures |= {"tower": values["tower"]} | (json.loads(file.read_text()) if file.exists() else {})
+
+    def keep(more: dict[str, Any]) -> None:
+        print(more, flush=True)
+        figures.update(more)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(file) as aside:
+            aside.write_text(json.dumps(figures, indent=1) + "\n")
+
+    if values["what"] in ("all", "costs"):
+        keep(step_overhead(settings))
+        keep(updates(settings, int(values["sb3_updates"])))
+    for task, steps in STEPS.items():
+        if values["what"] not in ("all", task):
+            continue
+        found = []
+        for seed in range(SEEDS):
+            found.append(train(task, Path(values["runs"]) / f"{task}-s{seed}", steps, seed, encoder))
+            keep({f"{task}_success": sum(found) / len(found), f"{task}_successes": found})
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except VarlError as error:
+        sys.exit(f"error: {error}")

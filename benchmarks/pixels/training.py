@@ -1,0 +1,68 @@
+"""A training from pictures as config/agent.yaml has it, sparse, advised three times by the task's plan, resumable."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from varl_agent.advice.messages import AdviceAnswer, AdviceQuery, finished
+from varl_agent.pixels.encoding import encoded
+from varl_agent.training import checkpoint
+from varl_agent.training.control import TrainingControl
+from varl_agent.training.run_folder import RunFolder
+from varl_agent.training.settings import LearnerSettings, make_learning, make_model
+from varl_agent.training.training import Schedule, Training, identity_of
+from varl_agent.vec_env.parallel_env import ParallelEnv
+from varl_common.advice_status import AdviceStatus
+from varl_common.task_plans import PLANS
+from varl_common.yaml_file import load_yaml
+from varl_robot_env.config.paths import config_folder
+from varl_robot_env.env.arm_env import ArmEnv
+
+EPISODES = 50
+
+
+class Planner:
+    """Answers with the plan that solves the task."""
+
+    name = "the task's plan"
+
+    def __init__(self, task: str) -> None:
+        self._plan = PLANS[task]
+
+    def ask(self, query: AdviceQuery) -> Future[AdviceAnswer]:
+        n, width = query.actions.shape
+        status = np.full(n, AdviceStatus.OK, np.uint8)
+        return finished(AdviceAnswer(np.zeros((n, width), np.float32), status, plan=self._plan, advisor=self.name))
+
+
+def settings_of(folder: Path, steps: int, seed: int, encoder: dict[str, Any]) -> LearnerSettings:
+    """As config/agent.yaml has it, for so many steps."""
+    shipped = load_yaml(config_folder() / "agent.yaml")["/**/learner"]["ros__parameters"]
+    given = {"run_dir": str(folder), "steps": steps, "seed": seed, "evaluate_every": 0, "encoder": encoder}
+    return LearnerSettings.from_dict(shipped | given, "agent.yaml")
+
+
+def train(task: str, folder: Path, steps: int, seed: int, encoder: dict[str, Any]) -> float:
+    """Success of ``EPISODES`` episodes of the policy after ``steps``; goes on from where ``folder`` was left."""
+    settings = settings_of(folder, steps, seed, encoder)
+    with closing(ArmEnv(task, observation="pixels")) as arm:
+        pictured = encoded(arm, settings.encoder)
+        env = ParallelEnv([pictured], seed)
+        run, identity = RunFolder(folder), identity_of(pictured.description)
+        run.checkpoints.mkdir(parents=True, exist_ok=True)
+        newest = checkpoint.load_newest(run.checkpoints, identity) if any(run.checkpoints.iterdir()) else None
+        model = make_model(settings, env, Planner(task), True, run.replay)
+        schedule = Schedule(steps, 0, EPISODES, settings.checkpoint_every, 1, True)
+        learning = make_learning(settings, model, lambda: False, True)
+        training = Training(model, env, run, identity, schedule, learning, TrainingControl())
+        if newest is not None:
+            print(training.resume(*newest), flush=True)
+        try:
+            training.run()
+            return float(np.mean([result.success for result in training.evaluate(EPISODES)]))
+        finally:
+            training.close()
