@@ -53,6 +53,23 @@ def test_depth_goes_before_the_surface(env: EnvDescription, transition: MakeTran
     assert lift(question, spoken(question, "pixel"), surface_height=0.5) == pytest.approx(PLACE, abs=0.001)
 
 
+@pytest.mark.parametrize(("behind", "missed"), [(0.3, True), (0.03, False)])
+def test_a_small_thing_that_was_just_missed_is_meant_not_what_is_behind_it(
+    env: EnvDescription, transition: MakeTransition, frame: Frame, behind: float, missed: bool
+) -> None:
+    assert frame.camera_pose is not None
+    ahead = float((PLACE - frame.camera_pose[:3, 3]) @ frame.camera_pose[:3, 2])
+    question = ask(env, transition())
+    x, y = (2 * spoken(question, "pixel")).astype(int)  # of 640 pixels in width, where the question's picture has 320
+    depth = np.full((480, 640), round((ahead + behind) * 1000), np.uint16)
+    depth[y - 6 : y + 6, x + 5 : x + 17] = round(ahead * 1000)  # it begins 5 pixels beside the point
+    seen = replace(frame, depth=cv2.imencode(".png", depth)[1].tobytes())
+    question = ask(env, replace(transition(), frames=(seen,)))
+    place = lift(question, spoken(question, "pixel"), surface_height=0.5)
+    depth_there = float((place - frame.camera_pose[:3, 3]) @ frame.camera_pose[:3, 2])
+    assert depth_there == pytest.approx(ahead if missed else ahead + behind, abs=0.002)
+
+
 @pytest.mark.parametrize(
     ("phase", "towards", "gripper"),
     [

@@ -23,6 +23,9 @@ CARRY = 0.05
 """Metres above a point to which something held is brought."""
 _DEPTH_WINDOW = 2
 """Pixels around a point whose median depth counts: single pixels are often holes."""
+_MISSED, _FRONT, _STEP = 0.02, 5, 0.06
+"""A model that points at a small thing often just misses it, and the depth there is that of what is behind. Within this
+share of the picture's width, this percentile of the depths is taken where it is so many metres nearer."""
 
 # What each phase of a point does: metres from the point (None: from the tool), and the gripper's command.
 _POINT_MOTIONS: dict[str, tuple[float | None, float]] = {
@@ -125,6 +128,14 @@ def _depth(frame: Frame | None, share: NDArray[np.float64]) -> float:
     if image is None:
         return 0.0
     x, y = (share * [image.shape[1], image.shape[0]]).astype(int)
-    window = image[max(0, y - _DEPTH_WINDOW) : y + _DEPTH_WINDOW + 1, max(0, x - _DEPTH_WINDOW) : x + _DEPTH_WINDOW + 1]
-    seen = window[window > 0]
-    return float(np.median(seen)) / 1000.0 if seen.size else 0.0
+    at, around = (_around(image, x, y, reach) for reach in (_DEPTH_WINDOW, round(_MISSED * image.shape[1])))
+    if not at.size:
+        return 0.0
+    here, front = float(np.median(at)) / 1000.0, float(np.percentile(around, _FRONT)) / 1000.0
+    return front if here - front > _STEP else here
+
+
+def _around(image: NDArray[np.uint16], x: int, y: int, reach: int) -> NDArray[np.uint16]:
+    """The depths that are known within ``reach`` pixels."""
+    window = image[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
+    return window[window > 0]
