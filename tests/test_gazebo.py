@@ -116,12 +116,21 @@ def test_bridged_types_exist_and_can_be_converted() -> None:
 def test_the_bridge_speaks_the_names_of_the_robots_cameras_and_of_the_world() -> None:
     entries = {entry["ros_topic_name"]: entry["gz_topic_name"] for entry in load(BRIDGE)}
     world = ElementTree.parse(WORLD).getroot()
-    prefix = text(world, ".//sensor/topic")
+    sensors = {
+        model.get("name"): model.find(".//sensor")
+        for model in world.iter("model")
+        if model.find(".//sensor") is not None
+    }
+    assert set(sensors) == {camera.name for camera in ROBOT.cameras}
     for camera in ROBOT.cameras:
+        sensor = sensors[camera.name]
+        assert sensor is not None
+        prefix = text(sensor, "topic").removesuffix("/image")
         assert entries[camera.image_topic] == f"{prefix}/image"
         assert entries[camera.info_topic] == f"{prefix}/camera_info"
-        depth = camera.image_topic.replace("/color/", "/aligned_depth_to_color/")
-        assert entries[depth] == f"{prefix}/depth_image"
+        if camera.depth_topic:
+            assert sensor.get("type") == "rgbd_camera"
+            assert entries[camera.depth_topic] == f"{prefix}/depth_image"
     models = {model.get("name") for model in world.iter("model")}
     assert {gz.split("/")[2] for gz in entries.values() if gz.startswith("/model/")} <= models
 
@@ -140,9 +149,10 @@ def test_the_world_is_mujocos() -> None:
     assert size == (config["camera_width"], config["camera_height"])
     vertical = 2 * np.arctan(np.tan(float(text(world, ".//horizontal_fov")) / 2) * size[1] / size[0])
     assert np.degrees(vertical) == pytest.approx(config["camera_fov"], abs=1e-3)
-    x, y, z, roll, pitch, yaw = (float(value) for value in text(models["camera"], "pose").split())
-    assert [x, y, z] == config["camera_position"]
-    ahead = np.array([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), -np.sin(pitch)])
-    wanted = np.subtract(config["camera_look_at"], [x, y, z])
-    np.testing.assert_allclose(ahead, wanted / np.linalg.norm(wanted), atol=1e-5)
-    assert roll == 0.0
+    for name, where in (("camera", "camera"), ("side_camera", "second_camera")):
+        x, y, z, roll, pitch, yaw = (float(value) for value in text(models[name], "pose").split())
+        assert [x, y, z] == config[f"{where}_position"]
+        ahead = np.array([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), -np.sin(pitch)])
+        wanted = np.subtract(config[f"{where}_look_at"], [x, y, z])
+        np.testing.assert_allclose(ahead, wanted / np.linalg.norm(wanted), atol=1e-5)
+        assert roll == 0.0
