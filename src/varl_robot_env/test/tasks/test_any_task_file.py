@@ -67,8 +67,8 @@ def rules(names: list[str]) -> st.SearchStrategy[dict[str, Any]]:
     all_names = st.sampled_from(["tool", *names])
     leaves = st.one_of(
         st.builds(
-            lambda a, b, word, far, k: {"distance": [a, b], word: far, "held": k},
-            all_names, all_names, bound, number(0.0, 0.4), held,
+            lambda order, word, far, k: {"distance": order[:2], word: far, "held": k},
+            st.permutations(["tool", *names]), bound, number(0.001, 0.4), held,
         ),
         st.builds(lambda a, word, z, k: {"height": a, word: z, "held": k}, all_names, bound, number(0.0, 0.3), held),
         st.builds(
