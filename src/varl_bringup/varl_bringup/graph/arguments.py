@@ -33,6 +33,9 @@ _VIEWER = Argument(
 )
 _RECORD = Argument("record", "Record every topic into the run's folder as a rosbag2 bag.", "false", BOOLEANS)
 
+_WATCHED = (_NAMESPACE, _PARAMS_FILE, _RVIZ, _VIEWER, _RECORD, _LOG_LEVEL)
+"""Of a graph in which an arm moves: where it is, and who looks on."""
+
 
 def _backend(default: str) -> Argument:
     return Argument("backend", "What moves the arm.", default, BACKENDS)
@@ -68,12 +71,7 @@ def training_arguments(backend: str) -> tuple[Argument, ...]:
         _joystick("none"),
         Argument("start_from", "Run whose policy and replay this one begins with, such as one in simulation."),
         Argument("demonstrations", "Dataset to start the replay with, as teleop leaves it."),
-        _NAMESPACE,
-        _PARAMS_FILE,
-        _RVIZ,
-        _VIEWER,
-        _RECORD,
-        _LOG_LEVEL,
+        *_WATCHED,
         Argument("seed", "Seed of the networks, the exploration and the scenes.", "0", check=whole_number(0)),
         Argument("steps", "Environment steps to train for; empty: as config/agent.yaml says.", check=whole_number(1)),
         Argument("run_dir", "Folder of the run; empty: runs/<task>-<recipe>-s<seed>-<time>."),
@@ -99,12 +97,7 @@ DEPLOY_ARGUMENTS = (
     Argument("backend", "What moves the arm; empty: what moved it in training.", choices=BACKENDS),
     _joystick("none"),
     Argument("seed", "Seed of the scenes.", "0", check=whole_number(0)),
-    _NAMESPACE,
-    _PARAMS_FILE,
-    _RVIZ,
-    _VIEWER,
-    _RECORD,
-    _LOG_LEVEL,
+    *_WATCHED,
 )
 
 TELEOP_ARGUMENTS = (
@@ -116,12 +109,7 @@ TELEOP_ARGUMENTS = (
     Argument("episode_steps", "Control periods that an episode may take.", "400", check=whole_number(1)),
     Argument("run_dir", "Folder of the demonstrations; empty: runs/<task>-demonstrations-<time>."),
     Argument("seed", "Seed of the scenes.", "0", check=whole_number(0)),
-    _NAMESPACE,
-    _PARAMS_FILE,
-    _RVIZ,
-    _VIEWER,
-    _RECORD,
-    _LOG_LEVEL,
+    *_WATCHED,
 )
 
 ENV_ARGUMENTS = (
