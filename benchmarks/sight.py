@@ -22,9 +22,10 @@ import numpy as np
 from varl_common.arguments import Argument, complete, parse, whole_number
 from varl_common.errors import VarlError
 from varl_common.image_codec import decode_image, encode_jpeg
+from varl_common.vision.in_the_box import in_the_box
 from varl_vlm_advisor.answer.motion import to_action
 from varl_vlm_advisor.answer.parsing import parse as parse_answer
-from varl_vlm_advisor.backends.transformers import TransformersBackend, in_the_box
+from varl_vlm_advisor.backends.transformers import TransformersBackend
 from varl_vlm_advisor.evaluation.metrics import agreement
 from varl_vlm_advisor.evaluation.worlds import make_varied_world
 from varl_vlm_advisor.question.config import QuestionConfig

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from varl_common.errors import VarlError
-from varl_vlm_advisor.backends.transformers import TransformersBackend, in_the_box
+from varl_common.vision.in_the_box import in_the_box
+from varl_vlm_advisor.backends.transformers import TransformersBackend
 
 from benchmarks import sight
 

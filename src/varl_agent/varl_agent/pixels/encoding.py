@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 from varl_common.config import Config
 from varl_common.errors import VarlError
 
@@ -18,7 +18,10 @@ class EncoderSettings(Config):
     """Of a run whose env node observes pictures."""
 
     kind: Literal["frozen", "drq"] = Field(description="a tower whose weights stay, or convolutions that are learned")
-    tower: str = Field(description="frozen: a vision model of transformers, by name or folder")
+    tower: str = Field(
+        description="frozen: varl-sight, the model in the box; or a vision model of transformers, by name or folder"
+    )
+    layers: NonNegativeInt = Field(0, description="frozen: so many of its first layers alone; 0: all")
     head: Literal["softmax", "embeddings"] = Field(
         description="frozen: the place of each channel, or learned sums over places (by autograd)"
     )
@@ -38,8 +41,8 @@ def encoded(env: Any, settings: EncoderSettings) -> Any:
         return FilmedEnv(env)
     if not settings.tower:
         raise VarlError(
-            "a frozen encoder needs a tower: encoder.tower names a vision model of transformers or its folder; or "
-            "set encoder.kind to drq, on a GPU"
+            "a frozen encoder needs a tower: encoder.tower names varl-sight, a vision model of transformers or its "
+            "folder; or set encoder.kind to drq, on a GPU"
         )
     from varl_common.vision.encoder import FrozenEncoder  # here: transformers takes seconds to load
     from varl_common.vision.tower import Tower
@@ -47,7 +50,9 @@ def encoded(env: Any, settings: EncoderSettings) -> Any:
     sides = set(description.picture_sides)
     if len(sides) > 1:
         raise VarlError(f"views of {sorted(sides)} pixels a side cannot be encoded at once; give all one side")
-    encoder = FrozenEncoder(Tower(settings.tower), description.picture_cameras, sides.pop(), _HEADS[settings.head])
+    encoder = FrozenEncoder(
+        Tower(settings.tower, settings.layers), description.picture_cameras, sides.pop(), _HEADS[settings.head]
+    )
     return EncodedEnv(env, encoder)
 
 

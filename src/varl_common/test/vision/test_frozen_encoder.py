@@ -13,7 +13,8 @@ pytest.importorskip("transformers")
 from varl_common.errors import VarlError
 from varl_common.vision.encoder import FrozenEncoder
 from varl_common.vision.heads import spatial_softmax
-from varl_common.vision.tower import Tower
+from varl_common.vision.in_the_box import IN_THE_BOX, in_the_box
+from varl_common.vision.tower import Tower, normalized
 
 
 def test_the_place_of_a_channel_is_where_it_is_high() -> None:
@@ -73,3 +74,24 @@ def test_a_model_that_looks_at_nothing_is_refused(tmp_path: Path) -> None:
     transformers.LlamaModel(config).save_pretrained(tmp_path)
     with pytest.raises(VarlError, match="looks at no pictures"):
         Tower(str(tmp_path))
+
+
+def test_the_model_in_the_box_looks_through_its_first_layers() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (1, 128, 128, 3), np.uint8)
+    whole, half = Tower(IN_THE_BOX), Tower(IN_THE_BOX, layers=3)
+    assert whole(picture).shape == half(picture).shape == (1, 128, 16, 16)
+    assert torch.isfinite(half(picture)).all()
+    assert whole.fingerprint != half.fingerprint, "its features are others"
+    with pytest.raises(VarlError, match="has 5 layers, fewer than 9"):
+        Tower(IN_THE_BOX, layers=9)
+
+
+def test_the_exact_gelu_sees_what_the_models_own_approximation_does() -> None:
+    from transformers import AutoModel
+
+    picture = np.random.default_rng(0).integers(0, 256, (1, 128, 128, 3), np.uint8)
+    asked = AutoModel.from_pretrained(in_the_box(), dtype=torch.float32).vision_model.eval()
+    with torch.inference_mode():
+        own = asked(pixel_values=normalized(torch.from_numpy(picture), [0.5] * 3, [0.5] * 3)).last_hidden_state
+    found = Tower(IN_THE_BOX)(picture).flatten(2).transpose(1, 2)
+    assert (found - own).abs().max() < 0.02 * own.std()

@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.nn import functional
 
 from varl_common.errors import VarlError
+from varl_common.vision.in_the_box import IN_THE_BOX, in_the_box
 
 # Where a vision-language model of transformers has its vision part.
 _PARTS = ("vision_model", "vision_tower", "visual", "image_encoder")
+# What transformers calls the approximation of GELU by tanh.
+_TANH_GELUS = ("GELUTanh", "NewGELUActivation", "FastGELUActivation")
 
 
 class Tower:
@@ -28,14 +32,19 @@ class Tower:
         fingerprint: a number that other weights do not have.
     """
 
-    def __init__(self, name: str, device: str = "cpu") -> None:
-        """Load it: the name of a model of transformers, or its folder.
+    def __init__(self, name: str, layers: int = 0, device: str = "cpu") -> None:
+        """Load it: ``varl-sight``, the name of a model of transformers, or its folder.
+
+        ``layers``: look through so many of a transformer's first layers alone; 0: through all.
 
         Raises:
-            VarlError: transformers is not installed, or it has no vision model of that name.
+            VarlError: transformers is not installed, it has no vision model of that name, or that has no such layers.
         """
         self.name, self._device = name, device
-        self._net, self._form = _load(name)
+        self._net, self._form = _load(str(in_the_box()) if name == IN_THE_BOX else name)
+        if layers:
+            _shorten(self._net, layers, name)
+        _with_exact_gelu(self._net)
         self._net.to(device).eval().requires_grad_(False)
         self.fingerprint = 0
         for key, weight in self._net.state_dict().items():
@@ -74,6 +83,26 @@ def _is_pooler(key: str) -> bool:
     return "pooler" in key.split(".")
 
 
+def _shorten(net: Any, layers: int, name: str) -> None:
+    """Leave the first ``layers`` of a transformer's; those near the end are about words more than about places."""
+    encoder = getattr(net, "encoder", None)
+    part = next((part for part in ("layers", "layer") if isinstance(getattr(encoder, part, None), nn.ModuleList)), "")
+    if not part:
+        raise VarlError(f"{name!r} is no transformer of which layers could be left out; set layers to 0")
+    there = getattr(encoder, part)
+    if layers > len(there):
+        raise VarlError(f"{name!r} has {len(there)} layers, fewer than {layers}; set layers to 0 for all of them")
+    setattr(encoder, part, there[:layers])
+
+
+def _with_exact_gelu(net: Any) -> None:
+    """In place of its approximation by tanh, from which it differs by 5e-4 at most: torch has that one vectorised."""
+    for module in net.modules():
+        for name, child in module.named_children():
+            if type(child).__name__ in _TANH_GELUS:
+                setattr(module, name, nn.GELU())
+
+
 def _load(name: str) -> tuple[Any, tuple[list[float], list[float]]]:
     try:
         from transformers import AutoModel
@@ -87,7 +116,9 @@ def _load(name: str) -> tuple[Any, tuple[list[float], list[float]]]:
     said = logging.get_verbosity()
     logging.set_verbosity_error()  # what is missing is told below
     try:
-        net, report = AutoModel.from_pretrained(name, trust_remote_code=False, output_loading_info=True)
+        net, report = AutoModel.from_pretrained(
+            name, trust_remote_code=False, output_loading_info=True, dtype=torch.float32
+        )
     except (OSError, ValueError) as error:
         raise VarlError(f"{name!r} cannot be loaded ({str(error).splitlines()[0]}); {remedy}") from None
     finally:

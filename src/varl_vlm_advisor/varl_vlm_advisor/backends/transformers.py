@@ -8,7 +8,6 @@ import json
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -17,14 +16,12 @@ from pydantic import Field
 from varl_common.advice_status import AdviceStatus
 from varl_common.config import Config
 from varl_common.errors import VarlError
+from varl_common.vision.in_the_box import IN_THE_BOX, in_the_box
 
 from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.chat import messages
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.types import NoAdvice
-
-IN_THE_BOX = "varl-sight"
-"""Name of the model that comes with this package."""
 
 log = logging.getLogger(__name__)
 
@@ -134,11 +131,6 @@ class TransformersBackend:
                     raise NoAdvice(AdviceStatus.UNAVAILABLE, problem) from None
                 log.warning("the model's chat template refuses the system's role (%s); the user's holds it now", error)
                 self._system_role = False
-
-
-def in_the_box() -> Path:
-    """Folder of the small model that comes with this package: docs/model_card.md tells what it is good for."""
-    return Path(str(files("varl_vlm_advisor"))) / "models" / IN_THE_BOX
 
 
 def _load(name: str, settings: TransformersBackend.Settings) -> tuple[Any, Any]:
