@@ -1,4 +1,4 @@
-"""``make bench-pixels ARGS="tower:=FOLDER"``: writes benchmarks/results/pixels.json, each figure once it is there.
+"""``make bench-pixels``: writes benchmarks/results/pixels.json, each figure once it is there.
 
 ``what:=costs`` measures what pictures cost, in minutes; ``what:=reach`` and ``what:=push`` train three seeds, in hours,
 and go on where they were left. A figure that was not measured is null there.
@@ -17,14 +17,14 @@ from varl_common.errors import VarlError
 from varl_common.files import atomic_write
 
 from benchmarks.pixels.costs import step_overhead, updates
-from benchmarks.pixels.training import train
+from benchmarks.pixels.training import shipped, train
 
 RESULTS = Path(__file__).parents[1] / "results" / "pixels.json"
 STEPS = {"reach": 15_000, "push": 60_000}
 SEEDS = 3
 _ARGUMENTS = (
     Argument("what", "What to measure.", "all", ("all", "costs", *STEPS)),
-    Argument("tower", "Folder or name of the frozen tower."),
+    Argument("tower", "Folder or name of another frozen tower than config/agent.yaml's."),
     Argument("runs", "Folder of the trainings.", "runs/bench-pixels"),
     Argument("sb3_updates", "Updates of SAC's to time; each takes seconds.", "5", check=whole_number(1)),
     Argument("out", "File of the figures.", str(RESULTS)),
@@ -33,12 +33,13 @@ _ARGUMENTS = (
 
 def main(given: list[str]) -> None:
     values = complete(_ARGUMENTS, parse(given))
-    if not values["tower"]:
-        raise VarlError("name a tower: tower:=FOLDER; python -m benchmarks.pixels.tower FOLDER teaches a small one")
-    encoder = {"kind": "frozen", "tower": values["tower"], "head": "softmax", "keep_pictures": False}
+    encoder = shipped()["encoder"] | {"keep_pictures": False}
+    if values["tower"]:
+        encoder |= {"tower": values["tower"], "layers": 0}
     settings, file = EncoderSettings.from_dict(encoder, "the bench"), Path(values["out"])
     figures: dict[str, Any] = dict.fromkeys([f"{task}_success" for task in STEPS])
-    figures |= {"tower": values["tower"]} | (json.loads(file.read_text()) if file.exists() else {})
+    figures |= json.loads(file.read_text()) if file.exists() else {}
+    figures["tower"] = f"{encoder['tower']}, {encoder['layers'] or 'all'} layers"
 
     def keep(more: dict[str, Any]) -> None:
         print(more, flush=True)

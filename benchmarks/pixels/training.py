@@ -39,11 +39,15 @@ class Planner:
         return finished(AdviceAnswer(np.zeros((n, width), np.float32), status, plan=self._plan, advisor=self.name))
 
 
+def shipped() -> dict[str, Any]:
+    """The learner's parameters in config/agent.yaml."""
+    return dict(load_yaml(config_folder() / "agent.yaml")["/**/learner"]["ros__parameters"])
+
+
 def settings_of(folder: Path, steps: int, seed: int, encoder: dict[str, Any]) -> LearnerSettings:
     """As config/agent.yaml has it, for so many steps."""
-    shipped = load_yaml(config_folder() / "agent.yaml")["/**/learner"]["ros__parameters"]
     given = {"run_dir": str(folder), "steps": steps, "seed": seed, "evaluate_every": 0, "encoder": encoder}
-    return LearnerSettings.from_dict(shipped | given, "agent.yaml")
+    return LearnerSettings.from_dict(shipped() | given, "agent.yaml")
 
 
 def train(task: str, folder: Path, steps: int, seed: int, encoder: dict[str, Any]) -> float:

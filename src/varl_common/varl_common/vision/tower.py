@@ -51,6 +51,8 @@ class Tower:
             if _is_pooler(key):  # what it sums a picture up in is not looked at
                 continue
             self.fingerprint = zlib.crc32(weight.cpu().contiguous().numpy().tobytes(), self.fingerprint)
+        self._dtype = torch.bfloat16 if device == "cpu" and _multiplies_bfloat16() else torch.float32
+        self._net.to(self._dtype)  # twice as fast there; features of another processor differ by 2e-3 on average
         side = getattr(self._net.config, "image_size", None)
         self._side = side if isinstance(side, int) else None
 
@@ -62,14 +64,14 @@ class Tower:
                 images = functional.interpolate(
                     images, (self._side, self._side), mode="bilinear", antialias=True, align_corners=False
                 )
-            found: torch.Tensor = self._net(pixel_values=images).last_hidden_state
+            found: torch.Tensor = self._net(pixel_values=images.to(self._dtype)).last_hidden_state
             return (found if found.dim() == 4 else _as_map(found)).float()
 
 
 def normalized(pictures: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     """(n, 3, side, side) float32 as a tower takes it, of (n, side, side, 3) uint8."""
     shift, scale = (torch.tensor(values, device=pictures.device)[:, None, None] for values in (mean, std))
-    return (pictures.permute(0, 3, 1, 2).float() / 255.0 - shift) / scale
+    return pictures.permute(0, 3, 1, 2).float().div_(255.0 * scale).sub_(shift / scale)
 
 
 def _as_map(tokens: torch.Tensor) -> torch.Tensor:
@@ -77,6 +79,12 @@ def _as_map(tokens: torch.Tensor) -> torch.Tensor:
     n, count, channels = tokens.shape
     side = math.isqrt(count)
     return tokens[:, count - side * side :].transpose(1, 2).reshape(n, channels, side, side)
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether the processor has units for that (AMX); without, bfloat16 is slower than float32."""
+    supported: bool = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+    return supported
 
 
 def _is_pooler(key: str) -> bool:
