@@ -95,7 +95,11 @@ class RosEnv(gymnasium.Env[Any, Float32]):
         self.capture = capture
         self.waits_when_stopped = True
         self._seen: tuple[Any, dict[str, Any]] = None, {}  # the newest observation, and its info
-        self.description = self._wait_for_description(timeout)
+        try:
+            self.description = self._wait_for_description(timeout)
+        except BaseException:
+            self.close()  # who tries again and again leaves no nodes behind
+            raise
         self.observation_space, self.action_space = make_spaces(self.description)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
