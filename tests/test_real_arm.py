@@ -81,7 +81,7 @@ def test_a_fault_stops_the_arm_at_once_and_only_a_rearm_lets_it_go_on(arm: tuple
     watcher.clear()
     watcher.spin(0.5)
     assert not watcher.commands, "nothing is commanded while stopped, whatever is asked"
-    assert watcher.call("env/rearm").success
+    watcher.rearm()
     state, _ = env.reset()
     np.testing.assert_allclose(state[:3], [0.45, 0.0, 0.18], atol=0.005)
     assert "stopped" not in play(env, watcher, 3)[4]
@@ -98,7 +98,7 @@ def test_an_emergency_stop_by_anybody_holds_until_it_is_released_and_rearmed(arm
     watcher.estop(False)
     watcher.spin(0.2)
     assert "stopped" in play(env, watcher, 1)[4], "a released button alone rearms nothing"
-    assert watcher.call("env/rearm").success
+    watcher.rearm()
     env.reset()
     assert "stopped" not in play(env, watcher, 2)[4]
 
@@ -115,7 +115,7 @@ def test_whoever_presses_the_stop_with_the_default_qos_is_heard(arm: tuple[RosEn
     watcher.estop(False)
     watcher.spin(0.3)
     assert "stopped" in play(env, watcher, 1)[4]
-    assert watcher.call("env/rearm").success, "a person may: the last that was heard is that it is released"
+    watcher.rearm()  # a person may: the last that was heard is that it is released
     env.reset()
 
 
@@ -124,7 +124,7 @@ def test_rearming_in_the_middle_of_an_episode_moves_nothing_until_a_reset(arm: t
     env.reset(seed=1)
     assert not play(env, watcher, 5)[3]
     assert watcher.call("env/stop").success
-    assert watcher.call("env/rearm").success
+    watcher.rearm()
     watcher.spin(0.5)
     watcher.commands.clear()
     with pytest.raises(gymnasium.error.ResetNeeded):
