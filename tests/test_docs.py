@@ -102,7 +102,8 @@ def test_variables_of_the_set_up_are_read() -> None:
 def graph(domain: int, tmp_path: Path) -> Iterator[None]:
     """The default graph, training."""
     quick = ROOT / "tests/quick.yaml"
-    words = ["varl", "train_sim", "steps:=1000000", f"params_file:={quick}", f"run_dir:={tmp_path / 'run'}"]
+    words = ["varl", "train_sim", "advisor:=scripted", "steps:=1000000"]
+    words += [f"params_file:={quick}", f"run_dir:={tmp_path / 'run'}"]
     with (tmp_path / "log").open("wb") as log:
         runner = subprocess.Popen(words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=os.environ)
     yield

@@ -17,6 +17,7 @@ import yaml
 pytest.importorskip("rclpy")
 
 QUICK = Path(__file__).with_name("quick.yaml")
+ADVICE = ["advisor:=scripted"]  # loads no model
 
 
 def environment() -> dict[str, str]:
@@ -53,7 +54,9 @@ def processes_of(run_dir: Path) -> dict[str, int]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A short run, and what was shown of it."""
     folder = tmp_path_factory.mktemp("trained")
-    runner = varl("train_sim", "steps:=200", f"params_file:={QUICK}", "run_dir:=runs/first", "seed:=3", cwd=folder)
+    runner = varl(
+        "train_sim", "steps:=200", f"params_file:={QUICK}", "run_dir:=runs/first", "seed:=3", *ADVICE, cwd=folder
+    )
     output, _ = runner.communicate(timeout=110)
     assert runner.returncode == 0, output
     return folder / "runs/first", output
@@ -95,7 +98,7 @@ def test_a_run_is_exported(trained: tuple[Path, str], tmp_path: Path) -> None:
 def training(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
     """A run that would take hours, in the middle of its first steps."""
     run = tmp_path / "runs/long"
-    runner = varl("train_sim", "steps:=1000000", f"params_file:={QUICK}", f"run_dir:={run}", cwd=tmp_path)
+    runner = varl("train_sim", "steps:=1000000", f"params_file:={QUICK}", f"run_dir:={run}", *ADVICE, cwd=tmp_path)
     assert runner.stdout is not None
     for line in runner.stdout:
         if "step 0/" in line:

@@ -48,6 +48,7 @@ setup(
             "openai = varl_vlm_advisor.backends.openai:OpenAIBackend",
             "replay = varl_vlm_advisor.backends.replay:ReplayBackend",
             "scripted = varl_vlm_advisor.backends.scripted:ScriptedBackend",
+            "sight = varl_vlm_advisor.backends.sight:SightBackend",
             "transformers = varl_vlm_advisor.backends.transformers:TransformersBackend",
         ],
     },

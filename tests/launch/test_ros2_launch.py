@@ -50,7 +50,7 @@ def test_bad_arguments_fail_the_launch(launch: Start, word: str, message: str, u
 def test_a_node_that_fails_fails_the_launch_with_its_name(launch: Start, tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text("/**/env:\n  ros__parameters:\n    no_such_parameter: 1\n")
-    failed = launch("train_sim", f"params_file:={mine}", "run_dir:=run")
+    failed = launch("train_sim", "advisor:=scripted", f"params_file:={mine}", "run_dir:=run")
     assert failed.wait() == 1
     assert "unknown parameter 'no_such_parameter'" in failed.output
     assert "env ended (status 2)" in failed.output
@@ -79,7 +79,7 @@ def test_a_run_is_trained_by_the_clock_and_evaluated(launch: Start, tmp_path: Pa
 @pytest.mark.parametrize("moment", ["simulating varl_arm", "learns reach"])
 def test_ctrl_c_is_an_orderly_end_of_every_node(launch: Start, moment: str, to_group: bool) -> None:
     """A terminal sends Ctrl-C to all of them, and launch once more: whichever node ends first is no failure."""
-    run = launch("train_sim", "run_dir:=run", f"params_file:={QUICK}", "steps:=1000000")
+    run = launch("train_sim", "advisor:=scripted", "run_dir:=run", f"params_file:={QUICK}", "steps:=1000000")
     run.wait_for(moment)
     time.sleep(1.0)  # somewhere in what follows
     (os.killpg if to_group else os.kill)(run.process.pid, signal.SIGINT)
@@ -91,7 +91,7 @@ def test_ctrl_c_is_an_orderly_end_of_every_node(launch: Start, moment: str, to_g
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_launch_that_is_ended_or_killed_leaves_nobody_behind(launch: Start, number: int, tmp_path: Path) -> None:
-    run = launch("train_sim", "run_dir:=run", f"params_file:={QUICK}", "steps:=1000000")
+    run = launch("train_sim", "advisor:=scripted", "run_dir:=run", f"params_file:={QUICK}", "steps:=1000000")
     run.wait_for("learns reach")
     os.kill(run.process.pid, number)
     run.wait()

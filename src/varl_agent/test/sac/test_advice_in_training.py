@@ -252,3 +252,14 @@ def test_own_successes_guide_once_advice_is_released():
     assert {tuple(row) for row in imitated.actions.tolist()} <= rows
     model.imitation_weight = 0.0
     assert [beside for _, beside in model.sampler.batches(1, 4)] == [None]
+
+
+def test_of_a_planner_who_looks_once_few_frames_are_taken():
+    class Looking(Scripted):
+        wants_frames, pictures = True, 1
+
+    model = make(Looking(), trigger=[60], states_per_query=12, window=48, selection="spread").learn(62)
+    frames = model.advisor.queries[0].frames
+    assert frames[-1] is not None
+    assert frames[:6] == [None] * 6
+    assert model.env.get_attr("capture") == [False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ class Consultation:
             self.question = OpenQuestion(*query)
             self._take_in()
         if getattr(model.advisor, "wants_frames", False):
-            near = self.schedule.near(step, model.window // model.n_envs, guidance.queries)
+            near = self.schedule.near(step, self._pictured_steps(), guidance.queries)
             self._capture(model.guided and near)
         if model.act == 0.0 and step % JUDGE_EVERY < model.n_envs and model.guided and self.scene is not None:
             judge_plans(guidance, self.scene, success_rate, model.successes.ended, model.sampler.succeeded)
@@ -103,6 +104,16 @@ class Consultation:
         if answer is not None:
             self.question = None
             model.guidance.add(question.observations, answer, question.query.step)
+
+    def _pictured_steps(self) -> int:
+        """For so many steps before a question frames are taken: as long as a transition may be shown."""
+        model = self.model
+        steps = model.window // model.n_envs
+        if getattr(model.advisor, "pictures", None) is None or model.selection == "uncertain":
+            return steps
+        # Here are the last of those that are shown, however they are spread; a frame is taken a step before.
+        last = (model.advisor.pictures + 1) * model.window / model.states_per_query
+        return min(steps, math.ceil(last / model.n_envs) + 1)
 
     def _capture(self, wanted: bool) -> None:
         """Let the environments take frames while a transition may be shown; afterwards forget those that were kept."""

@@ -76,7 +76,9 @@ class AdviceAnswer:
 
 
 class Advisor(Protocol):
-    """Answers queries. Attribute ``wants_frames`` (default False): its queries should carry camera frames."""
+    """Answers queries. Attribute ``wants_frames`` (default False): its queries should carry camera frames. ``pictures``
+    (default None: all): at how many of a query's transitions it looks; no more frames are taken than that needs.
+    """
 
     def ask(self, query: AdviceQuery) -> Future[AdviceAnswer]:
         """Begin to answer; an advisor in process returns a finished future. Never blocks for long."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
+from dataclasses import replace
 from typing import Any
 
 from varl_common.advice_status import AdviceStatus
@@ -47,6 +48,7 @@ class OpenQuestion:
             future = Future()
             future.set_exception(error)
         self._future, self._asked_at = future, time.monotonic()
+        self.query = replace(self.query, frames=())  # the advisor has them; here nobody looks at them again
 
     def answer(
         self, step: int, delay: int | None, deadline: float, act_dim: int, scene: Callable[[], Scene | None]

@@ -201,7 +201,7 @@ def _advisor(node: LearnerNode, description: EnvDescription) -> RosAdvisor | Non
     if node.settings.advisor == "none":
         return None
     # The scripted stand-in looks at the state alone: no need to render for it.
-    wants_frames = node.settings.advisor != "scripted"
+    wants_frames = node.settings.advisor != "scripted" and bool(description.cameras)
     advisor = RosAdvisor(node, to_description_msg(description), node.settings.advice.deadline, "advisor", wants_frames)
     try:
         there = {"the node 'advisor'": lambda: advisor.ready}

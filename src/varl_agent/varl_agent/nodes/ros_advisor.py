@@ -44,6 +44,11 @@ class RosAdvisor:
         self.wants_frames = wants_frames
 
     @property
+    def pictures(self) -> int | None:
+        """How many pictures of a question it looks at: one where it plans; None: all."""
+        return 1 if self._plans else None
+
+    @property
     def ready(self) -> bool:
         """Whether the advisor node is there."""
         return bool(self._client.service_is_ready())
@@ -65,7 +70,7 @@ class RosAdvisor:
             reason = f"the node '{self.name}' is not there"
             answer.set_result(AdviceAnswer.none(len(query), self._act_dim, AdviceStatus.UNAVAILABLE, reason))
             return answer
-        states = _states(query, 1 if self._plans else len(query), len(self._env.observation_names))
+        states = _states(query, self.pictures or len(query), len(self._env.observation_names))
         request = GetAdvice.Request(env=self._env, states=states, deadline=self._deadline * MARGIN)
         call = self._client.call_async(request)
 

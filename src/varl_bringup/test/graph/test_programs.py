@@ -33,12 +33,12 @@ def test_training_in_simulation_by_default() -> None:
     assert names(graph) == ["simulator", "env", "advisor", "learner"]
     assert graph.main.name == "learner"
     assert parameters(graph, "simulator")["lock_step"] is True
-    assert parameters(graph, "advisor") == {"backend": "scripted", "run_dir": parameters(graph, "learner")["run_dir"]}
+    assert parameters(graph, "advisor") == {"backend": "sight", "run_dir": parameters(graph, "learner")["run_dir"]}
     assert parameters(graph, "env")["backend"] == "mujoco"
     assert Path(parameters(graph, "env")["robot_file"]).name == "varl_arm.yaml"
     assert Path(parameters(graph, "env")["task_file"]).name == "reach.yaml"
     learner = parameters(graph, "learner")
-    assert (learner["seed"], learner["resume"], learner["advisor"]) == (0, False, "scripted")
+    assert (learner["seed"], learner["resume"], learner["advisor"]) == (0, False, "sight")
     assert "steps" not in learner  # config/agent.yaml says
     assert Path(learner["run_dir"]).parent == Path.cwd() / "runs"
     assert Path(learner["run_dir"]).name.startswith("reach-varl-s0-")
@@ -60,6 +60,7 @@ def test_a_simulator_under_train_real_runs_by_the_clock() -> None:
 def test_a_real_arm_has_no_simulator_and_keeps_the_network_as_it_is() -> None:
     graph = describe("train_real")
     assert "simulator" not in names(graph)
+    assert parameters(graph, "advisor")["backend"] == "scripted"  # a model of simulated pictures is no use here
     assert parameters(graph, "env")["backend"] == "real"
     assert set(graph.environment({})) == {"OMP_NUM_THREADS"}
 
@@ -124,7 +125,7 @@ def test_the_users_parameters_come_after_those_of_the_project(tmp_path: Path) ->
         ("robot:=/nowhere/arm.yaml", "robot file /nowhere/arm.yaml does not exist"),
         ("backend:=mujco", "unknown backend 'mujco'; did you mean 'mujoco'?"),
         ("backend:=real", "use train_real"),
-        ("advisor:=gpt", "unknown advisor 'gpt'; known: none, openai, replay, scripted, transformers"),
+        ("advisor:=gpt", "unknown advisor 'gpt'; known: none, openai, replay, scripted, sight, transformers"),
         ("log_level:=loud", "unknown log_level 'loud'"),
         ("record:=yes", "unknown record 'yes'"),
         ("seed:=-1", "argument seed:=-1: expected a whole number, 0 or more"),

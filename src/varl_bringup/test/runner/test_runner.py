@@ -196,4 +196,4 @@ def test_an_advisor_may_come_with_a_package(tmp_path: Path) -> None:
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": path}
     shown = subprocess.run([*tool, "--show-args"], capture_output=True, text=True, timeout=60, env=environment)
-    assert "One of: mine, none, openai, replay, scripted, transformers." in shown.stdout
+    assert "One of: mine, none, openai, replay, scripted, sight, transformers." in shown.stdout

@@ -50,7 +50,8 @@ def _joystick(default: str) -> Argument:
     )
 
 
-def training_arguments(backend: str) -> tuple[Argument, ...]:
+def training_arguments(backend: str, advisor: str) -> tuple[Argument, ...]:
+    """``backend``, ``advisor``: what moves and who advises where nobody says otherwise."""
     return (
         _TASK,
         _ROBOT,
@@ -58,8 +59,8 @@ def training_arguments(backend: str) -> tuple[Argument, ...]:
         _OBSERVATION,
         Argument(
             "advisor",
-            "Who is asked for advice; scripted is a stand-in for a vision-language model, none: nobody.",
-            "scripted",
+            "Who is asked for advice; sight: the small model in the box, scripted: a stand-in for one, none: nobody.",
+            advisor,
             ADVISORS,
         ),
         Argument(

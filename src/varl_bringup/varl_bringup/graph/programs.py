@@ -327,8 +327,10 @@ def _existing(what: str, path: Path) -> Path:
 PROGRAMS = {
     program.name: program
     for program in (
-        Program("train_sim", "Train an arm in simulation, in lock-step.", training_arguments("mujoco"), _train_sim),
-        Program("train_real", "Train an arm in real time.", training_arguments("real"), _train_real),
+        Program(
+            "train_sim", "Train an arm in simulation, in lock-step.", training_arguments("mujoco", "sight"), _train_sim
+        ),
+        Program("train_real", "Train an arm in real time.", training_arguments("real", "scripted"), _train_real),
         Program("evaluate", "Replay a run's policy and report its success.", EVALUATE_ARGUMENTS, _evaluate),
         Program("deploy", "Act with a run's policy, for as long as wanted.", DEPLOY_ARGUMENTS, _deploy),
         Program("teleop", "Record demonstrations by joystick.", TELEOP_ARGUMENTS, _teleop),

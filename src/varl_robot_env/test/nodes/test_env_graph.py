@@ -198,6 +198,20 @@ def test_frames_are_of_the_instant_of_the_observation(make_graph: Callable[..., 
     here.close()
 
 
+def test_where_nothing_can_be_rendered_nobody_waits_for_frames(
+    make_graph: Callable[..., Graph], node: Node, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "disabled")
+    graph = make_graph("reach")
+    env = RosEnv(node, capture=True)
+    assert env.description.cameras == []
+    assert env.reset(seed=0)[1]["frames"] == []
+    assert env.step(np.zeros(3, np.float32))[4]["frames"] == []
+    env.close()
+    graph.stop()
+    assert capfd.readouterr().err.count("[WARN]") == 1, "it is said once"
+
+
 def test_by_the_clock_a_simulated_arm_is_driven_and_watched_as_a_real_one(
     make_graph: Callable[..., Graph], node: Node, tmp_path: Path
 ) -> None:

@@ -111,8 +111,14 @@ class LockStepArm:
                 return f"nobody listens to the topic {publisher.topic_name}; start the controller"
         if self._joint_state is None:
             return "no joint state has come on the topic joint_states yet; start the driver or simulator"
-        answer = self._call(self._advance, Advance.Request())
-        return self._images.connect() if answer.success else str(answer.message)
+        answer = self._call(self._advance, Advance.Request(publish_image=True))
+        if not answer.success:
+            return str(answer.message)
+        if answer.message and self._pictures.names:
+            return f"a policy is to see pictures, but {answer.message}"
+        if answer.message:  # there will be no frames, so nobody is to wait for them
+            self.cameras = []
+        return self._images.connect()
 
     def reset(self, joints: Array, gripper: float | None, entities: Mapping[str, Pose], capture: bool) -> ArmState:
         request = SetScene.Request(publish_image=capture, cameras=self._pictures.names)
@@ -156,6 +162,8 @@ class LockStepArm:
         return self._pictures.of(self._stamp(), self._loop, _ANSWER_TIMEOUT)
 
     def frames(self) -> list[Frame]:
+        if not self.cameras:
+            return []
         if not self._watches:
             self._watch()
             self._loop.spin_until(lambda: self._entities is not None, _POSE_TIMEOUT)

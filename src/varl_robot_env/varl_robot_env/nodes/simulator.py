@@ -148,9 +148,10 @@ class SimulatorNode(Node):
                 return _answer(response, str(error))
             if request.duration.sec or request.duration.nanosec:
                 self._publish_state()
-            self._publish_pictures(request)
+            no_pictures = self._publish_pictures(request)
         response.stamp = to_time(self._simulation.time_ns)
-        return _answer(response)
+        _answer(response).message = no_pictures
+        return response
 
     def _set_scene(self, request: SetScene.Request, response: SetScene.Response) -> SetScene.Response:
         joints = dict(zip(request.joint_names, request.joint_positions, strict=False))
@@ -206,13 +207,18 @@ class SimulatorNode(Node):
             self._clock_out.publish(Clock(clock=stamp))
         self._last_published = time.monotonic()
 
-    def _publish_pictures(self, request: Advance.Request | SetScene.Request) -> None:
-        """What the cameras are asked for: those that are shown, with depth, and others by name, in color."""
+    def _publish_pictures(self, request: Advance.Request | SetScene.Request) -> str:
+        """What the cameras are asked for: those that are shown, with depth, and others by name, in color.
+
+        Returns:
+            why there are none, where this machine cannot render.
+        """
         stamp, data = self._simulation.time_ns, self._simulation.data
         for one in self._cameras:
             framed = request.publish_image and one.config.shown
             if framed or one.config.name in request.cameras:
                 one.publish(stamp, data, depth=framed)
+        return next((one.camera.error for one in self._cameras if one.camera.error), "")
 
     def _alive(self, run: Callable[[], None]) -> None:
         """``run``, whose last message may come too late for a node that is shutting down."""

@@ -135,7 +135,10 @@ class TransformersBackend:
 
 def _load(name: str, settings: TransformersBackend.Settings) -> tuple[Any, Any]:
     from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers.utils.logging import disable_progress_bar
 
+    if settings.model == IN_THE_BOX:
+        disable_progress_bar()  # it is there within milliseconds
     try:
         processor = AutoProcessor.from_pretrained(name, trust_remote_code=False)
         model: Any = AutoModelForImageTextToText.from_pretrained(

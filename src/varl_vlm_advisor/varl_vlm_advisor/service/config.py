@@ -58,7 +58,7 @@ class AdvisorConfig(QuestionConfig):
     """The advisor's own settings."""
 
     backend: str = Field(
-        default="scripted", description="scripted | transformers | openai | replay | none, or one installed"
+        default="scripted", description="scripted | sight | transformers | openai | replay | none, or one installed"
     )
     surface_height: float | None = Field(
         default=None, description="m in base_frame: where a point lies that has no depth; none: such a point is refused"
