@@ -14,6 +14,8 @@ from benchmarks.advice.environments import make_env
 from benchmarks.advice.report import write_report
 from benchmarks.advice.setting import METHODS, Setting, make_model
 
+OF_THE_ARM = [method for method in METHODS if method != "varl-videos"]  # those are of Meta-World
+
 
 def test_the_bench_acts_by_the_models_own_policy():
     model = make_model(Setting("reach", "sac", 0, 100, 0.0, net=16))
@@ -38,12 +40,12 @@ def test_every_method_trains_and_reports(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "POINTS", 2)
     monkeypatch.setattr(trainer, "EPISODES", 2)
     altered = (("learning_starts", 20), ("trigger", (40,)), ("states_per_query", 8), ("batch_size", 16))
-    settings = [Setting("reach", method, 0, 120, 0.1, net=16, altered=altered) for method in METHODS]
+    settings = [Setting("reach", method, 0, 120, 0.1, net=16, altered=altered) for method in OF_THE_ARM]
     for setting in settings:
         trainer.train(setting, tmp_path / "evals.csv", lambda steps: None)
     with (tmp_path / "evals.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert {row["method"].split("[")[0] for row in rows} == set(METHODS)
+    assert {row["method"].split("[")[0] for row in rows} == set(OF_THE_ARM)
     assert all(row["success_rate"] for row in rows if row["step"] == "120")
     write_report(tmp_path / "evals.csv", tmp_path)
     assert "varl-labels" in (tmp_path / "report.md").read_text()

@@ -19,7 +19,9 @@ from varl_agent.sac.varl import VARL
 from varl_common.errors import VarlError, did_you_mean, expect
 
 from benchmarks.advice.advisors import Labels, Plans, Random, expert_of, plan_of
-from benchmarks.advice.environments import make_env
+from benchmarks.advice.environments import ARM_TASKS, MAZES, make_env
+from benchmarks.advice.film.moments import Moments
+from benchmarks.advice.film.videos import Videos
 from benchmarks.advice.hindsight import GoalEnv
 from benchmarks.advice.progress import Progress, progress_of
 from benchmarks.advice.rivals import (
@@ -55,6 +57,7 @@ METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "varl-random": (VARL, LABELS),
     "varl-wrong": (VARL, {}),  # advised by plans as varl, but they are always wrong
     "varl-vlm": (VARL, {}),  # a real advisor: --advisor-file
+    "varl-videos": (VARL, {"states_per_query": 8}),  # advised by trajectories, a video for each moment shown
     "paper": (VARL, PAPER),
     "rlpd": (Demonstrated, PLAIN),
     "rlpd+": (Demonstrated, {}),
@@ -100,6 +103,10 @@ class Setting:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise VarlError(f"unknown method {self.method!r}; {did_you_mean(self.method, list(METHODS))}")
+        if self.method == "varl-videos" and (self.task in ARM_TASKS or self.task in MAZES):
+            raise VarlError(
+                f"videos of an expert are of Meta-World's tasks alone; leave varl-videos out of {self.task}"
+            )
         for name, value in self.altered:
             if name not in ALTERABLE:
                 raise VarlError(f"unknown setting {name!r}; {did_you_mean(name, sorted(ALTERABLE))}")
@@ -143,6 +150,8 @@ def make_model(setting: Setting) -> VARL:
     advisor = _advisor(setting, env, error_rate, fresh)
     if isinstance(advisor, Vlm) and advisor.wants_frames:
         env = Filmed(env, advisor.world)
+    if setting.method == "varl-videos":
+        env = Filmed(env, Moments(env.unwrapped._env))  # type: ignore[attr-defined]
     wrapped = Rewarded(env, progress_of(setting.task, env) if needs_teacher else None)
     hindsight = kind is Hindsight
     acted: Any = GoalEnv(wrapped, setting.task, REWARD_SCALE) if hindsight else wrapped
@@ -180,6 +189,8 @@ def _advisor(setting: Setting, env: Any, error_rate: float, fresh: bool) -> Advi
         return Labels(expert_of(setting.task, env), error_rate, setting.seed, fresh)
     if setting.method == "varl-random":
         return Random(int(np.prod(env.action_space.shape)), setting.seed)
+    if setting.method == "varl-videos":
+        return Videos(setting.task, error_rate, setting.seed)
     if setting.method == "varl-vlm":
         return Vlm(Path(setting.advisor_file), world_of(setting.task, env))
     return None

@@ -49,6 +49,8 @@ class Advice:
     action: NDArray[np.float32] | None = None
     confidence: float = 0.0
     reason: str = ""
+    waypoints: NDArray[np.float32] | None = None
+    """(k, 4) of a trajectory: x, y, z and the gripper's opening, see :mod:`varl_common.trajectories`."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,11 @@ import pytest
 rclpy = pytest.importorskip("rclpy")
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
-from varl_agent.advice.messages import AdviceQuery  # noqa: E402
+from varl_agent.advice.guidance_buffer import GuidanceBuffer  # noqa: E402
+from varl_agent.advice.messages import ADVICE_LIMIT, AdviceQuery  # noqa: E402
 from varl_agent.nodes.ros_advisor import RosAdvisor  # noqa: E402
 from varl_common.frame import Frame  # noqa: E402
+from varl_common.trajectories import Trajectories  # noqa: E402
 
 from varl_interfaces import msg  # noqa: E402
 from varl_interfaces.srv import GetAdvice  # noqa: E402
@@ -33,6 +35,33 @@ def node(ros: int) -> Iterator[Node]:
     executor.shutdown()
     spinning.join(5)
     node.destroy_node()
+
+
+def test_the_waypoints_of_all_states_come_as_one_advice(node: Node) -> None:
+    """By the service as in process; a row of another size than waypoints have, or refused, is left out."""
+
+    def serve(request: GetAdvice.Request, response: GetAdvice.Response) -> GetAdvice.Response:
+        ways = [[0.0, 0.1, 0.0, 1.0, 0.0, 0.2, float("nan"), 0.0], [0.0, 0.1, 0.0], [0.0, -0.1, 0.0, 1.0]]
+        response.advice = [msg.Advice(id=i, action=[0.0, 1.0, 0.0], waypoints=way) for i, way in enumerate(ways)]
+        response.advice[2].status = msg.Advice.REFUSED
+        return response
+
+    node.create_service(GetAdvice, "advisor/get_advice", serve)
+    env = msg.EnvDescription(entities=["tool"], entity_indices=[0], action_names=["dx", "dy", "dz"])
+    env.action_scale, env.observation_names = [0.01] * 3, ["tool_x", "tool_y", "tool_z"]
+    client = RosAdvisor(node, env, 20.0, "advisor", wants_frames=True)
+    assert client._client.wait_for_service(20.0)
+    zeros = np.zeros((3, 3), np.float32)
+    answer = client.ask(AdviceQuery(0, zeros, zeros, zeros, np.zeros(3, np.float32))).result(20.0)
+    assert isinstance(answer.plan, Trajectories)
+    assert answer.plan.waypoints[:, :, 1].tolist() == [[np.float32(0.1), np.float32(0.2)]]
+    answer.plan.check(env)
+    guidance = GuidanceBuffer(3)
+    guidance.add(zeros, answer, 100)
+    saved = GuidanceBuffer(3)
+    saved.load_state_dict(guidance.state_dict())
+    assert guidance.label(zeros, env).tolist()[0] == [0.0, np.float32(ADVICE_LIMIT), 0.0]
+    assert np.array_equal(guidance.label(zeros, env), saved.label(zeros, env))
 
 
 @pytest.mark.parametrize(("strategy", "pictures"), [("plan", 1), ("direction", STATES - 1)])

@@ -10,6 +10,7 @@ import numpy as np
 import torch as th
 from varl_common.advice_status import AdviceStatus
 from varl_common.plan import Plan, Scene, vote
+from varl_common.trajectories import Trajectories
 
 from varl_agent.advice.messages import ADVICE_LIMIT, AdviceAnswer
 from varl_agent.advice.observations import Observations, concatenated, take, to_array, to_tensor, tree_map
@@ -157,7 +158,10 @@ class GuidanceBuffer:
         for name in ("advisors", "trusted", "trusted_since", "asked", "queries"):
             setattr(self, name, words[name])
         self.tallies = dict(words.get("tallies", ()))
-        self.plans = [(step, who, Plan.from_dict(plan)) for step, who, plan in words["plans"]]
+        self.plans = [
+            (step, who, (Trajectories if "waypoints" in plan else Plan).from_dict(plan))
+            for step, who, plan in words["plans"]
+        ]
         observations = tree_map(state["observations"], to_array)
         self.observations = observations.get("", observations)
         for name in _COLUMNS:

@@ -14,6 +14,7 @@ from varl_common.env_description import motion_of
 from varl_common.plan import Phase, Plan
 from varl_common.ros.messages import to_frame_msg
 from varl_common.ros.qos import LATCHED
+from varl_common.trajectories import trajectories
 
 from varl_agent.advice.messages import AdviceAnswer, AdviceQuery
 from varl_interfaces import msg
@@ -77,7 +78,7 @@ class RosAdvisor:
         def done(call: Any) -> None:
             if answer.set_running_or_notify_cancel():
                 try:
-                    taken = _answer(call.result(), len(query), self._act_dim)
+                    taken = _answer(call.result(), query, self._act_dim)
                     answer.set_result(taken)
                 except Exception as error:
                     answer.set_exception(error)
@@ -110,11 +111,12 @@ def _states(query: AdviceQuery, pictured: int, size: int) -> list[msg.AdviceStat
     ]
 
 
-def _answer(response: GetAdvice.Response, n: int, act_dim: int) -> AdviceAnswer:
+def _answer(response: GetAdvice.Response, query: AdviceQuery, act_dim: int) -> AdviceAnswer:
     """The response as an answer; advice that is missing or of the wrong size is INVALID."""
+    n = len(query)
     actions = np.full((n, act_dim), np.nan, np.float32)
     status = np.full(n, AdviceStatus.INVALID, np.uint8)
-    reasons = [""] * n
+    reasons, ways = [""] * n, {}
     for advice in response.advice:
         if advice.id >= n:
             continue
@@ -122,8 +124,10 @@ def _answer(response: GetAdvice.Response, n: int, act_dim: int) -> AdviceAnswer:
             status[advice.id] = advice.status
         if status[advice.id] == AdviceStatus.OK:
             actions[advice.id] = advice.action
+            ways[advice.id] = np.array(advice.waypoints, np.float32)
         reasons[advice.id] = advice.reason
-    return AdviceAnswer(actions, status, reasons, _plan(response.plan), response.advisor)
+    plan = _plan(response.plan) or trajectories(query.states, ways)
+    return AdviceAnswer(actions, status, reasons, plan, response.advisor)
 
 
 def _advised(env: msg.EnvDescription, query: AdviceQuery, answer: AdviceAnswer) -> msg.Advised:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from varl_common.advice_status import AdviceStatus
 from varl_common.env_description import EnvDescription
+from varl_vlm_advisor.backends.scripted import scripted_plan
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.types import State
 
@@ -24,6 +25,24 @@ def test_it_points_the_tool_at_the_block(advisor: Make, env: EnvDescription, tra
     exact = advisor(scripted={"error_rate": 0.0})
     (action,) = actions(exact, env, [transition(tool=[0.3, 0.2, 0.12])])
     assert action.tolist() == [1.0, -1.0, 0.0, -1.0]  # over to the block, open
+
+
+def test_its_trajectories_begin_where_the_arm_is_and_go_on_to_the_task_s_end(
+    advisor: Make, env: EnvDescription, transition: MakeTransition
+) -> None:
+    asked = advisor(scripted={"error_rate": 0.0}, strategy="trajectory")
+    states = [transition(tool=[0.3, 0.2, 0.12]), transition(1, tool=[0.3, -0.2, 0.12])]
+    answers = asked.ask(env, states, 20.0).result(25)
+    plan = scripted_plan(env)
+    for state, advice in zip(states, answers.advice, strict=True):
+        assert advice.status == AdviceStatus.OK
+        assert advice.waypoints is not None
+        assert advice.action is not None
+        places = plan.places(state.state[None], env)[:, 0]
+        assert np.allclose(advice.waypoints[:, :3], places[-len(advice.waypoints) :], atol=1e-3)
+        way = places[-len(advice.waypoints)] - env.position("tool", state.state)
+        assert way @ advice.action[:3] > 0
+    assert answers.plan is None
 
 
 def test_the_rate_of_wrong_axes_is_as_set(advisor: Make, env: EnvDescription, transition: MakeTransition) -> None:

@@ -12,7 +12,9 @@ from varl_vlm_advisor.testing.fuzz import FuzzBackend
 from varl_vlm_advisor.types import State
 
 
-@pytest.mark.parametrize(("strategy", "count"), [("direction", 2000), ("point", 1000), ("plan", 1000)])
+@pytest.mark.parametrize(
+    ("strategy", "count"), [("direction", 2000), ("point", 1000), ("trajectory", 500), ("plan", 1000)]
+)
 def test_every_output_ends_in_a_status(
     advisor: Callable[..., Advisor], env: EnvDescription, transition: Callable[..., State], strategy: str, count: int
 ) -> None:

@@ -81,7 +81,7 @@ def test_the_worst_it_can_do_is_a_wrong_direction(
     assert np.abs(advice.action).max() <= 1.0
 
 
-@pytest.mark.parametrize("strategy", ["direction", "point", "plan"])
+@pytest.mark.parametrize("strategy", ["direction", "point", "trajectory", "plan"])
 def test_every_question_says_that_writing_is_scenery(
     advisor: Callable[..., Advisor], env: EnvDescription, signed: State, strategy: str
 ) -> None:

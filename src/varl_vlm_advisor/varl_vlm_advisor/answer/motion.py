@@ -49,6 +49,12 @@ def to_action(question: StateQuestion, answer: Any, surface_height: float | None
     return _towards_point(question, answer, surface_height)
 
 
+def to_waypoints(answer: Any) -> NDArray[np.float32]:
+    """(k, 4) of an answer to ``trajectory``: x, y, z, metres, and the gripper's opening, nan where it is to stay."""
+    opening = {word: (1.0 - command) / 2 if command else np.nan for word, command in GRIPPER_WORDS.items()}
+    return np.array([(said.x, said.y, said.z, opening[said.gripper]) for said in answer.waypoints], np.float32)
+
+
 def to_plan(answer: Any) -> Plan:
     """The plan that an answer to ``plan`` holds."""
     return Plan(tuple(map(_phase, answer.phases)), answer.reason)

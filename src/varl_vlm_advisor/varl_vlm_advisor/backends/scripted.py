@@ -24,6 +24,7 @@ from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.action_words import GRIPPER_WORDS, encode, words_of
 from varl_vlm_advisor.question.pointing import to_point
 from varl_vlm_advisor.question.question import PlaceQuestion, Question, StateQuestion
+from varl_vlm_advisor.question.schema import MAX_WAYPOINTS
 from varl_vlm_advisor.types import GRIPPER, NoAdvice
 
 _HUES = {"red": 4, "orange": 28, "yellow": 50, "green": 130, "blue": 220, "violet": 285}  # degrees
@@ -63,11 +64,15 @@ class ScriptedBackend:
         assert isinstance(question, StateQuestion)
         env, plan = question.env, scripted_plan(question.env)
         if question.strategy == "point":
-            raise NoAdvice(AdviceStatus.REFUSED, "the scripted advisor does not point: use strategy direction or plan")
+            raise NoAdvice(
+                AdviceStatus.REFUSED, "the scripted advisor does not point: use strategy direction, trajectory or plan"
+            )
         body: dict[str, Any] = {"id": question.id, "reason": f"scripted: {plan.reason}", "can_tell": True}
         rng = self._rng(question, sample)
         if question.strategy == "plan":
             body["phases"] = [self._phase(phase, env, rng) for phase in plan.phases]
+        elif question.strategy == "trajectory":
+            body["waypoints"] = self._waypoints(plan, question, rng)
         else:
             action = plan.actions(question.state.state[None], env)[0]
             body |= {name: self._word(name, said, rng) for name, said in encode(action, env.action_names).items()}
@@ -102,6 +107,20 @@ class ScriptedBackend:
         values = words_of(name)
         wrong = [word for word, value in values.items() if np.sign(value) != np.sign(values[right])]
         return str(rng.choice(wrong)) if rng.random() < self._settings.error_rate else right
+
+    def _waypoints(self, plan: Plan, question: StateQuestion, rng: np.random.Generator) -> list[dict[str, Any]]:
+        """The places that the plan still has to go to, the things where they are now; one is off at the rate of errors
+        by the block's size an axis."""
+        env, states = question.env, question.state.state[None]
+        places = plan.places(states, env)
+        active = int(plan.phase_of(states, env, places)[0])
+        words = {value: word for word, value in GRIPPER_WORDS.items()}
+        waypoints: list[dict[str, Any]] = []
+        for phase, place in zip(plan.phases[active:], places[active:, 0], strict=True):
+            off = np.where(rng.random(3) < self._settings.error_rate, rng.choice([-0.04, 0.04], 3), 0.0)
+            x, y, z = (round(float(value), 4) for value in place + off)
+            waypoints.append({"x": x, "y": y, "z": z, "gripper": words[phase.gripper]})
+        return waypoints[:MAX_WAYPOINTS]
 
     def _phase(self, phase: Phase, env: EnvDescription, rng: np.random.Generator) -> dict[str, Any]:
         """A phase in the words of the answer; at the rate of errors its offset is off by the block's size, its

@@ -29,7 +29,7 @@ ARGUMENTS = (
         "reach,push,lift,drawer-open-v3,pick-place-v3",
     ),
     Argument("advisor", "Who is judged, a backend; empty: as params_file says; none: the baselines alone."),
-    Argument("strategy", "What is asked: direction, point or plan; empty: as params_file says."),
+    Argument("strategy", "What is asked: direction, point, trajectory or plan; empty: as params_file says."),
     Argument("params_file", "YAML file of the advisor's ROS parameters that override those in config/."),
     Argument("count", "Labelled states of each task.", "24", check=whole_number(1)),
     Argument("seed", "Seed of the states.", "0", check=whole_number(0)),

@@ -50,6 +50,7 @@ def _advice(advice: Advice) -> msg.Advice:
         id=advice.id,
         status=int(advice.status),
         action=action,
+        waypoints=[] if advice.waypoints is None else advice.waypoints.ravel().tolist(),
         confidence=float(advice.confidence),
         reason=_text(advice.reason),
     )

@@ -23,13 +23,16 @@ class CameraConfig(Config):
 
     direction: str = Field(default="", description="camera shown with a question for a direction")
     point: str = Field(default="", description="camera shown with a question for a point")
+    trajectory: str = Field(default="", description="camera shown with a question for a trajectory")
     plan: str = Field(default="", description="camera shown with a question for a plan")
 
 
 class QuestionConfig(Config):
     """The settings that a question depends on."""
 
-    strategy: Literal["direction", "point", "plan"] = Field(default="plan", description="what is asked of the model")
+    strategy: Literal["direction", "point", "trajectory", "plan"] = Field(
+        default="plan", description="what is asked of the model"
+    )
     template: str = Field(
         default="v1", pattern=r"^v\d+$", description="version of the question's wording, templates/<version>"
     )

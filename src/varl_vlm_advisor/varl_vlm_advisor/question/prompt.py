@@ -121,6 +121,7 @@ class Prompter:
             gripper_clause=", and the gripper" if has_gripper else "",
             gripper_words='"open", "hold" or "close"' if has_gripper else '"hold"',
             max_phases=schema.MAX_PHASES,
+            max_waypoints=schema.MAX_WAYPOINTS,
             min_tolerance=schema.MIN_TOLERANCE,
             max_tolerance=schema.MAX_TOLERANCE,
             coordinates=coordinates_asked(question.convention, *size),

@@ -18,6 +18,9 @@ REASON_KEPT = 2000
 MAX_PHASES = 8
 MAX_OFFSET = 0.5
 """Metres: a phase further than this from its target is a slip of the model."""
+MAX_WAYPOINTS = 12
+MAX_REACH = 5.0
+"""Metres: no arm reaches further from its base."""
 MIN_TOLERANCE, MAX_TOLERANCE = 0.002, 0.1
 
 POINT_PHASES = ("above", "at", "grasp", "carry", "release", "lift")
@@ -51,6 +54,23 @@ class PhaseAnswer(BaseModel):
     tolerance: float = Field(ge=MIN_TOLERANCE, le=MAX_TOLERANCE)
 
 
+class WaypointAnswer(BaseModel):
+    """One waypoint of a trajectory, as answered."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    x: float = Field(ge=-MAX_REACH, le=MAX_REACH)
+    y: float = Field(ge=-MAX_REACH, le=MAX_REACH)
+    z: float = Field(ge=-MAX_REACH, le=MAX_REACH)
+    gripper: Literal["open", "hold", "close"]
+
+
+class TrajectoryAnswer(Answer):
+    """Where the tool is to be from this moment on."""
+
+    waypoints: Annotated[list[WaypointAnswer], Field(min_length=1, max_length=MAX_WAYPOINTS)]
+
+
 class TurningPhaseAnswer(PhaseAnswer):
     """One phase of a plan where the tool turns."""
 
@@ -65,6 +85,8 @@ def answer_model(strategy: str, env: EnvDescription, coordinate_limit: float) ->
         return _direction(tuple(env.action_names))
     if strategy == "point":
         return _point(coordinate_limit)
+    if strategy == "trajectory":
+        return TrajectoryAnswer
     return _plan(plan_targets(env), GRIPPER in env.action_names, align_targets(env))
 
 

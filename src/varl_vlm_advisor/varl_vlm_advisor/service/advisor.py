@@ -120,7 +120,8 @@ class Advisor:
             if self._config.strategy == "plan":
                 advice, plan = await self._by_plan(env, asked, until, votes)
             else:
-                jobs = [self._sampler.advice(env, state, until, votes) for state in asked]
+                ask = self._sampler.advice if self._config.strategy != "trajectory" else self._sampler.trajectory
+                jobs = [ask(env, state, until, votes) for state in asked]
                 results = await self._by(until, jobs)
                 advice = [_none(s, r) if isinstance(r, NoAdvice) else r for s, r in zip(asked, results, strict=True)]
                 advice = self._flag_identical(asked, advice)

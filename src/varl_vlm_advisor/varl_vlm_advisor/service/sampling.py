@@ -13,8 +13,9 @@ from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
 from varl_common.frame import Frame
 from varl_common.plan import Plan
+from varl_common.trajectories import Trajectories
 
-from varl_vlm_advisor.answer.motion import to_action, to_plan, to_pointing
+from varl_vlm_advisor.answer.motion import to_action, to_plan, to_pointing, to_waypoints
 from varl_vlm_advisor.answer.voting import vote
 from varl_vlm_advisor.question.places import PlacePrompter
 from varl_vlm_advisor.question.prompt import Prompter
@@ -51,6 +52,25 @@ class Sampler:
         usable = await self._samples(env, state, until, votes, use)
         action, agreement = vote([action for action, _ in usable])
         return Advice(state.id, AdviceStatus.OK, action, agreement * len(usable) / votes, usable[0][1])
+
+    async def trajectory(self, env: EnvDescription, state: State, until: float, votes: int) -> Advice:
+        """Where the tool is to be from ``state`` on; asked once, as neighbouring states' trajectories even out.
+
+        Raises:
+            NoAdvice: there is no usable answer.
+        """
+
+        def use(question: StateQuestion, answer: Answer) -> tuple[np.ndarray, str]:
+            return to_waypoints(answer), answer.reason
+
+        ((waypoints, reason),) = await self._samples(env, state, until, 1, use)
+        trajectories = Trajectories(starts=state.state[None], waypoints=waypoints[None])
+        try:
+            trajectories.check(env)
+        except VarlError as error:
+            raise NoAdvice(AdviceStatus.REFUSED, str(error)) from None
+        action = trajectories.actions(state.state[None], env)[0]
+        return Advice(state.id, AdviceStatus.OK, action, 1.0, reason, waypoints)
 
     async def plans(self, env: EnvDescription, state: State, until: float, votes: int) -> list[Plan]:
         """The samples' plans for the scene of ``state``.

@@ -52,6 +52,8 @@ def good(question: Question, rng: random.Random) -> dict[str, Any]:
         }
     if question.strategy == "point":
         return answer | {"phase": "at", "point": [rng.uniform(0, 64), rng.uniform(20, 48)]}
+    if question.strategy == "trajectory":
+        return answer | {"waypoints": [{"x": 0.4, "y": rng.uniform(-0.2, 0.2), "z": 0.1, "gripper": "hold"}]}
     if question.strategy == "place":
         return answer | {"visible": rng.random() < 0.8, "point": [rng.uniform(0, 64), rng.uniform(20, 48)]}
     assert isinstance(question, StateQuestion)

@@ -1,0 +1,1 @@
+"""Advice as a generated video would give it: filmed, and tracked."""
