@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 PROGRAM = """
-import varl_common.uncaught
+import varl_common.host.uncaught
 import sys, time
 {importing}
 from rclpy.node import Node
@@ -86,14 +86,14 @@ def test_that_a_signal_shut_ros_down_first_is_an_orderly_end(ros: int, monkeypat
 
 
 def test_a_package_that_is_missing_is_one_sentence_that_says_where_it_comes_from() -> None:
-    program = "import varl_common.uncaught\nfrom no_such_package import Thing"
+    program = "import varl_common.host.uncaught\nfrom no_such_package import Thing"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "No module named 'no_such_package'" in done.stderr
     assert "tools/setup --packages-only" in done.stderr
     mine = subprocess.run(
-        [sys.executable, "-c", "import varl_common.uncaught\nimport varl_common.no_such_module"],
+        [sys.executable, "-c", "import varl_common.host.uncaught\nimport varl_common.no_such_module"],
         capture_output=True,
         text=True,
         timeout=60,

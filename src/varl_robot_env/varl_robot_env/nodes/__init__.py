@@ -1,3 +1,3 @@
 """The ROS nodes of the robot."""
 
-import varl_common.uncaught  # noqa: F401 (before what may be missing)
+import varl_common.host.uncaught  # noqa: F401 (before what may be missing)
