@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -31,12 +31,18 @@ def world_of(task: str, env: gym.Env[Any, Any]) -> World:
     return MetaWorld(task, env.unwrapped._env)  # type: ignore[attr-defined]
 
 
+class Camera(Protocol):
+    """Who takes what is shown of a moment: a picture of a :class:`World`, or the moment itself."""
+
+    def frame(self) -> Any: ...
+
+
 class Filmed(gym.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray]):
     """``info["frames"]`` while ``capture`` is True, as VARL wants it of an environment."""
 
-    def __init__(self, env: gym.Env[np.ndarray, np.ndarray], world: World) -> None:
+    def __init__(self, env: gym.Env[np.ndarray, np.ndarray], camera: Camera) -> None:
         super().__init__(env)
-        self.world, self.capture = world, False
+        self.camera, self.capture = camera, False
 
     def reset(self, **arguments: Any) -> tuple[np.ndarray, dict[str, Any]]:
         observation, info = self.env.reset(**arguments)
@@ -47,7 +53,7 @@ class Filmed(gym.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray]):
         return observation, reward, terminated, truncated, self._filmed(info)
 
     def _filmed(self, info: dict[str, Any]) -> dict[str, Any]:
-        return {**info, "frames": [self.world.frame()]} if self.capture else info
+        return {**info, "frames": [self.camera.frame()]} if self.capture else info
 
 
 class Vlm:

@@ -56,7 +56,7 @@ def follow(shots: Sequence[Shot], camera: Camera, point: np.ndarray, near: float
     path[0] = point
     pixel, first = camera.project(point[None])[0], shots[0]
     mask: Any = np.zeros_like(first.gray)
-    around = int(camera.focal * near / max(np.linalg.norm(point - camera.pose[:3, 3]), 0.1))
+    around = int(camera.focal * near / max(float(np.linalg.norm(point - camera.pose[:3, 3])), 0.1))
     cv2.circle(mask, (int(pixel[0]), int(pixel[1])), around, 255, -1)
     corners = cv2.goodFeaturesToTrack(first.gray, 4 * _CORNERS, 0.01, 3, mask=mask)
     if corners is None:
@@ -64,10 +64,11 @@ def follow(shots: Sequence[Shot], camera: Camera, point: np.ndarray, near: float
     places = camera.lift(corners[:, 0], first.depth)
     corners, places = (part[np.linalg.norm(places - point, axis=1) < near][:_CORNERS] for part in (corners, places))
     offsets = places - point
+    flow: Any = cv2.calcOpticalFlowPyrLK  # its stubs want an array in the place of None
     for k, (before, shot) in enumerate(itertools.pairwise(shots), 1):
         if len(corners) < _FEWEST:
             break
-        moved, status, _ = cv2.calcOpticalFlowPyrLK(before.gray, shot.gray, corners, None, winSize=(15, 15), maxLevel=3)
+        moved, status, _ = flow(before.gray, shot.gray, corners, None, winSize=(15, 15), maxLevel=3)
         votes = camera.lift(moved[:, 0], shot.depth) - offsets
         middle = np.nanmedian(votes, axis=0)
         kept = (status[:, 0] == 1) & (np.linalg.norm(votes - middle, axis=1) < _APART)

@@ -60,9 +60,7 @@ class Trajectories(Plan):
 
     def _actions(self, states: np.ndarray, scene: Scene) -> np.ndarray:
         at = dict(zip(scene.entities, scene.entity_indices, strict=True))
-        things = np.concatenate(
-            [np.arange(first, first + 3) for name, first in at.items() if name != TOOL] or [[]]
-        ).astype(int)
+        things = [first + axis for name, first in at.items() if name != TOOL for axis in range(3)]
         tool = states[:, at[TOOL] : at[TOOL] + 3]
         paths, lengths = self._paths[0][..., :3], self._paths[1]
         apart = ((tool[:, None, None] - paths) ** 2).sum(-1)  # (states, n, k + 1)
@@ -101,7 +99,8 @@ class Trajectories(Plan):
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, fit for JSON."""
-        waypoints = np.where(np.isnan(self.waypoints), None, self.waypoints).tolist()
+        nothing: Any = None
+        waypoints = np.where(np.isnan(self.waypoints), nothing, self.waypoints).tolist()
         return {"starts": self.starts.tolist(), "waypoints": waypoints, "reason": self.reason}
 
 
