@@ -19,11 +19,31 @@ from varl_robot_env.safety.safety_filter import SafetyFilter
 from varl_robot_env.simulation.world import SimulatorConfig
 from varl_robot_env.tasks.fit import check_fits
 from varl_robot_env.tasks.task import load_task
+from varl_vlm_advisor.service.advisor import Advisor
+from varl_vlm_advisor.service.config import config_model
 
 CONFIG = Path(__file__).parents[1] / "config"
 CALIBRATION: dict[str, Any] = {"camera": "camera", "mount": "base", "pose": [0.1, 0, 0.1, 0, 0, 0, 1]}
 CALIBRATION |= {"residual_mm": 1.0, "residual_deg": 0.1, "samples": 9}
-WRONG = [None, math.nan, math.inf, -1.0, 0.0, 1e9, True, "", "a b", "1/é", [], {}, [math.nan], [True], {"a": 1}]
+WRONG = [
+    None,
+    math.nan,
+    math.inf,
+    -1.0,
+    0.0,
+    1e9,
+    True,
+    "",
+    "a b",
+    "1/é",
+    "\0",
+    "a" * 300,
+    [],
+    {},
+    [math.nan],
+    [True],
+    {"a": 1},
+]
 
 
 def parameters(file: str) -> dict[str, Any]:
@@ -67,6 +87,23 @@ def perception(values: dict[str, Any]) -> None:
     PerceptionConfig.from_dict(values, "perception.yaml")
 
 
+ADVISOR = config_model()
+
+
+def advisor(values: dict[str, Any]) -> None:
+    Advisor(ADVISOR.from_dict(values, "advisor.yaml")).close()
+
+
+def asking(backend: str, **settings: Any) -> Callable[[], dict[str, Any]]:
+    """The advisor's file where it asks another than the scripted one."""
+
+    def read() -> dict[str, Any]:
+        values = parameters("advisor.yaml")
+        return values | {"backend": backend, "run_dir": "runs/x", backend: values[backend] | settings}
+
+    return read
+
+
 FILES: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[dict[str, Any]], object]]] = {
     "robots/varl_arm": (lambda: load_yaml(CONFIG / "robots/varl_arm.yaml"), robot),
     "robots/ur5e": (
@@ -81,6 +118,9 @@ FILES: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[dict[str, Any]], 
         lambda: parameters("agent.yaml") | {"run_dir": "runs/x"},
         lambda values: LearnerSettings.from_dict(values, "agent.yaml"),
     ),
+    "advisor": (asking("scripted"), advisor),
+    "advisor of openai": (asking("openai", model="m", base_url="http://localhost:1/v1"), advisor),
+    "advisor of replay": (asking("replay", folder=str(CONFIG)), advisor),
     "perception": (lambda: load_yaml(CONFIG / "perception.yaml"), perception),
     "joystick/gamepad": (lambda: parameters("joystick/gamepad.yaml"), joystick),
     "calibration": (lambda: dict(CALIBRATION), lambda values: Calibration.from_dict(values, "camera.yaml")),
@@ -148,6 +188,14 @@ IMPOSSIBLE: list[tuple[str, tuple[Any, ...], Any, str]] = [
     ("simulator", ("camera_look_at",), [1.2, -0.75, 0.72], "the same place"),
     ("simulator", ("camera_rate",), -5, "greater than 0"),
     ("agent", ("envs",), ["env", "env"], "named twice"),
+    ("advisor", ("strategy",), "plans", "'plan'"),
+    ("advisor", ("run_dir",), "a" * 300, "cannot be read: File name too long"),
+    ("advisor of openai", ("openai", "base_url"), "http://localhost:99999/v1", "expected a URL"),
+    ("advisor of openai", ("openai", "extra"), '{"top_p": 1e400}', "JSON object"),
+    ("advisor of openai", ("openai", "temperature"), -0.5, "or -1, which leaves it"),
+    ("advisor of openai", ("openai", "api_key_env"), "NOT_SET", "names no environment variable that is set"),
+    ("advisor of openai", ("openai", "api_key_file"), "a\0b", "without a zero byte"),
+    ("advisor of replay", ("replay", "folder"), "a" * 300, "is no folder"),
     ("perception", ("things", 0, "marker", "id"), 10_000, "has the markers 0 to"),
     ("perception", ("depth_lag",), -0.1, "greater than 0"),
     ("joystick/gamepad", ("joystick", "axes"), [0, 0, 1], "axis 0 has two meanings"),

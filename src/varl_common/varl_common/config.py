@@ -18,6 +18,15 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @field_validator("*")
+    @classmethod
+    def _a_text_has_no_zero(cls, value: Any) -> Any:
+        """No name, path or address has one, and what takes them raises errors of its own."""
+        parts = value if isinstance(value, list | tuple) else value.values() if isinstance(value, dict) else [value]
+        if any(isinstance(part, str) and "\0" in part for part in parts):
+            raise ValueError("expected a text without a zero byte")
+        return value
+
     @field_validator("*", mode="wrap")
     @classmethod
     def _a_truth_is_no_number(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:

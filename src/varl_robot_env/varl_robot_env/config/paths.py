@@ -1,5 +1,6 @@
 """Where the project's own files lie, in a checkout and in an installed workspace, with ROS sourced or not."""
 
+import os
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -59,7 +60,7 @@ def resolve(uri: str, beside: Path) -> Path:
     else:
         places = [beside.parent / uri]
     for place in places:
-        if place.is_file():
+        if os.path.isfile(place):  # Path.is_file raises for a name that is too long
             return place
     raise VarlError(f"{beside}: {uri} does not exist; expected it at {' or '.join(map(str, places))}")
 

@@ -11,10 +11,13 @@ import pytest
 from varl_common.advice_status import AdviceStatus
 from varl_common.config import Config
 from varl_common.env_description import EnvDescription
+from varl_common.errors import VarlError
 from varl_vlm_advisor.backends import AskAgain, Reply
 from varl_vlm_advisor.question.question import Question
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.service.breaker import Breaker
+from varl_vlm_advisor.service.budget import Budget
+from varl_vlm_advisor.service.config import BudgetConfig
 from varl_vlm_advisor.testing.server import KEY, Server
 from varl_vlm_advisor.types import NoAdvice, State
 
@@ -138,6 +141,15 @@ def test_the_budget_ends_retries_too(advisor: Make, env: EnvDescription, transit
     asked = advisor(model, retry={"backoff": 0.001}, budget={"calls": 2})
     assert ask(asked, env, transition()).status == AdviceStatus.BUDGET
     assert len(model.asked) == 2
+
+
+@pytest.mark.parametrize("money", ["NaN", "1e400", "-1", '"much"'])
+def test_a_spending_that_is_no_number_is_refused(money: str, tmp_path: Path) -> None:
+    """Nothing is more than NaN: no budget would ever be spent."""
+    ledger = tmp_path / "spending.json"
+    ledger.write_text(f'{{"calls": 1, "tokens": 1, "money": {money}}}')
+    with pytest.raises(VarlError, match="does not hold the advisor's spending"):
+        Budget(BudgetConfig(), ledger)
 
 
 def test_a_call_that_was_given_up_is_paid(advisor: Make, env: EnvDescription, transition: MakeTransition) -> None:

@@ -36,7 +36,8 @@ def read_key(base_url: str, variable: str, file: str) -> str:
     """The key for the server at ``base_url``, from ``file`` or else the environment; empty where it needs none.
 
     Raises:
-        VarlError: the file cannot be read, the key is not one line of ASCII, or OpenAI is asked without one.
+        VarlError: the file cannot be read, ``variable`` is not set, the key is not one line of ASCII, or OpenAI is
+            asked without one.
     """
     if file:
         try:
@@ -44,6 +45,12 @@ def read_key(base_url: str, variable: str, file: str) -> str:
         except (OSError, UnicodeDecodeError):
             raise VarlError(f"advisor: openai.api_key_file {file!r} cannot be read") from None
     else:
+        if (
+            variable and variable not in os.environ and not is_openai(base_url)
+        ):  # not repeated: it may be the key itself
+            raise VarlError(
+                "advisor: openai.api_key_env names no environment variable that is set; set it, or leave it out"
+            )
         variable = variable or (OPENAI_VARIABLE if is_openai(base_url) else "")
         key = os.environ.get(variable, "").strip() if variable else ""
     if not key and is_openai(base_url):

@@ -54,16 +54,32 @@ class OpenAIBackend:
         @field_validator("base_url")
         @classmethod
         def _url(cls, url: str) -> str:
-            if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            try:
+                parts = urlsplit(url)
+                sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            except ValueError:  # a port that is none
+                sound = False
+            if not sound:
                 raise ValueError("expected a URL such as http://localhost:8000/v1")
             return url.rstrip("/").removesuffix("/chat/completions").rstrip("/")
+
+        @field_validator("temperature")
+        @classmethod
+        def _left_or_set(cls, temperature: float) -> float:
+            if -1.0 < temperature < 0.0:
+                raise ValueError("expected 0 or more, or -1, which leaves it to the server")
+            return temperature
 
         @field_validator("extra")
         @classmethod
         def _object(cls, extra: str) -> str:
             try:
-                if extra and not isinstance(json.loads(extra), dict):
+                if extra and not isinstance(found := json.loads(extra), dict):
                     raise ValueError
+                if extra:
+                    json.dumps(
+                        found, allow_nan=False
+                    )  # Python's own reader takes NaN and Infinity, which no server does
             except ValueError:
                 raise ValueError('expected a JSON object such as {"top_p": 0.9}') from None
             return extra

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -31,7 +32,7 @@ class ReplayBackend:
 
     def __init__(self, settings: Settings) -> None:
         folder = Path(settings.folder).expanduser()
-        if not settings.folder or not folder.is_dir():
+        if not settings.folder or not os.path.isdir(folder):  # which Path.is_dir does not tell of a name too long
             raise VarlError(f"advisor: replay.folder {settings.folder!r} is no folder; set it to a model's recordings")
         self.label = f"replay of {folder.name}"
         self._cache = Recordings(folder)

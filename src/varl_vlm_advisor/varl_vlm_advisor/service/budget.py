@@ -4,6 +4,7 @@ of the node doesn't begin anew."""
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,14 +45,19 @@ class Budget:
         self._limits = limits
         self._path = path
         self.spent = Spending()
-        if path is not None and path.exists():
-            try:
-                self.spent = Spending(**json.loads(path.read_text(encoding="utf-8")))
-                valid = min(self.spent.calls, self.spent.tokens, self.spent.money) >= 0
-            except (ValueError, TypeError, OSError):
-                valid = False
-            if not valid:
-                raise VarlError(f"{path} does not hold the advisor's spending; repair it, or remove it to start at 0")
+        if path is None:
+            return
+        try:
+            self.spent = Spending(**json.loads(path.read_text(encoding="utf-8")))
+            valid = all(0 <= number < math.inf for number in asdict(self.spent).values())
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise VarlError(f"{path} cannot be read: {error.strerror}; name a run_dir that you may use") from None
+        except (ValueError, TypeError):
+            valid = False
+        if not valid:
+            raise VarlError(f"{path} does not hold the advisor's spending; repair it, or remove it to start at 0")
 
     def check(self) -> None:
         """Whether another call may be made. Calls in flight add their tokens and money when they end, so that these
