@@ -35,6 +35,7 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from varl_common.host.domain import free_domain, one_host  # noqa: E402
+from varl_common.host.progress import progress  # noqa: E402
 from varl_common.ros.messages import to_description_msg  # noqa: E402
 from varl_vlm_advisor.evaluation.worlds import make_world  # noqa: E402
 from varl_vlm_advisor.question.action_words import decode, encode  # noqa: E402
@@ -128,7 +129,7 @@ def overhead(node: Node, process: int, requests: int) -> dict[str, Any]:
     call(client, request(1, 999_999))  # connections, imports
     times = []
     spent = processor_ms(process)
-    for number in range(requests):
+    for number in progress(range(requests), "requests", requests):
         question = request(1, number)
         start = time.perf_counter()
         call(client, question)
@@ -240,9 +241,10 @@ def encoding(episodes: int) -> dict[str, Any]:
     for task in TASKS:
         world = make_world(task)
         names = world.env.action_names
-        plain = sum(solves(world, seed, lambda action: action) for seed in range(episodes))
+        plain = sum(solves(world, seed, lambda action: action) for seed in progress(range(episodes), task, episodes))
         worded = sum(
-            solves(world, seed, lambda a, names=names: decode(encode(a, names), names)) for seed in range(episodes)
+            solves(world, seed, lambda a, names=names: decode(encode(a, names), names))
+            for seed in progress(range(episodes), f"{task}, in words", episodes)
         )
         success[task] = [plain / episodes, worded / episodes]
         print(task, success[task], file=sys.stderr, flush=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch as th
 from varl_agent.fast.cuda_update import CudaUpdate
+from varl_common.host.progress import progress
 
 from benchmarks.advice.setting import Setting, make_model
 from benchmarks.advice.trainer import RECENT, append
@@ -33,10 +34,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     th.set_num_threads(1)
-    for seed in range(options.seeds):
-        for products in ("float32", "bfloat16"):
-            if (products, str(seed)) not in done(options.out):
-                append_run(options.out, products, seed, options.steps)
+    runs = [(products, seed) for seed in range(options.seeds) for products in ("float32", "bfloat16")]
+    for products, seed in progress(runs, "runs", len(runs)):
+        if (products, str(seed)) not in done(options.out):
+            append_run(options.out, products, seed, options.steps)
 
 
 def done(out: Path) -> set[tuple[str, str]]:

@@ -28,6 +28,7 @@ from ament_index_python.packages import get_package_prefix  # noqa: E402
 from varl_agent.vec_env.fleet import Fleet  # noqa: E402
 from varl_agent.vec_env.parallel_env import ParallelEnv  # noqa: E402
 from varl_common.host.domain import free_domain, one_host  # noqa: E402
+from varl_common.host.progress import progress  # noqa: E402
 from varl_robot_env.ros.ros_env import RosEnv  # noqa: E402
 
 FINE = 0.00005  # s a physics step: 40 times finer than config/simulator.yaml
@@ -58,7 +59,7 @@ def main() -> None:
             rates: dict[int, list[float]] = {1: [], 2: []}
             pids = [os.getpid(), *(process.pid for process in processes)]
             spent = dict.fromkeys(pids, 0.0)
-            for _ in range(arguments.windows):
+            for _ in progress(range(arguments.windows), "windows", arguments.windows):
                 for env in (one, two):
                     before = {pid: cpu_seconds(pid) for pid in pids}
                     rates[env.num_envs].append(steps_per_second(env, arguments.steps))

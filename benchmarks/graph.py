@@ -38,6 +38,7 @@ from varl_agent.training.settings import LearnerSettings, make_learning, make_mo
 from varl_agent.training.training import Schedule, Training, identity_of  # noqa: E402
 from varl_agent.vec_env.parallel_env import ParallelEnv  # noqa: E402
 from varl_common.host.domain import free_domain, one_host  # noqa: E402
+from varl_common.host.progress import progress  # noqa: E402
 from varl_common.yaml_file import load_yaml  # noqa: E402
 from varl_robot_env.env.arm_env import ArmEnv  # noqa: E402
 from varl_robot_env.ros.ros_env import RosEnv  # noqa: E402
@@ -98,7 +99,7 @@ def overhead(env: RosEnv, steps: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     times = np.empty((steps, 2))
     ended = True
-    for step in range(steps):
+    for step in progress(range(steps), "paired steps", steps):
         if ended:
             env.reset(seed=step)
             here.reset(seed=step)

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from varl_common.host.progress import progress
 from varl_common.poses import pose_to_matrix
 from varl_common.task_plans import PLANS
 from varl_robot_env.config.paths import config_file
@@ -280,7 +281,7 @@ def measure(noise: float = NOISE) -> dict[str, Any]:
     to measure anew.
     """
     scenes = []
-    for seed in SCENES:
+    for seed in progress(SCENES, "scenes", len(SCENES)):
         file = _RESULTS / f"noise{noise:g}-scene{seed}.json"
         if not file.exists():
             scene = measure_scene(seed, noise)

@@ -19,7 +19,7 @@ LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
 def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(ROOT / "tools/setup"))
     yield
-    for name in ("environment", "host", "prefix", "report", "workspace"):
+    for name in ("environment", "host", "prefix", "progress", "report", "workspace"):
         sys.modules.pop(name, None)
 
 
@@ -188,6 +188,25 @@ def test_in_a_workspace_of_the_users_it_brings_the_packages_and_builds_nothing(
     steps = ["install_system_packages", "prepare_environment", "build_workspace"]
     assert done == (steps[:2] if words else steps)
     assert ("venv/bin/activate" in capsys.readouterr().err) == bool(words)
+
+
+def test_the_bar_tells_what_is_left_of_what_is_done(tmp_path: Path) -> None:
+    from progress import STEPS, Bar
+
+    log = tmp_path / "log"
+    bar = Bar(log)
+    assert bar.share() == 0.0
+    bar.step("torch", "^Collecting", 2)
+    log.write_text("Collecting torch\n")
+    assert bar.share() == pytest.approx(STEPS["torch"] / 2 / sum(STEPS.values()))
+    bar.step("packages", "^Collecting", 4)
+    assert bar.share() == pytest.approx(STEPS["torch"] / sum(STEPS.values()))
+    assert bar.line(0.25, 60.0) == "[#####               ]  25%, 1:00 gone, 3:00 left"
+    passed_over = Bar(log)
+    passed_over.step("workspace", "^Finished <<<", 2)
+    with log.open("a") as file:
+        file.write("Finished <<< varl_common\n")
+    assert passed_over.share() == 0.5
 
 
 @pytest.mark.skipif(shutil.which("colcon") is None, reason="colcon is not installed")

@@ -29,6 +29,7 @@ setup(
         "opencv-python-headless",
         "pydantic>=2",
         "pyyaml",
+        "rich",
         "scipy",
     ],
     extras_require={

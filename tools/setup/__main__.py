@@ -14,6 +14,7 @@ from pathlib import Path
 
 from environment import prepare_environment
 from host import find_python, find_ros, install_system_packages
+from progress import Bar
 from report import SetupError, say
 from workspace import build_workspace
 
@@ -34,11 +35,12 @@ def main() -> int:
             fcntl.flock(lock, fcntl.LOCK_EX)
             log.unlink(missing_ok=True)
             install_system_packages(python, log)
-            environment = prepare_environment(ROOT, home, ros, python, log)
-            if packages_only:
-                say(f"to build and run with them: source {home}/venv/bin/activate")
-            else:
-                build_workspace(ROOT, home, ros, environment, log)
+            with Bar(log) as bar:
+                environment = prepare_environment(ROOT, home, ros, python, log, bar)
+                if packages_only:
+                    say(f"to build and run with them: source {home}/venv/bin/activate")
+                else:
+                    build_workspace(ROOT, home, ros, environment, log, bar)
     except SetupError as error:
         say(f"error: {error}")
         return 1

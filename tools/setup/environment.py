@@ -9,8 +9,10 @@ from pathlib import Path
 
 from host import Ros
 from prefix import header_folders, repair_cmake_exports, write_setup_files
+from progress import Bar
 from report import run, say
 
+_INSTALLED = 1.4  # of the time in which pip collects packages: collecting and installing them
 _NETWORK = "check the network and run the command again"
 
 
@@ -20,7 +22,7 @@ def lock_files(root: Path, ros: Ros) -> list[Path]:
     return [root / "requirements" / name for name in names]
 
 
-def prepare_environment(root: Path, home: Path, ros: Ros, python: Path, log: Path) -> str:
+def prepare_environment(root: Path, home: Path, ros: Ros, python: Path, log: Path, bar: Bar) -> str:
     """Bring ``home/venv`` to what the lock files say, and return a stamp that names its content."""
     venv = home / "venv"
     torch = root / "requirements/torch.lock"
@@ -37,10 +39,12 @@ def prepare_environment(root: Path, home: Path, ros: Ros, python: Path, log: Pat
     # Torch first and alone: a CPU build is taken where one is offered, and nothing that depends on it can
     # bring another. VARL_TORCH_INDEX_URL names the index to prefer.
     say("installing torch")
+    bar.step("torch", "^(Collecting|Installing|Successfully)", _lines([torch]) + 12)
     index = os.environ.get("VARL_TORCH_INDEX_URL")
     where: list[str | Path] = ["--index-url", index] if index else ["--constraint", root / "requirements/python.lock"]
     run([*pip, *where, "-r", torch], log, _NETWORK)
     say("installing ROS 2 and Python packages (a few minutes)")
+    bar.step("packages", "^(Collecting|Requirement already)", round(_INSTALLED * _lines(lock_files(root, ros))))
     requirements: list[str | Path] = [word for file in lock_files(root, ros) for word in ("-r", file)]
     run([*pip, "--no-deps", *requirements], log, _NETWORK)
     if ros.prefix is None:
@@ -55,6 +59,10 @@ def _create(venv: Path, ros: Ros, python: Path, log: Path) -> None:
         shutil.rmtree(venv)
     site = ["--system-site-packages"] if ros.prefix else []
     run([python, "-m", "venv", *site, venv], log, f"remove {venv} and run the command again")
+
+
+def _lines(files: list[Path]) -> int:
+    return sum("==" in line for file in files for line in file.read_text(encoding="utf-8").splitlines())
 
 
 def _read(file: Path) -> str | None:

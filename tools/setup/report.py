@@ -13,7 +13,8 @@ class SetupError(Exception):
 
 
 def say(line: str) -> None:
-    print(f"set-up: {line}", file=sys.stderr, flush=True)
+    over_bar = "\r\x1b[2K" if sys.stderr.isatty() else ""
+    print(f"{over_bar}set-up: {line}", file=sys.stderr, flush=True)
 
 
 def run(command: Sequence[str | Path], log: Path, remedy: str, env: Mapping[str, str] | None = None) -> None:

@@ -7,19 +7,21 @@ import os
 from pathlib import Path
 
 from host import Ros
+from progress import Bar
 from report import run, say
 
 _SOURCES = ("src", "launch", "config")
 _NOT_SOURCES = {"test", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
 
 
-def build_workspace(root: Path, home: Path, ros: Ros, environment: str, log: Path) -> None:
+def build_workspace(root: Path, home: Path, ros: Ros, environment: str, log: Path, bar: Bar) -> None:
     """Build ``src/`` into ``home/{build,install}`` unless what is there was built of the same sources."""
     stamp = f"{environment} {_digest(root)}"
     stamp_file = home / "install/.varl-stamp"
     if stamp_file.exists() and stamp_file.read_text(encoding="utf-8") == stamp:
         return
     say("building the workspace")
+    bar.step("workspace", "^Finished <<<", len(list((root / "src").glob("*/package.xml"))))
     stamp_file.unlink(missing_ok=True)
     command: list[str | Path] = [home / "venv/bin/colcon", "--log-base", home / "log", "build", "--symlink-install"]
     command += ["--base-paths", root / "src", "--build-base", home / "build", "--install-base", home / "install"]

@@ -38,7 +38,9 @@ def open_bag(folder: Path, task: str = "", robot: str = "", period: float = 0.05
         raise VarlError(f"{folder} holds no step with joint states and {_STATUS}; record a run with record:=true")
     first = rows[0]
     cameras = {camera: picture.shape for camera, picture in first["pictures"].items()}
-    source = Source(task or "recorded", robot, (*first["names"], *_TOOL), tuple(first["axes"]), period, cameras)
+    source = Source(
+        task or "recorded", robot, (*first["names"], *_TOOL), tuple(first["axes"]), period, cameras, len(rows)
+    )
     return source, _episodes(rows, set(cameras))
 
 

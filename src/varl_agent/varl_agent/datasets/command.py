@@ -7,6 +7,7 @@ from pathlib import Path
 
 from varl_common.arguments import Argument, positive_number
 from varl_common.errors import VarlError
+from varl_common.host.progress import progress
 from varl_common.tool import run_tool
 
 from varl_agent.datasets.bag_source import open_bag
@@ -46,5 +47,5 @@ def _convert(values: dict[str, str]) -> None:
             raise VarlError(f"dataset needs {name}:=FOLDER; see varl dataset --show-args")
     folder, out = (Path(values[name]).expanduser() for name in ("source", "out"))
     source, episodes = open_source(folder, values["instruction"], float(values["period"]))
-    count = write_lerobot(source, episodes, out)
+    count = write_lerobot(source, progress(episodes, "steps", source.steps, size=len), out)
     print(f"{out}: {count} episodes of {source.robot or 'an arm'}: {source.task}")

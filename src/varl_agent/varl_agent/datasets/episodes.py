@@ -19,6 +19,7 @@ class Source:
         state_names, action_names: of the numbers.
         period: seconds a step takes.
         cameras: shape (height, width, 3) of each camera's pictures.
+        steps: how many there are, those of episodes that are left out included; 0 where that is not known.
     """
 
     task: str
@@ -27,6 +28,7 @@ class Source:
     action_names: tuple[str, ...]
     period: float
     cameras: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    steps: int = 0
 
 
 @dataclass(frozen=True)

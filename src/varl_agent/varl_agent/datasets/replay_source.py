@@ -34,7 +34,13 @@ def open_replay(path: Path) -> tuple[Source, Iterator[Episode]]:
         names = tuple(f"state_{i}" for i in range(size))
     period = float(env["control_period"])
     source = Source(
-        env["instruction"], env["robot"], names, tuple(env["action_names"]), period, dict(store.layout.frames)
+        env["instruction"],
+        env["robot"],
+        names,
+        tuple(env["action_names"]),
+        period,
+        dict(store.layout.frames),
+        store.count,
     )
     return source, _episodes(store)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 from rclpy.node import Node
+from varl_common.host.progress import progress
 from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.node import declare_parameters, run_node
 from varl_robot_env.ros.ros_env import EnvUnavailable
@@ -74,7 +75,8 @@ def evaluate(node: EvaluateNode) -> None:
             words = f"{settings.episodes} episodes of {robot.description.task}"
             print(f"plays {folder.path.name}, {loaded.checkpoint}, {words}", flush=True)
             began, stopping = time.monotonic(), control.stopping.is_set
-            for result in episodes(loaded.model, robot, settings.seed, EVALUATION_STREAM, stopping, settings.episodes):
+            played = episodes(loaded.model, robot, settings.seed, EVALUATION_STREAM, stopping, settings.episodes)
+            for result in progress(played, "episodes", settings.episodes):
                 node.count(result)
             if stopping():
                 raise KeyboardInterrupt

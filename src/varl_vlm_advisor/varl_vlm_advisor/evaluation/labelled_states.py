@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from varl_common.host.progress import progress
 
 from varl_vlm_advisor.evaluation.worlds import World
 from varl_vlm_advisor.types import State
@@ -31,10 +34,13 @@ class LabelledState:
 
 def collect(world: World, count: int, seed: int) -> list[LabelledState]:
     """One labelled state from each of ``count`` episodes, in which the expert strays now and then."""
-    found: list[LabelledState] = []
+    return list(progress(itertools.islice(_labelled(world, seed), count), "labelled states", count))
+
+
+def _labelled(world: World, seed: int) -> Iterator[LabelledState]:
     rng = np.random.default_rng(seed)
-    first = 1000 * seed
-    while len(found) < count:
+    found = 0
+    for first in itertools.count(1000 * seed):
         state = world.reset(first)
         history: list[NDArray[np.float32]] = []
         stray = np.zeros_like(world.expert(state))
@@ -49,9 +55,8 @@ def collect(world: World, count: int, seed: int) -> list[LabelledState]:
             if solved:
                 break
         if not solved:
-            found.append(_example(world, state, len(found), first, history, stray))
-        first += 1
-    return found
+            yield _example(world, state, found, first, history, stray)
+            found += 1
 
 
 def restore(world: World, example: LabelledState) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from varl_common.env_description import EnvDescription
+from varl_common.host.progress import progress
 
 from varl_vlm_advisor.evaluation.labelled_states import LabelledState, restore
 from varl_vlm_advisor.evaluation.worlds import World
@@ -77,7 +78,7 @@ def _commands(values: Actions) -> NDArray[np.float64]:
 def _progress(world: World, examples: list[LabelledState], actions: Actions) -> float:
     """Sums, not a mean of ratios: where the expert gains little, a ratio says nothing."""
     gained = possible = 0.0
-    for example, action in zip(examples, actions, strict=True):
+    for example, action in progress(zip(examples, actions, strict=True), "followed", len(examples)):
         still = _followed(world, example, np.zeros_like(action))
         gained += _followed(world, example, action) - still
         possible += _followed(world, example, example.expert) - still
