@@ -11,6 +11,8 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 sys.path[:0] = [str(DOCS), *(str(path) for path in (ROOT / "src").iterdir())]
 
+from accessible import mend  # noqa: E402
+
 project = "VARL"
 author = "VARL maintainers"
 html_title = "VARL"
@@ -49,12 +51,13 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_extra_path = ["_redirect"]
 html_show_sphinx = False
-html_theme_options: dict[str, Any] = {"footer_icons": []}
+html_theme_options: dict[str, Any] = {"footer_icons": [], "top_of_page_buttons": []}
 html_baseurl = ""
 
 
 def setup(app: Any) -> None:
-    """Draw the pages that are generated, before Sphinx looks for its sources."""
+    """Draw the pages that are generated, before Sphinx looks for its sources; mend what it wrote."""
+    app.connect("build-finished", lambda app, _: mend(Path(app.outdir)))
     folder = DOCS / "generated"
     made: dict[str, str] = {}
     for name in ("interfaces", "arguments", "parameters", "robots", "errors", "house"):
