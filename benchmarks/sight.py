@@ -56,11 +56,11 @@ class Asked:
     right: np.ndarray | None
 
 
-def held_out(task: str, count: int, **looks: Any) -> list[Asked]:
-    """``count`` scenes of ``task``, whose states say the truth."""
+def held_out(task: str, count: int, unseen: bool = True, **looks: Any) -> list[Asked]:
+    """``count`` scenes of ``task``, whose states say the truth; not ``unseen``: others of those that it was taught."""
     rng = np.random.default_rng(_SEED)
     made: list[Asked] = []
-    with closing(make_varied_world(task, depth=True, held_out=True, seed=_SEED, **looks)) as world:
+    with closing(make_varied_world(task, depth=True, held_out=unseen, seed=_SEED, **looks)) as world:
         asker = Prompter(QuestionConfig(strategy="point"), True, scenes.MODEL)
         episode = 1000 * _SEED
         while len(made) < count:

@@ -58,7 +58,7 @@ def test_a_pixel_becomes_a_motion_towards_what_is_there(processes: Any, ros: int
                 pytest.skip("this machine cannot render")
             question = msg.AdviceState(state=state.tolist(), next_state=state.tolist())
             question.action = [0.0] * len(description.action_names)
-            question.frames = [to_frame_msg(frame, 0) for frame in info["frames"]]
+            question.frames = [to_frame_msg(frame) for frame in info["frames"]]
             pending = client.call_async(GetAdvice.Request(env=description, states=[question], deadline=DEADLINE))
             executor = SingleThreadedExecutor()
             executor.add_node(node)

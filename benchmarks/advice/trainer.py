@@ -61,7 +61,7 @@ def train(setting: Setting, out: Path, tick: Callable[[int], None]) -> None:
     began, found = time.monotonic(), -1
     every = max(setting.steps // POINTS, 1)
     for step in range(1, setting.steps + 1):
-        _advance(model, act)
+        advance(model, act)
         if found < 0 and model.successes.episodes:
             found = step
         if step > model.learning_starts and step % (UPDATES * setting.update_every) == 0:
@@ -75,7 +75,7 @@ def train(setting: Setting, out: Path, tick: Callable[[int], None]) -> None:
     model.env.close()  # type: ignore[union-attr]
 
 
-def _advance(model: VARL, act: Actor) -> None:
+def advance(model: VARL, act: Actor) -> None:
     """One environment step: what SB3's ``collect_rollouts`` does, at a third of its cost for networks this small."""
     if model.num_timesteps < model.learning_starts:
         action = model.action_space.sample()[None]

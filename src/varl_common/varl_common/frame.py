@@ -21,6 +21,7 @@ class Frame:
         camera_pose: (4, 4) transform from the optical frame (z ahead, x right, y down) to the base frame, m; None where
             not known.
         frame_id: name of the optical frame.
+        stamp_ns: when it was taken, ns by the clock of whoever took it.
     """
 
     camera: str
@@ -29,3 +30,4 @@ class Frame:
     k: NDArray[np.float64] | None = None
     camera_pose: NDArray[np.float64] | None = None
     frame_id: str = ""
+    stamp_ns: int = 0

@@ -105,7 +105,7 @@ def _states(query: AdviceQuery, pictured: int, size: int) -> list[msg.AdviceStat
             action=query.actions[i].tolist(),
             next_state=query.next_states[i][:size].tolist(),
             reward=float(query.rewards[i]),
-            frames=[to_frame_msg(frame, stamp_ns=0) for frame in frames[i] or []],
+            frames=[to_frame_msg(frame) for frame in frames[i] or []],
         )
         for i in range(len(query))
     ]

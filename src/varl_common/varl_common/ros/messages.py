@@ -87,9 +87,9 @@ def from_description_msg(message: EnvDescriptionMsg) -> EnvDescription:
     return EnvDescription(**values)
 
 
-def to_frame_msg(frame: Frame, stamp_ns: int) -> FrameMsg:
-    """The message of a frame taken at ``stamp_ns``; all 0 is what the message has for a matrix or pose not known."""
-    header = Header(stamp=to_time(stamp_ns), frame_id=frame.frame_id)
+def to_frame_msg(frame: Frame) -> FrameMsg:
+    """The message of a frame; all 0 is what it has for a matrix or pose not known."""
+    header = Header(stamp=to_time(frame.stamp_ns), frame_id=frame.frame_id)
     image = CompressedImage(header=header, format="jpeg")
     image.data.frombytes(frame.jpeg)
     message = FrameMsg(camera=frame.camera, image=image)
@@ -115,4 +115,5 @@ def from_frame_msg(message: FrameMsg) -> Frame:
         k=k if calibrated else None,
         camera_pose=pose_to_matrix(pose) if placed else None,
         frame_id=message.image.header.frame_id,
+        stamp_ns=to_ns(message.image.header.stamp),
     )

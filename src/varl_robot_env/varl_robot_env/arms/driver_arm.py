@@ -47,9 +47,8 @@ _AHEAD = 0.004
 _TOO_LATE = 0.01  # s
 _JOINED = 1e-6  # rad and rad/s: the motion begins where the one before it is then
 
-_SPARE = (
-    0.98  # of the bound of acceleration: measured over a controller's uneven cycles, a motion at the bound has 1.003
-)
+# Of the bound of acceleration: measured over a controller's uneven cycles, a motion at the bound has 1.003.
+_SPARE = 0.98
 
 
 def with_spare(robot: RobotConfig) -> RobotConfig:
@@ -111,7 +110,7 @@ class DriverArm:
         self._gripper = self._make_gripper(node, task.grasps)
         self._grasps, self._opens = task.grasps, task.config.opens_gripper or scene is not None
         shown = [camera for camera in robot.cameras if camera.shown]
-        self._images = RosCameras(node, shown, group, self._loop)
+        self._images = RosCameras(node, shown, group, self._loop, self._camera_poses)
         self.cameras = [camera.name for camera in shown]
         self._pictures = ObservedPictures([camera for camera in robot.cameras if camera.name in observed])
         self._pictures.watch(watched)
@@ -203,13 +202,13 @@ class DriverArm:
         return self._pictures.newest()
 
     def frames(self) -> list[Frame]:
+        return self._images.newest()
+
+    def _camera_poses(self) -> dict[str, Pose]:
         tool = np.eye(4)
         tool[:3, 3], tool[:3, :3] = self._kinematics.forward(self._heard.positions())
-        poses = {
-            name: matrix_to_pose(tool @ found.matrix() if found.mount == "tool" else found.matrix())
-            for name, found in self._calibrations.items()
-        }
-        return self._images.frames(None, poses)
+        found = self._calibrations.items()
+        return {name: matrix_to_pose(tool @ it.matrix() if it.mount == "tool" else it.matrix()) for name, it in found}
 
     def halt(self, reason: str) -> None:
         """Brake at the greatest deceleration. What is being carried out ends; only a new reset moves the arm again."""
@@ -223,6 +222,7 @@ class DriverArm:
         """Stop, and see to it that the stop was said: the node ends."""
         self.halt("the env node ends")
         self._command.finish(self._clock.motion.duration + _LAST_WORDS)
+        self._images.close()
 
     def _rests_at(self, joints: Array) -> bool:
         at_rest = bool((np.abs(self._heard.velocities()) <= AT_REST).all())

@@ -167,7 +167,7 @@ class LockStepArm:
         if not self._watches:
             self._watch()
             self._loop.spin_until(lambda: self._entities is not None, _POSE_TIMEOUT)
-        return self._images.frames(self._stamp(), self._poses())
+        return self._images.at(self._stamp(), self._poses())
 
     def _watch(self) -> None:
         self._watches = True

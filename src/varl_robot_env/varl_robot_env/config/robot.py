@@ -143,6 +143,8 @@ class CameraConfig(Config):
     """File that the calibration wrote, relative to the robot's file; empty: where the camera is, is not known."""
     shown: bool = True
     """Its frames go to advisors and into films; false: only a policy looks through it."""
+    stale_after: PositiveFloat = 0.2
+    """Age of a frame, s, from which on it is not shown as the moment of an action. Where time waits, none is older."""
     view: ViewConfig | None = None
     """What a policy that sees pictures sees of it; None: nothing."""
 

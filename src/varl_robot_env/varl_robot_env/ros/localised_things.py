@@ -89,8 +89,8 @@ class LocalisedThings:
         shown, self._waiting = self._waiting, []
         request = Point.Request(deadline=_DEADLINE, things=[thing.looks for thing in self._things.values()])
         for one in shown:
-            frame = Frame(self._camera, encode_jpeg(one.rgb))
-            request.frames.append(to_frame_msg(frame, self._node.get_clock().now().nanoseconds))
+            now = self._node.get_clock().now().nanoseconds
+            request.frames.append(to_frame_msg(Frame(self._camera, encode_jpeg(one.rgb), stamp_ns=now)))
         self._open, self._sent_at = self._client.call_async(request), time.monotonic()
         self._open.add_done_callback(lambda call: self._take(shown, call))
 

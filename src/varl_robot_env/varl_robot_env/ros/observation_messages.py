@@ -21,7 +21,7 @@ def to_observation_msg(observation: Observation, base_frame: str) -> Observation
         to_image(picture.pixels, "rgb8", Header(stamp=to_time(picture.stamp_ns), frame_id=name))
         for name, picture in observation.pictures.items()
     ]
-    message.frames = [to_frame_msg(frame, observation.stamp_ns) for frame in observation.frames]
+    message.frames = [to_frame_msg(frame) for frame in observation.frames]
     return message
 
 

@@ -82,14 +82,17 @@ class SimulatedArm:
         return found
 
     def frames(self) -> list[Frame]:
-        camera = self.simulation.camera
-        image = camera.render(self.simulation.data)
-        if image is None:
-            return []
-        depth = camera.render_depth(self.simulation.data) if self.depth else None
-        png = b"" if depth is None else encode_depth(depth)
-        frame_id = f"{camera.name}_color_optical_frame"
-        return [Frame(camera.name, encode_jpeg(image), png, camera.k, pose_to_matrix(camera.pose), frame_id)]
+        found = []
+        for name in self.cameras:
+            camera = self._by_name.get(name)
+            image = camera.render(self.simulation.data) if camera else None
+            if camera is None or image is None:
+                continue
+            depth = camera.render_depth(self.simulation.data) if self.depth else None
+            png = b"" if depth is None else encode_depth(depth)
+            place, frame_id = pose_to_matrix(camera.pose), f"{name}_color_optical_frame"
+            found.append(Frame(name, encode_jpeg(image), png, camera.k, place, frame_id, self.simulation.time_ns))
+        return found
 
     def close(self) -> None:
         """Free the renderers."""

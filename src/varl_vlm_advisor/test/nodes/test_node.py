@@ -106,7 +106,7 @@ def test_it_points_at_things_in_pictures(
     start("backend:=scripted", "scripted.error_rate:=0.0", "scripted.point_error:=0.0")
     picture = decode_image(frame.jpeg) // 2 + 64  # grey noise
     cv2.circle(picture, (400, 200), 30, (220, 20, 20), -1)
-    shown = to_frame_msg(Frame("camera", encode_jpeg(picture)), 0)
+    shown = to_frame_msg(Frame("camera", encode_jpeg(picture)))
     service = client.create_client(Point, "advisor/point")
     assert service.wait_for_service(60.0)
     future = service.call_async(Point.Request(frames=[shown], things=["the red disc", "the disc"], deadline=30.0))
