@@ -84,6 +84,10 @@ bench-pixels: build ## Measure learning from pictures: benchmarks/results/pixels
 bench-sight: build ## Judge a model that looks on held-out scenes: benchmarks/results/sight.json; ARGS="model:=FOLDER".
 	@$(ENTER); exec python -m benchmarks.sight $(ARGS)
 
+.PHONY: bench-advisor-quality
+bench-advisor-quality: build ## How good must an advisor be? benchmarks/results/advisor_quality; ARGS="task:=reach models:=early=FOLDER".
+	@$(ENTER); MUJOCO_GL=egl exec python -m benchmarks.advisor_quality $(ARGS)
+
 .PHONY: bench-speed
 bench-speed: build ## Measure updates per second: benchmarks/results/speed.json.
 	@$(ENTER); exec python benchmarks/speed.py $(ARGS)

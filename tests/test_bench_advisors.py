@@ -85,7 +85,7 @@ def test_plans_of_a_maze_guide_by_a_vote_and_err_at_the_stated_rate():
     model = make_model(Setting("maze-umaze", "varl", 0, 60, 0.1, net=16, altered=altered))
     act = trainer.Acting(model)
     for _ in range(60):
-        trainer._advance(model, act)
+        trainer.advance(model, act)
     assert len(model.guidance.plans) == 2
     env = make_env("maze-umaze", 0)
     scene = env.get_wrapper_attr("description")

@@ -44,7 +44,7 @@ def test_it_learns_from_what_it_did_not_want(monkeypatch: pytest.MonkeyPatch) ->
     setting = Setting("reach", "her", 0, 200, 0.1, net=16, altered=(("learning_starts", 130), ("batch_size", 64)))
     model = trainer.make_model(setting)
     for _ in range(125):
-        trainer._advance(model, model)  # type: ignore[arg-type]
+        trainer.advance(model, model)  # type: ignore[arg-type]
     assert model.successes.episodes == 0
     assert model.replay_buffer is not None
     assert float(model.replay_buffer.sample(256).rewards.max()) == 10.0

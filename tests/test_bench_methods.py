@@ -89,7 +89,7 @@ def test_plans_that_are_executed_act_in_every_other_episode_and_are_not_cloned()
     model: Any = make_model(Setting("reach", "execute-plans", 0, 200, 0.0, misplaced=0.0, net=16, altered=altered))
     act = trainer.Acting(model)
     for _ in range(30):
-        trainer._advance(model, act)
+        trainer.advance(model, act)
     assert len(model.guidance.plans) == 1
     own = np.zeros((1, 3), np.float32)
     advised = model.guidance.label(model._last_obs, model.consultation.scene)
@@ -108,7 +108,7 @@ def advised_by_plans(method):
     model = make_model(Setting("reach", method, 0, 200, 0.0, net=16, misplaced=0.0, altered=altered))
     act = trainer.Acting(model)
     for _ in range(40):
-        trainer._advance(model, act)
+        trainer.advance(model, act)
     return model
 
 

@@ -171,7 +171,7 @@ class DriverArm:
         if self._scene:
             self._scene.place(entities)
             self._wait(time.monotonic() + self._robot.control_period)  # until it was seen
-        self._images.want(capture)
+        self._images.begin(capture, self._wait)
         return self._state()
 
     def _go_home(self) -> None:

@@ -33,6 +33,8 @@ from varl_robot_env.types import Pose
 _FRAME_TIMEOUT = 1.0
 # A depth this much older or younger than its picture shows another scene, ns: more than a period of 30 Hz.
 _DEPTH_LAG_NS = 50_000_000
+# How often it is looked whether a frame is there, s.
+_SLICE = 0.01
 # Subscriptions are kept this long after the last capture, s.
 _LINGER = 5.0
 
@@ -98,6 +100,14 @@ class RosCameras:
         elif self._subscriptions and now - self._wanted_at > _LINGER:
             self._unsubscribe()
         self._capturing = capture
+
+    def begin(self, capture: bool, wait: Callable[[float], None]) -> None:
+        """At an episode's begin, where the arm rests: ``wait(until)`` (monotonic s) until there are frames."""
+        self.want(capture)
+        due = time.monotonic() + _FRAME_TIMEOUT
+        expected = {camera.name for camera in self._cameras if camera.image_topic not in self._lost}
+        while capture and expected - {frame.camera for frame in self.newest()} and time.monotonic() < due:
+            wait(time.monotonic() + _SLICE)
 
     def at(self, stamp_ns: int, poses: Mapping[str, Pose]) -> list[Frame]:
         """The frame of each camera with that stamp, which is on its way; ``poses``: where they are, as far as known."""
