@@ -63,7 +63,7 @@ RUN = (
     "commit",
 )
 JUDGED = ("task", "scenes", "advisor", "signs", "point_error", "states", "commit")
-WINDOW = 200  # transitions, of which each is filmed: four episodes of reach
+WINDOW = 100  # transitions, of which each is filmed: two episodes of reach
 QUESTIONS = 12  # spread over a run, of 64 states each: single actions tell less than a plan, which labels every state
 EXAMS = 5  # of ten episodes each
 _ARGUMENTS = (
@@ -224,6 +224,7 @@ def main() -> int:
                     if (*judged, str(seed)) not in keys(runs, RUN[:4]):
                         row = train(*judged, seed, folder)
                         append(runs, [row], RUN)
+                        report(runs, quality, out)
                         print(*row, flush=True)
     report(runs, quality, out)
     return 0
