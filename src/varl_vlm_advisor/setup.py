@@ -34,7 +34,18 @@ setup(
     extras_require={
         "openai": ["openai"],
         "transformers": ["jinja2", "llguidance", "pillow", "tokenizers", "torch", "transformers"],
-        "train": ["accelerate", "jinja2", "llguidance", "peft", "pillow", "tokenizers", "torch", "transformers"],
+        "train": [
+            "accelerate",
+            "jinja2",
+            "llguidance",
+            "matplotlib",
+            "peft",
+            "pillow",
+            "tokenizers",
+            "torch",
+            "transformers",
+            "varl_agent",
+        ],
         "test": ["pytest"],
     },
     entry_points={

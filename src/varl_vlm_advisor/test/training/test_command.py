@@ -38,6 +38,7 @@ def test_scenes_training_and_judgement(tmp_path: Path, monkeypatch: pytest.Monke
         assert asked["seed"] != "0"
         assert load_config(asked["params_file"]).transformers.model == str(model)  # type: ignore[attr-defined]
     assert (tmp_path / "run" / scenes.MODEL / "model.safetensors").exists()
+    assert (tmp_path / "run" / "loss.png").stat().st_size > 1000
 
 
 @pytest.mark.usefixtures("renders")

@@ -15,6 +15,7 @@ from varl_common.errors import VarlError
 
 from varl_vlm_advisor.evaluation import command as evaluation
 from varl_vlm_advisor.training import examples, scenes
+from varl_vlm_advisor.training.demonstrations import of_demonstrations
 from varl_vlm_advisor.training.examples import Example
 from varl_vlm_advisor.training.settings import Settings
 
@@ -23,6 +24,7 @@ ARGUMENTS = (
     Argument("task", "Tasks to teach, separated by commas: of reach, push, lift.", "reach,push,lift"),
     Argument("count", "Examples of each task, each in a scene with a look of its own.", "4800", check=whole_number(1)),
     Argument("states", "Folder of states that advisor-eval keeps, to learn from these in place of new scenes."),
+    Argument("demonstrations", "LeRobot dataset with pictures, to learn from; strategy:=direction, and one task."),
     Argument("strategy", "What is asked, with states, and judged by: point, direction or plan.", "point"),
     Argument("steps", "Steps of training, in all.", "2600", check=whole_number(1)),
     Argument("pointing", "Steps in which a new small model learns to point, before.", "2200", check=whole_number(0)),
@@ -101,6 +103,10 @@ def _settings(values: dict[str, str]) -> Settings:
 
 def _examples(values: dict[str, str], out: Path) -> list[Example]:
     tasks = [task for task in values["task"].split(",") if task]
+    if values["demonstrations"]:
+        if values["strategy"] != "direction" or len(tasks) != 1 or values["states"]:
+            raise VarlError("demonstrations tell directions in one task; add strategy:=direction task:=..., no states")
+        return of_demonstrations(tasks[0], Path(values["demonstrations"]).expanduser(), int(values["seed"]))
     if values["states"]:
         folder = Path(values["states"]).expanduser()
         return [one for task in tasks for one in scenes.of_states(task, folder, values["strategy"])]

@@ -97,9 +97,25 @@ def train(model: Any, processor: Any, examples: Sequence[Example], settings: Set
             f"training ran out of memory on {settings.device} with batch:={settings.batch}; take a smaller batch"
             + ("" if lora else ", or lora:=true, or a smaller model")
         ) from None
+    finally:
+        draw_loss([(row["step"], row["loss"]) for row in trainer.state.log_history if "loss" in row], folder.parent)
     if ending.asked:
         raise KeyboardInterrupt
     return learned.merge_and_unload() if lora else learned
+
+
+def draw_loss(losses: Sequence[tuple[float, float]], folder: Path) -> None:
+    """The curve of ``losses`` (step, loss) as ``loss.png`` in ``folder``."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if not losses:
+        return
+    figure = Figure(figsize=(6.0, 3.5), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(*zip(*losses, strict=True))
+    axis.set(xlabel="step", ylabel="loss", yscale="log")
+    FigureCanvasAgg(figure).print_png(folder / "loss.png")
 
 
 def save(model: Any, processor: Any, folder: Path) -> None:
