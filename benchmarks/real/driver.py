@@ -82,11 +82,11 @@ class Driver:
         if ur:
             self._processes += [start(["ros2", "topic", "pub", *_LATCHED, *words], self._log) for words in _PENDANT]
         for names, flags in ((active, []), (inactive, ["--inactive"])):
-            spawner = (
-                start(["ros2", "run", "controller_manager", "spawner", *names, *flags], self._log) if names else None
-            )
+            if not names:
+                continue
+            spawner = start(["ros2", "run", "controller_manager", "spawner", *names, *flags], self._log)
             try:
-                failed = spawner and spawner.wait(_PATIENCE)
+                failed = bool(spawner.wait(_PATIENCE))
             except subprocess.TimeoutExpired:
                 end(spawner)
                 failed = True

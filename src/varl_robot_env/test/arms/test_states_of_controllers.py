@@ -1,5 +1,6 @@
 """Controllers are asked whether they would do what they are told."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,7 +26,7 @@ class Rig:
     def __init__(self) -> None:
         self.node, self.other = rclpy.create_node("asks"), rclpy.create_node("answers")
         self.group = MutuallyExclusiveCallbackGroup()
-        self._loop, self._executor = HotLoop(self.node, self.group), SingleThreadedExecutor()
+        self.loop, self._executor = HotLoop(self.node, self.group), SingleThreadedExecutor()
         self._executor.add_node(self.other)
 
     def becomes(self, reason: Callable[[], str | None], words: str | None) -> None:
@@ -36,7 +37,7 @@ class Rig:
                 return
             assert time.monotonic() < end, f"expected {words!r}, not {found!r}"
             self._executor.spin_once(timeout_sec=0.01)
-            self._loop.spin_until(lambda: False, 0.01)
+            self.loop.spin_until(lambda: False, 0.01)
 
     def spin(self, condition: Callable[[], Any]) -> None:
         end = time.monotonic() + PATIENCE
@@ -77,5 +78,15 @@ def test_a_controller_that_is_not_active_is_named_until_it_is(rig: Rig) -> None:
     rig.becomes(controller.not_ready_reason, "arm_controller is inactive; activate it")
     states["arm_controller"] = "active"
     rig.becomes(controller.not_ready_reason, None)
+    states["arm_controller"] = "inactive"
+    rig.becomes(controller.not_ready_reason, "inactive")
+    states["arm_controller"] = "active"  # while nobody asks, as after a stop
+    heard = threading.Event()
+    answers = threading.Thread(target=lambda: rig.spin(heard.is_set))
+    answers.start()
+    controller.ask_anew(rig.loop)
+    heard.set()
+    answers.join(PATIENCE)
+    assert controller.problem() is None, "what was heard before is not repeated"
     states.clear()
     rig.becomes(controller.problem, "no controller arm_controller")

@@ -9,6 +9,8 @@ from typing import Any
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
+from varl_robot_env.ros.hot_loop import HotLoop
+
 _EVERY = 0.1  # s between two questions
 _PATIENCE = 2.0  # s for an answer
 
@@ -41,6 +43,19 @@ class ControllerState:
             return problem
         return f"{self._client.service_name} has not answered yet"
 
+    def ask_anew(self, loop: HotLoop) -> None:
+        """Wait for a new answer: nobody asked while the arm stood still, and somebody may have switched meanwhile."""
+        if self._client is None or not self._client.service_is_ready():
+            return
+        self._forget()
+        self._answered, self._problem, self._asked_at = False, None, 0.0
+        due = time.monotonic() + _PATIENCE
+        while not self._answered and time.monotonic() < due:
+            self.problem()
+            loop.spin_until(lambda: self._future is not None and self._future.done(), _EVERY)
+        if not self._answered:
+            self._problem = f"{self._client.service_name} does not answer; see whether controller_manager still runs"
+
     def problem(self) -> str | None:
         """Why the controller does not move the arm, by its last answer; None where it does or nobody can be asked."""
         if self._client is None:
@@ -50,11 +65,15 @@ class ControllerState:
             self._problem, self._answered = self._judge(self._future.result()), True
             self._future = None
         elif self._future is not None and now - self._asked_at > _PATIENCE:
-            self._client.remove_pending_request(self._future)
-            self._future = None
+            self._forget()
         if self._future is None and now - self._asked_at > _EVERY and self._client.service_is_ready():
             self._future, self._asked_at = self._client.call_async(self._request), now
         return self._problem
+
+    def _forget(self) -> None:
+        if self._future is not None and self._client is not None:
+            self._client.remove_pending_request(self._future)
+        self._future = None
 
     def _judge(self, answer: Any) -> str | None:
         states = {one.name: one.state for one in answer.controller}

@@ -155,6 +155,8 @@ class DriverArm:
             self._resets = False
 
     def _reset(self, joints: Array, gripper: float | None, entities: Mapping[str, Pose], capture: bool) -> ArmState:
+        if self._controller:
+            self._controller.ask_anew(self._loop)
         self._check()
         if not self._begun:
             self._clock = MotionClock(self._heard.positions(), time.monotonic())
