@@ -33,7 +33,7 @@ setup(
         "scipy",
     ],
     extras_require={
-        "vision": ["torch", "transformers"],
+        "vision": ["safetensors", "torch", "transformers"],
         "test": ["pytest"],
     },
     zip_safe=True,

@@ -26,6 +26,7 @@ setup(
             f"perception = {NAME}.nodes.perception:main",
             f"calibrate = {NAME}.nodes.calibrate:main",
             f"viewer = {NAME}.nodes.viewer:main",
+            f"train_classifier = {NAME}.success.command:run",
             f"check = {NAME}.nodes.check:main",
             f"find_limits = {NAME}.nodes.find_limits:main",
             f"camera_frames = {NAME}.nodes.camera_frames:main",

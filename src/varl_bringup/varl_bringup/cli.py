@@ -26,6 +26,11 @@ TOOLS = {
     "doctor": ("varl_bringup", "doctor", "What this machine has for VARL, and what it lacks."),
     "dataset": ("varl_agent", "dataset", "Write a run's, teleop's or a bag's episodes as a LeRobot dataset."),
     "export": ("varl_agent", "export", "Write a run's policy as a file that needs no VARL (torch.export, ONNX)."),
+    "train-classifier": (
+        "varl_robot_env",
+        "train_classifier",
+        "Teach a classifier of success from pictures, by moments that were labelled.",
+    ),
     "advisor-eval": (
         "varl_vlm_advisor",
         "advisor_eval",

@@ -22,6 +22,7 @@ from varl_robot_env.simulation.description import for_simulation
 from varl_robot_env.simulation.looks import Looks
 from varl_robot_env.simulation.simulated_arm import SimulatedArm
 from varl_robot_env.simulation.world import SimulatorConfig
+from varl_robot_env.success.labelling import labelling
 from varl_robot_env.tasks.task import load_task
 from varl_robot_env.types import Float32, Image
 
@@ -106,6 +107,7 @@ class ArmEnv(gymnasium.Env[Any, Float32]):
         render_mode: str | None = None,
         looks: Looks | None = None,
         observation: str = "state",
+        moments: str | Path | None = None,
     ) -> None:
         """Make the environment.
 
@@ -117,6 +119,7 @@ class ArmEnv(gymnasium.Env[Any, Float32]):
             render_mode: None or "rgb_array".
             looks: how far :meth:`restyle` may go; None: the one look that the configuration has.
             observation: "state", "pixels" or "both" (:func:`make_spaces`).
+            moments: folder in which labelled moments are kept, for a classifier to learn from.
 
         Raises:
             VarlError: a file is missing or malformed.
@@ -124,10 +127,17 @@ class ArmEnv(gymnasium.Env[Any, Float32]):
         robot_config = for_simulation(RobotConfig.from_yaml(config_file("robots", robot)))
         simulator = SimulatorConfig.from_yaml(simulator_file or config_folder() / "simulator.yaml")
         task_model = load_task(config_file("tasks", task))
-        seen = views(observation, robot_config)
+        seen = views(observation, robot_config, task_model.looks or moments is not None)
         self.arm = SimulatedArm(robot_config, simulator, task_model.config.things, looks, list(seen))
         self.core = EnvCore(
-            task_model, robot_config, self.arm, "mujoco", checked_reward(reward), views=seen, observation=observation
+            task_model,
+            robot_config,
+            self.arm,
+            "mujoco",
+            checked_reward(reward),
+            seen,
+            observation,
+            labelling(moments, task_model.config, seen),
         )
         self.description = self.core.description
         self.capture = False

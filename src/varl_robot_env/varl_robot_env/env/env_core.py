@@ -19,6 +19,8 @@ from varl_robot_env.env.undo import Undo
 from varl_robot_env.env.view import seen
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.safety.safety_filter import RefusedAction, SafetyFilter, Stopped
+from varl_robot_env.success.labelling import Labelling
+from varl_robot_env.success.moments import Label
 from varl_robot_env.tasks.fit import check_fits, check_turns
 from varl_robot_env.tasks.instruction import instruction
 from varl_robot_env.tasks.observation import Observed
@@ -65,6 +67,7 @@ class EnvCore:
 
     Attributes:
         safety: the filter that every action passes.
+        void_steps: of the last episode, which the newest reset found void: a person took its success back.
     """
 
     def __init__(
@@ -76,8 +79,13 @@ class EnvCore:
         dense: bool = False,
         views: Mapping[str, ViewConfig] | None = None,
         observation: str = "state",
+        labelling: Labelling | None = None,
     ) -> None:
-        """Join the parts. ``views``: of the cameras whose pictures are observed (:func:`.view.views`).
+        """Join the parts.
+
+        Args:
+            views: of the cameras that are looked at (:func:`.view.views`), by a policy, a classifier or ``labelling``.
+            labelling: keeps moments with what they are; None: nothing is kept.
 
         Raises:
             VarlError: the robot's file, its URDF and the task do not fit together.
@@ -104,11 +112,15 @@ class EnvCore:
         self._begin: dict[str, Pose] = {}
         self._wanted: dict[str, Pose] = {}  # where a person is asked to put things
         self._views, self._observation = views or {}, observation
+        self._labelling = labelling
+        task.check_looks(self._views)
         self._observed = self._describe(task)[1]
         self._undo = Undo(task, self._describe)
         self._ended: Situation | None = None  # of an episode that ended by itself: how things are
         self._steps = 0
         self._success_marked = self._ready = False
+        self._succeeded = self._vetoed = False
+        self.void_steps = 0
         self._interrupted = False  # by a stop, since the reset
 
     @property
@@ -125,6 +137,15 @@ class EnvCore:
     def mark_success(self) -> None:
         """A person says that the task is solved: the step that runs, or the next one, ends the episode so."""
         self._success_marked = True
+
+    def veto(self) -> None:
+        """A person says that the task is not solved, whoever says so: of the episode that runs or has just ended."""
+        self._vetoed = True
+        self.label(Label.FAILURE)
+
+    def label(self, label: Label) -> bool:
+        """A person says what the newest moment is; whether it was kept."""
+        return self._labelling is not None and self._labelling.label(label)
 
     def mark_ready(self) -> None:
         """A person says that things are where an episode is to begin."""
@@ -167,8 +188,12 @@ class EnvCore:
         situation = self._situation(state)
         self._begin = dict(situation.poses)
         self._task.begin(situation)
-        observation = self._observe(state, situation, capture)
+        observation = self._observe(state, self._look(), situation, capture)
+        if self._labelling:
+            self._labelling.begin()
         self._state = state
+        self.void_steps = int(self._vetoed and self._succeeded)
+        self._vetoed = self._succeeded = False
         return observation
 
     def step(self, action: ArrayLike, capture: bool = False) -> StepResult:
@@ -190,11 +215,14 @@ class EnvCore:
             self._state = before  # save this one
             raise
         state = self._arm.move(command.motion, command.gripper, capture)
-        situation = self._situation(state)
-        success = self._task.is_success(situation)
+        pictures = self._look()
+        situation = self._situation(state).seen_as({name: picture.pixels for name, picture in pictures.items()})
+        success = self._succeeded = self._task.is_success(situation) and not self._vetoed
+        if self._labelling:
+            self._labelling.see(situation)
         self._steps += 1
         truncated = not success and self._steps >= self._task.config.max_episode_steps
-        observation = self._observe(state, situation, capture)
+        observation = self._observe(state, pictures, situation, capture)
         if not self._interrupted:
             self._state, self._ended = (None, situation) if success or truncated else (state, None)
         return StepResult(
@@ -258,18 +286,21 @@ class EnvCore:
                 raise StaleState(f"nobody says where the {name} is; publish it on the entities topic")
         return {name: state.entities[name] for name in self._task.seen}
 
-    def _observe(self, state: ArmState, situation: Situation, capture: bool) -> Observation:
+    def _look(self) -> dict[str, Picture]:
+        """What is seen of each camera that is looked at."""
         pictures = self._arm.pictures() if self._views else {}
-        return Observation(
-            state.stamp_ns,
-            self._observed(situation),
-            self._arm.frames() if capture else [],
-            {name: seen(pictures[name], view) for name, view in self._views.items()},
-        )
+        return {name: seen(pictures[name], view) for name, view in self._views.items()}
+
+    def _observe(
+        self, state: ArmState, pictures: Mapping[str, Picture], situation: Situation, capture: bool
+    ) -> Observation:
+        shown = {} if self._observation == "state" else pictures
+        return Observation(state.stamp_ns, self._observed(situation), self._arm.frames() if capture else [], shown)
 
     def _describe(self, task: Task) -> tuple[EnvDescription, Observed]:
         """What ``task`` is on this robot, and its observation."""
         robot, arm, act = self._robot, self._arm, task.config.act
+        shown = {} if self._observation == "state" else self._views
         scales = {"m": robot.action_scale, "rad": robot.turn.scale if robot.turn else 0.0, "": 1.0}
         observed = Observed(task.config.observe, task.config.things, robot)
         description = EnvDescription(
@@ -293,8 +324,8 @@ class EnvCore:
             cameras=arm.cameras,
             observation=self._observation,
             observed=observed.of_the_arm if self._observation == "pixels" else list(range(len(observed.names))),
-            picture_cameras=list(self._views),
-            picture_sides=[view.side for view in self._views.values()],
+            picture_cameras=list(shown),
+            picture_sides=[view.side for view in shown.values()],
         )
         return description, observed
 

@@ -22,20 +22,22 @@ def seen(picture: Picture, view: ViewConfig) -> Picture:
     return Picture(np.asarray(square, np.uint8), picture.stamp_ns)
 
 
-def views(observation: str, robot: RobotConfig) -> dict[str, ViewConfig]:
-    """What a policy sees of each camera of ``robot``; nothing where ``observation`` is of the state alone.
+def views(observation: str, robot: RobotConfig, looked_at: bool = False) -> dict[str, ViewConfig]:
+    """What is seen of each camera of ``robot``; nothing where ``observation`` is of the state alone.
+
+    ``looked_at``: whatever a policy observes, others look: a classifier, or who keeps moments.
 
     Raises:
         VarlError: it is none of ``OBSERVATIONS``, or the robot's file says of no camera what a policy sees.
     """
     if observation not in OBSERVATIONS:
         raise VarlError(f"unknown observation {observation!r}; {did_you_mean(observation, list(OBSERVATIONS))}")
-    if observation == "state":
+    if observation == "state" and not looked_at:
         return {}
     found = {camera.name: camera.view for camera in robot.cameras if camera.view}
     if not found:
         raise VarlError(
-            f"observation {observation!r} needs a camera with a view, and {robot.source} has none; write view: "
-            "{side: 128} below one of its cameras"
+            f"pictures are to be looked at, by a camera with a view, and {robot.source} has none; write "
+            "view: {side: 128} below one of its cameras"
         )
     return found

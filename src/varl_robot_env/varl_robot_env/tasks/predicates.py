@@ -7,19 +7,18 @@ Each takes ``held: k``: it counts once it has held in k control periods in a row
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
-from pydantic import Field, PlainValidator, PositiveInt, model_validator
+from pydantic import Field, PlainValidator, model_validator
 from scipy.spatial.transform import Rotation
-from varl_common.config import Config
 from varl_common.errors import VarlError, did_you_mean
 
 from varl_robot_env.config.robot import Vector3
+from varl_robot_env.tasks.rule import Holds, Rule
 from varl_robot_env.tasks.situation import Situation
-
-Holds: TypeAlias = "Callable[[Rule], bool]"
+from varl_robot_env.tasks.verdicts import Classifier, Person
 
 
 def parse(value: Any) -> Rule:
@@ -44,32 +43,7 @@ def parse(value: Any) -> Rule:
         raise ValueError(str(error)) from None
 
 
-class Rule(Config):
-    """A rule, and for how long it must hold."""
-
-    held: PositiveInt = 1
-    """Control periods in a row."""
-
-    @property
-    def names(self) -> Iterable[str]:
-        """The things that it looks at."""
-        return ()
-
-    @property
-    def rules(self) -> Sequence[Rule]:
-        """Those that it is put together of."""
-        return ()
-
-    def holds(self, situation: Situation, holds: Holds) -> bool:
-        """Whether it holds now; ``holds`` says it of :attr:`rules`."""
-        raise NotImplementedError
-
-    def all_rules(self) -> Iterable[Rule]:
-        """Itself and all that it is put together of."""
-        yield self
-        for rule in self.rules:
-            yield from rule.all_rules()
-
+_SLACK = 0.5  # nearly: bounds wider by half
 
 Predicate: TypeAlias = Annotated[Rule, PlainValidator(parse)]
 
@@ -102,6 +76,13 @@ class Measure(Rule):
     def holds(self, situation: Situation, holds: Holds) -> bool:
         value = self.measure(situation)
         return (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
+
+    def nearly(self) -> Self:
+        at_most, at_least = (
+            None if bound is None else bound + side * _SLACK * abs(bound)
+            for side, bound in ((1, self.at_most), (-1, self.at_least))
+        )
+        return self.model_copy(update={"at_most": at_most, "at_least": at_least})
 
 
 class Distance(Measure):
@@ -210,14 +191,10 @@ class Inside(Rule):
             point = Rotation.from_quat(situation.poses[self.of][3:]).inv().apply(point - situation.position(self.of))
         return bool(((point >= self.low) & (point <= self.high)).all())
 
-
-class Person(Rule):
-    """A person says so: by the joystick's button or the service ``~/success``."""
-
-    person: Literal[True]
-
-    def holds(self, situation: Situation, holds: Holds) -> bool:
-        return situation.marked
+    def nearly(self) -> Self:
+        low, high = np.array(self.low), np.array(self.high)
+        wider = _SLACK * (high - low) / 2
+        return self.model_copy(update={"low": tuple(low - wider), "high": tuple(high + wider)})
 
 
 class AllOf(Rule):
@@ -228,6 +205,9 @@ class AllOf(Rule):
     @property
     def rules(self) -> Sequence[Rule]:
         return self.all
+
+    def nearly(self) -> Self:
+        return self.model_copy(update={"all": tuple(rule.nearly() for rule in self.all)})
 
     def holds(self, situation: Situation, holds: Holds) -> bool:
         said = [holds(rule) for rule in self.all]  # none is left out: each counts its periods
@@ -242,6 +222,9 @@ class AnyOf(Rule):
     @property
     def rules(self) -> Sequence[Rule]:
         return self.any
+
+    def nearly(self) -> Self:
+        return self.model_copy(update={"any": tuple(rule.nearly() for rule in self.any)})
 
     def holds(self, situation: Situation, holds: Holds) -> bool:
         said = [holds(rule) for rule in self.any]
@@ -269,10 +252,16 @@ KINDS: dict[str, type[Rule]] = {
     "turn": Turn,
     "force": Force,
     "person": Person,
+    "classifier": Classifier,
     "all": AllOf,
     "any": AnyOf,
     "not": Not,
 }
+
+
+def holds_now(rule: Rule, situation: Situation) -> bool:
+    """Whether ``rule`` holds at this instant, for however long."""
+    return rule.holds(situation, lambda part: holds_now(part, situation))
 
 
 class Judge:

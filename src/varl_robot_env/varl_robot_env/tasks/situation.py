@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from varl_robot_env.config.things import TOOL
-from varl_robot_env.types import Array, Pose
+from varl_robot_env.types import Array, Image, Pose
 
 __all__ = ["TOOL", "Situation"]
 
@@ -26,6 +26,7 @@ class Situation:
         opening: of the gripper, 0 closed to 1 open; None where the robot has none.
         force: (3,) on the tool, N; None where nothing measures it.
         marked: a person has said that the task is solved.
+        pictures: of each camera that is looked at, (side, side, 3) uint8 RGB.
     """
 
     poses: Mapping[str, Pose]
@@ -35,10 +36,15 @@ class Situation:
     opening: float | None = None
     force: Array | None = None
     marked: bool = False
+    pictures: Mapping[str, Image] = field(default_factory=dict)
 
     def among(self, poses: Mapping[str, Pose], begin: Mapping[str, Pose]) -> Situation:
         """The same among more things, at ``poses``, in an episode that began with ``begin``."""
         return replace(self, poses={**self.poses, **poses}, begin=begin, marked=False)
+
+    def seen_as(self, pictures: Mapping[str, Image]) -> Situation:
+        """The same, with what is seen of it."""
+        return replace(self, pictures=pictures) if pictures else self
 
     def position(self, name: str) -> Array:
         """(3,) of ``tool`` or a thing, m, base frame."""

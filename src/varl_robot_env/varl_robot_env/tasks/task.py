@@ -16,10 +16,12 @@ from varl_common.yaml_file import load_yaml
 
 from varl_robot_env.config.paths import resolve
 from varl_robot_env.config.reset import ResetConfig
+from varl_robot_env.config.robot import ViewConfig
 from varl_robot_env.config.things import ThingConfig, Things
 from varl_robot_env.tasks.observation import check_observed
-from varl_robot_env.tasks.predicates import Force, Judge, Person, Predicate
+from varl_robot_env.tasks.predicates import Force, Judge, Predicate
 from varl_robot_env.tasks.situation import TOOL, Situation
+from varl_robot_env.tasks.verdicts import Classifier, Person
 from varl_robot_env.types import Array, Pose
 
 Axis = Literal["dx", "dy", "dz", "yaw", "rx", "ry", "rz", "gripper"]
@@ -163,6 +165,21 @@ class Task:
         return "force" in self.config.observe or any(isinstance(rule, Force) for rule in rules)
 
     @property
+    def looks(self) -> bool:
+        """Whether pictures decide its success."""
+        return any(isinstance(rule, Classifier) for rule in self.config.success.all_rules())
+
+    def check_looks(self, views: Mapping[str, ViewConfig]) -> None:
+        """Whether the classifiers that decide success were taught by such views.
+
+        Raises:
+            VarlError: there is none, or it looks at other pictures.
+        """
+        for rule in self.config.success.all_rules():
+            if isinstance(rule, Classifier):
+                rule.check(views)
+
+    @property
     def goal(self) -> str:
         """The place that the task is about: the last one of its observation that is fixed; empty: there is none."""
         places = [name for name in self.entities if name != TOOL and not self.config.things[name].sensed]
@@ -255,10 +272,20 @@ def _with_files(values: dict[str, Any], path: Path) -> dict[str, Any]:
                 content["mjcf"] = str(resolve(file, path))
             case {"object": {"mesh": str(file)} as content}:
                 content["mesh"] = str(resolve(file, path).absolute())
+    _find_classifiers(values.get("success"), path)
     match values.get("reset"):
         case {"task": str(file)}:
             values["reset"] = {**values["reset"], "task": str(resolve(file, path))}
     return values
+
+
+def _find_classifiers(rule: Any, path: Path) -> None:
+    """Name the folders of a rule's classifiers in full."""
+    for key, value in list(rule.items()) if isinstance(rule, dict) else ():
+        if key == "classifier" and isinstance(value, str):
+            rule[key] = str(path.absolute().parent / Path(value).expanduser())
+        for part in value if isinstance(value, list) else [value]:
+            _find_classifiers(part, path)
 
 
 def _uniform(rng: np.random.Generator, drawn: tuple[float, ...], low: Iterable[float], high: Iterable[float]) -> Array:

@@ -1,0 +1,1 @@
+"""Success from pictures: moments that are labelled, kept and learned from."""

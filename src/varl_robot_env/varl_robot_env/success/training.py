@@ -1,0 +1,148 @@
+"""A classifier of success from labelled moments: small heads on a frozen tower's features, judged on other episodes.
+
+The episodes are dealt into folds, and each head is taught without one of them: what it says of that fold's moments is
+what it would say of episodes that it never saw. The threshold is chosen by these, and so are the figures. What acts
+in the end is the mean of all heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import binary_cross_entropy_with_logits
+from varl_common.errors import VarlError
+from varl_common.vision.classifier import Heads
+from varl_common.vision.encoder import FrozenEncoder
+
+from varl_robot_env.success.moments import Label
+from varl_robot_env.types import Float32
+
+FOLDS = 5
+PRECISION = 0.99  # of what is called success in episodes that a head has not seen
+_COPIES = 12  # of each moment, moved and lit otherwise
+_SHIFT = 3  # pixels
+_EPOCHS, _BATCH, _RATE, _DECAY = 60, 64, 2e-3, 0.05
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What came of it.
+
+    Attributes:
+        heads: what acts.
+        threshold: certainty from which on a moment is called success.
+        certainties: (n,) of each moment, by the head that was taught without its episode.
+        false: share of the moments without success that are called success.
+        missed: share of the successes that are not.
+    """
+
+    heads: Heads
+    threshold: float
+    certainties: NDArray[np.float64]
+    false: float
+    missed: float
+
+
+def teach(
+    rows: NDArray[Any], encoder: FrozenEncoder, cameras: list[str], tell: Callable[[float], object] = lambda share: None
+) -> Taught:
+    """Teach heads by moments ``rows``; ``tell`` is told which share of the work is done.
+
+    Raises:
+        VarlError: there are too few moments of success or of failure, or too few episodes, to judge it by.
+    """
+    success = rows["label"] == Label.SUCCESS
+    fold_of = _folds(rows["episode"], success)
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    plain = np.stack([encoder(_pictures(row, cameras)) for row in rows])
+    copies = []
+    for number, row in enumerate(rows):
+        pictures = _pictures(row, cameras)
+        copies.append(np.stack([plain[number], *(encoder(_changed(pictures, rng)) for _ in range(_COPIES))]))
+        tell(0.8 * (number + 1) / len(rows))
+    features = np.stack(copies)  # (moments, copies, size)
+    heads = Heads(encoder.size, FOLDS)
+    heads.mean.copy_(torch.from_numpy(features.mean((0, 1))))
+    heads.scale.copy_(torch.from_numpy(features.std((0, 1)) + 1e-3))
+    certainties = np.zeros(len(rows))
+    for fold in range(FOLDS):
+        out = fold_of == fold
+        _fit(heads, fold, features[~out], success[~out])
+        with torch.inference_mode():
+            certainties[out] = torch.sigmoid(heads(torch.from_numpy(plain[out]))[fold]).numpy()
+        tell(0.8 + 0.2 * (fold + 1) / FOLDS)
+    threshold = precise_threshold(certainties, success)
+    called = certainties >= threshold
+    heads.eval().requires_grad_(False)
+    return Taught(heads, threshold, certainties, float(called[~success].mean()), float((~called[success]).mean()))
+
+
+def precise_threshold(certainties: NDArray[np.float64], success: NDArray[np.bool_]) -> float:
+    """The lowest threshold from which on at least ``PRECISION`` of what is called success is one; above .5.
+
+    It lies in the middle between two moments, as those to come will not fall on one.
+    """
+    order = np.argsort(-certainties)
+    right = np.cumsum(success[order]) / np.arange(1, len(order) + 1)
+    fine = np.flatnonzero(right >= PRECISION)
+    last = int(fine[-1]) if len(fine) else -1
+    upper = certainties[order[last]] if last >= 0 else 1.0
+    lower = certainties[order[last + 1]] if last + 1 < len(order) else 0.0
+    return max(0.5, float((upper + lower) / 2))
+
+
+def _folds(episodes: NDArray[Any], success: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Which fold each moment is in: whole episodes, those with success and those without dealt out alike."""
+    found = np.unique(episodes)
+    solved = np.array([success[episodes == episode].any() for episode in found])
+    if success.sum() < FOLDS or (~success).sum() < FOLDS or solved.sum() < FOLDS:
+        raise VarlError(
+            f"{success.sum()} moments of success in {solved.sum()} episodes and {(~success).sum()} others are too few "
+            f"to judge by; {FOLDS} of each are the least, and 200 moments a good number"
+        )
+    order = [*found[solved], *found[~solved]]
+    dealt = {episode: number % FOLDS for number, episode in enumerate(order)}
+    return np.array([dealt[episode] for episode in episodes])
+
+
+def _fit(heads: Heads, member: int, features: Float32, success: NDArray[np.bool_]) -> None:
+    inputs = torch.from_numpy(features.reshape(-1, features.shape[-1]))
+    wanted = torch.from_numpy(np.repeat(success, features.shape[1]).astype(np.float32))
+    weight = (wanted == 0).sum() / (wanted == 1).sum()  # as if there were as many of either
+    learned = heads.members[member].parameters()
+    optimizer = torch.optim.AdamW(learned, lr=_RATE, weight_decay=_DECAY)
+    steps = _EPOCHS * max(1, len(inputs) // (_BATCH * (_COPIES + 1)))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, max(steps, 200))
+    for _ in range(max(steps, 200)):
+        batch = torch.randint(len(inputs), (_BATCH * 4,))
+        scaled = (inputs[batch] - heads.mean) / heads.scale
+        logits = heads.members[member](scaled)[:, 0]
+        loss = binary_cross_entropy_with_logits(logits, wanted[batch] * 0.98 + 0.01, pos_weight=weight)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+
+
+def _pictures(row: Any, cameras: list[str]) -> dict[str, NDArray[np.uint8]]:
+    return dict(zip(cameras, row["pictures"], strict=True))
+
+
+def _changed(pictures: dict[str, NDArray[np.uint8]], rng: np.random.Generator) -> dict[str, NDArray[np.uint8]]:
+    """Each moved by some pixels and lit otherwise, with a sensor's noise."""
+    changed = {}
+    light = rng.uniform(0.85, 1.15) * rng.uniform(0.97, 1.03, 3)
+    for camera, picture in pictures.items():
+        x, y = rng.integers(0, 2 * _SHIFT + 1, 2)
+        side = picture.shape[0]
+        padded = np.pad(picture, ((_SHIFT, _SHIFT), (_SHIFT, _SHIFT), (0, 0)), mode="edge")
+        moved = padded[y : y + side, x : x + side].astype(np.float32)
+        noisy = moved * light + rng.normal(0.0, 2.0, moved.shape)
+        changed[camera] = np.clip(noisy, 0, 255).astype(np.uint8)
+    return changed
