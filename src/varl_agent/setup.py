@@ -48,6 +48,7 @@ setup(
     entry_points={
         "console_scripts": [
             "export = varl_agent.deployment.export:run",
+            "collect = varl_agent.nodes.commands:collect",
             "learner = varl_agent.nodes.commands:learner",
             "dataset = varl_agent.datasets.command:run",
             "deploy = varl_agent.nodes.commands:deploy",

@@ -23,3 +23,8 @@ def teleop() -> None:
 def deploy() -> None:
     """The node ``deploy``."""
     importlib.import_module("varl_agent.nodes.deploy").main()
+
+
+def collect() -> None:
+    """The node ``collect``."""
+    importlib.import_module("varl_agent.nodes.collect").main()

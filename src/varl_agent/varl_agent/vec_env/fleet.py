@@ -139,6 +139,7 @@ class Fleet(ParallelEnv):
                 info |= {"terminal_observation": observation, "TimeLimit.truncated": True}
             if late := self.reset_infos[index].get("void_steps", 0):
                 info["void_steps" if index in resetting else "void_before"] = late
+                info |= {"is_success": False} if index in resetting else {}
             results[index] = self._observations[index], reward, True, info
         return results
 

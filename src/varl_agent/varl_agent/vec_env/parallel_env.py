@@ -185,7 +185,8 @@ class ParallelEnv(VecEnv):
             observation = self._begin(index)
             # What only the reset found out is of this step and those before it.
             late = self.reset_infos[index].get("void_steps", 0)
-            info |= {"void_steps": max(late, info.get("void_steps", 0))} if late else {}
+            if late:
+                info |= {"void_steps": max(late, info.get("void_steps", 0)), "is_success": False}
         return observation, reward, done, info
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:

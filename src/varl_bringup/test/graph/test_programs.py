@@ -8,6 +8,7 @@ import yaml
 from varl_bringup.graph import command_line as command_line_module
 from varl_bringup.graph import gazebo as gazebo_module
 from varl_bringup.graph import programs as graph_module
+from varl_bringup.graph import watchers as watchers_module
 from varl_bringup.graph.command_line import command
 from varl_bringup.graph.graph import Graph
 from varl_bringup.graph.launch_record import read_launch, write_launch
@@ -198,6 +199,7 @@ def test_gazebos_server_keeps_the_names_of_its_nodes_finds_their_plugin_and_need
 def test_gazebo_takes_the_simulators_place(monkeypatch: pytest.MonkeyPatch, program: str, lock_step: bool) -> None:
     gazebo_is_installed(monkeypatch)
     monkeypatch.setattr(graph_module, "is_installed", lambda package: package != "joy")
+    monkeypatch.setattr(watchers_module, "is_installed", lambda package: True)
     graph = describe(program, "backend:=gazebo", "rviz:=true")
     there = ["gz", "robot_state_publisher", "create", "parameter_bridge", "spawner", "gazebo", "env"]
     assert names(graph)[: len(there)] == there
@@ -214,31 +216,6 @@ def test_gazebo_takes_the_simulators_place(monkeypatch: pytest.MonkeyPatch, prog
 def test_an_argument_given_twice_is_refused() -> None:
     with pytest.raises(VarlError, match="given twice"):
         parse(["seed:=1", "seed:=2"])
-
-
-def test_rviz_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph_module, "is_installed", lambda package: package != "rviz2")
-    with pytest.raises(VarlError, match="rviz2, which is not installed"):
-        describe("train_sim", "rviz:=true")
-
-
-def test_rviz_shows_the_robot_and_may_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph_module, "is_installed", lambda package: True)
-    graph = describe("train_sim", "rviz:=true")
-    assert "<robot" in parameters(graph, "robot_state_publisher")["robot_description"]
-    rviz = next(node for node in graph.nodes if node.name == "rviz2")
-    assert not rviz.essential
-    assert Path(rviz.arguments[1]).is_file()
-    assert rviz.arguments[2:] == ("-f", "base_link")
-    # The drivers of other arms publish their model themselves.
-    assert "robot_state_publisher" not in names(describe("train_real", "rviz:=true", "robot:=ur5e"))
-
-
-def test_rviz_looks_from_the_base_of_each_arm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph_module, "is_installed", lambda package: True)
-    graph = describe("train_real", "rviz:=true", "robot:=xarm6")
-    rviz = next(node for node in graph.nodes if node.name == "rviz2")
-    assert rviz.arguments[2:] == ("-f", "link_base"), "the file's own fixed frame is that of varl_arm"
 
 
 def started(tmp_path: Path, *words: str) -> Path:

@@ -33,6 +33,8 @@ _VIEWER = Argument(
 )
 _RECORD = Argument("record", "Record every topic into the run's folder as a rosbag2 bag.", "false", BOOLEANS)
 
+_MOMENTS = Argument("moments", "Folder in which labelled moments are kept for varl train-classifier; empty: none are.")
+
 _WATCHED = (_NAMESPACE, _PARAMS_FILE, _RVIZ, _VIEWER, _RECORD, _LOG_LEVEL)
 """Of a graph in which an arm moves: where it is, and who looks on."""
 
@@ -72,6 +74,7 @@ def training_arguments(backend: str, advisor: str) -> tuple[Argument, ...]:
         _joystick("none"),
         Argument("start_from", "Run whose policy and replay this one begins with, such as one in simulation."),
         Argument("demonstrations", "Dataset to start the replay with, as teleop leaves it."),
+        _MOMENTS,
         *_WATCHED,
         Argument("seed", "Seed of the networks, the exploration and the scenes.", "0", check=whole_number(0)),
         Argument("steps", "Environment steps to train for; empty: as config/agent.yaml says.", check=whole_number(1)),
@@ -97,6 +100,7 @@ DEPLOY_ARGUMENTS = (
     Argument("robot", "Which arm; empty: the one that it was trained on."),
     Argument("backend", "What moves the arm; empty: what moved it in training.", choices=BACKENDS),
     _joystick("none"),
+    _MOMENTS,
     Argument("seed", "Seed of the scenes.", "0", check=whole_number(0)),
     *_WATCHED,
 )
@@ -109,6 +113,21 @@ TELEOP_ARGUMENTS = (
     Argument("episodes", "Successful episodes to record.", "10", check=whole_number(1)),
     Argument("episode_steps", "Control periods that an episode may take.", "400", check=whole_number(1)),
     Argument("run_dir", "Folder of the demonstrations; empty: runs/<task>-demonstrations-<time>."),
+    _MOMENTS,
+    Argument("seed", "Seed of the scenes.", "0", check=whole_number(0)),
+    *_WATCHED,
+)
+
+COLLECT_ARGUMENTS = (
+    _TASK,
+    _ROBOT,
+    _backend("mujoco"),
+    _joystick("none"),
+    Argument("moments", "Folder of the moments, which are added to; empty: moments/<task>."),
+    Argument("episodes", "Episodes to play.", "40", check=whole_number(1)),
+    Argument(
+        "held", "Control periods for which success must hold before an episode ends.", "10", check=whole_number(1)
+    ),
     Argument("seed", "Seed of the scenes.", "0", check=whole_number(0)),
     *_WATCHED,
 )

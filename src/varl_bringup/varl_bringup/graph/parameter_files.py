@@ -11,7 +11,7 @@ from varl_robot_env.config.paths import config_folder
 
 # The sections that a user's file may have: the nodes of the project.
 SECTIONS = (
-    *("simulator", "env", "learner", "advisor", "evaluate", "deploy", "teleop"),
+    *("simulator", "env", "learner", "advisor", "evaluate", "deploy", "teleop", "collect"),
     *("check", "find_limits", "calibrate", "realsense", "gazebo", "recorder", "markers", "viewer"),
 )
 

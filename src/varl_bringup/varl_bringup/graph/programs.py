@@ -12,11 +12,12 @@ from pathlib import Path
 
 from varl_common.arguments import Argument, complete, namespace
 from varl_common.errors import VarlError
-from varl_robot_env.config.paths import config_file, config_folder, resolve
+from varl_robot_env.config.paths import config_file
 
 from varl_bringup.graph.arguments import (
     CALIBRATE_ARGUMENTS,
     CHECK_ARGUMENTS,
+    COLLECT_ARGUMENTS,
     DEPLOY_ARGUMENTS,
     ENV_ARGUMENTS,
     EVALUATE_ARGUMENTS,
@@ -31,8 +32,8 @@ from varl_bringup.graph.node import Node, ParameterValue
 from varl_bringup.graph.packages import is_installed
 from varl_bringup.graph.parameter_files import ParameterFiles
 from varl_bringup.graph.robot_file import RobotFile
+from varl_bringup.graph.watchers import TIME, watchers
 
-_TIME = "%Y%m%d-%H%M%S"
 # Who publishes a joystick's sensor_msgs/Joy: package and executable.
 _JOYSTICKS = {"gamepad": ("joy", "game_controller_node"), "spacemouse": ("spacenav", "spacenav_node")}
 
@@ -95,7 +96,7 @@ def _training(program: str, values: dict[str, str]) -> Graph:
         if values["recipe"] == "paper":
             advisor["strategy"] = "direction"  # published are single actions
         nodes.append(Node("varl_vlm_advisor", "advisor", files.of("advisor"), advisor))
-    nodes += _watchers(values, run_dir, files)
+    nodes += watchers(values, run_dir, files)
     main = Node("varl_agent", "learner", files.of("learner", "agent"), learner)
     first = _checks(values, files) if values["backend"] == "real" else None
     return _graph(program, values, main, nodes, run_dir, first)
@@ -125,7 +126,7 @@ def _deploy(values: dict[str, str]) -> Graph:
     }
     if values["backend"] == "real":
         program = "train_real"  # by the clock
-    nodes = [*_robot(program, values, files), *_watchers(values, run_dir, files)]
+    nodes = [*_robot(program, values, files), *watchers(values, run_dir, files)]
     main = Node("varl_agent", "deploy", files.of("deploy"), deploy)
     first = _checks(values, files) if values["backend"] == "real" else None
     return _graph("deploy", values, main, nodes, run_dir, first)
@@ -140,7 +141,7 @@ def _as_trained(values: dict[str, str]) -> tuple[Path, str, dict[str, str]]:
 
 
 def _teleop(values: dict[str, str]) -> Graph:
-    name = f"runs/{Path(values['task']).stem}-demonstrations-{time.strftime(_TIME)}"
+    name = f"runs/{Path(values['task']).stem}-demonstrations-{time.strftime(TIME)}"
     run_dir = Path(values["run_dir"] or name).expanduser().absolute()
     files = ParameterFiles(values["params_file"])
     teleop: dict[str, ParameterValue] = {
@@ -150,16 +151,36 @@ def _teleop(values: dict[str, str]) -> Graph:
     }
     if values["joystick"] == "none":
         raise VarlError("teleop is by joystick; use joystick:=gamepad or joystick:=spacemouse")
-    nodes = [*_robot("teleop", values, files), *_watchers(values, run_dir, files)]
+    nodes = [*_robot("teleop", values, files), *watchers(values, run_dir, files)]
     return _graph("teleop", values, Node("varl_agent", "teleop", files.of("teleop"), teleop), nodes, run_dir)
+
+
+def _collect(values: dict[str, str]) -> Graph:
+    values["moments"] = str(Path(values["moments"] or f"moments/{Path(values['task']).stem}").expanduser().absolute())
+    by_person = values["joystick"] != "none"
+    if values["backend"] == "real" and not by_person:
+        raise VarlError("on a real arm a person acts while moments are collected; use joystick:=gamepad or spacemouse")
+    files = ParameterFiles(values["params_file"])
+    collect: dict[str, ParameterValue] = {
+        "run_dir": values["moments"],
+        "episodes": int(values["episodes"]),
+        "seed": int(values["seed"]),
+        "by_person": by_person,
+    }
+    nodes = [
+        *_robot("collect" if by_person else "train_sim", values, files),
+        *watchers(values, Path(values["moments"]), files),
+    ]
+    main = Node("varl_agent", "collect", files.of("collect"), collect)
+    return _graph("collect", values, main, nodes, Path(values["moments"]))
 
 
 def _env(values: dict[str, str]) -> Graph:
     files = ParameterFiles(values["params_file"])
     program = "train_real" if values["backend"] == "real" else "train_sim"
     *others, env = _robot(program, values, files)
-    watchers = _watchers(values | {"record": "false"}, Path(), files)
-    return _graph("env", values, env, [*others, *watchers], Path())
+    lookers = watchers(values | {"record": "false"}, Path(), files)
+    return _graph("env", values, env, [*others, *lookers], Path())
 
 
 def _calibrate(values: dict[str, str]) -> Graph:
@@ -228,6 +249,10 @@ def _robot(program: str, values: Mapping[str, str], files: ParameterFiles) -> li
         env["lock_step"] = False
     if "observation" in values:
         env["observation"] = values["observation"]
+    if values.get("moments"):
+        env["moments"] = str(Path(values["moments"]).expanduser().absolute())
+    if "held" in values:
+        env["held"] = int(values["held"])
     if "episode_steps" in values:
         env["max_episode_steps"] = int(values["episode_steps"])
     if backend == "real" and RobotFile.read(robot_file).calibrated and is_installed("tf2_msgs"):
@@ -238,48 +263,6 @@ def _robot(program: str, values: Mapping[str, str], files: ParameterFiles) -> li
     if driver and is_installed(driver[0]):
         nodes.append(Node(*driver, essential=False))
     return [*nodes, Node("varl_robot_env", "env", files.of("env", f"joystick/{values['joystick']}"), env)]
-
-
-def _watchers(values: Mapping[str, str], run_dir: Path, files: ParameterFiles) -> list[Node]:
-    """Nodes that only look on: RViz, the recorder."""
-    nodes: list[Node] = []
-    if values["rviz"] == "true":
-        for package in ("rviz2", "robot_state_publisher"):
-            if not is_installed(package):
-                raise VarlError(f"rviz:=true needs the ROS 2 package {package}, which is not installed; leave rviz out")
-        robot_file = config_file("robots", values["robot"]).absolute()
-        robot = RobotFile.read(robot_file)
-        view = ("-d", str(config_folder() / "rviz/varl.rviz"), "-f", robot.base_frame)
-        nodes += [
-            *(_robot_model(robot, robot_file) if values["backend"] != "gazebo" else []),
-            Node("varl_robot_env", "markers", files.of("markers"), {"robot_file": str(robot_file)}),
-            Node("rviz2", "rviz2", arguments=view, essential=False),
-        ]
-    if values["viewer"] != "none":
-        sinks = {"rerun": "window", "rerun-web": "web"}
-        shown = sinks.get(values["viewer"]) or str(run_dir / f"run-{time.strftime(_TIME)}.rrd")
-        robot_file = config_file("robots", values["robot"]).absolute()
-        nodes.append(
-            Node(
-                "varl_robot_env",
-                "viewer",
-                files.of("viewer"),
-                {"robot_file": str(robot_file), "sink": shown},
-                essential=False,
-            )
-        )
-    if values["record"] == "true":
-        bag = run_dir / f"bag-{time.strftime(_TIME)}"  # each part of a run that was resumed has its own
-        nodes.append(Node("varl_bringup", "recorder", files.of("recorder"), {"bag": str(bag)}))
-    return nodes
-
-
-def _robot_model(robot: RobotFile, robot_file: Path) -> list[Node]:
-    """What publishes the robot's model and frames, unless its own driver does."""
-    if robot.urdf.startswith("topic:"):
-        return []
-    description = resolve(robot.urdf, robot_file).read_text(encoding="utf-8")
-    return [Node("robot_state_publisher", "robot_state_publisher", (), {"robot_description": description})]
 
 
 def _graph(
@@ -315,7 +298,7 @@ def _resumed(program: str, values: dict[str, str]) -> dict[str, str]:
 def _new_run_dir(values: Mapping[str, str]) -> str:
     unadvised = "-unadvised" if values["advisor"] == "none" and values["recipe"] != "sac" else ""
     task = Path(values["task"]).stem
-    return f"runs/{task}-{values['recipe']}{unadvised}-s{values['seed']}-{time.strftime(_TIME)}"
+    return f"runs/{task}-{values['recipe']}{unadvised}-s{values['seed']}-{time.strftime(TIME)}"
 
 
 def _existing(what: str, path: Path) -> Path:
@@ -334,6 +317,7 @@ PROGRAMS = {
         Program("evaluate", "Replay a run's policy and report its success.", EVALUATE_ARGUMENTS, _evaluate),
         Program("deploy", "Act with a run's policy, for as long as wanted.", DEPLOY_ARGUMENTS, _deploy),
         Program("teleop", "Record demonstrations by joystick.", TELEOP_ARGUMENTS, _teleop),
+        Program("collect", "Label moments of success and failure for a classifier.", COLLECT_ARGUMENTS, _collect),
         Program("env", "The robot alone, as an environment for an algorithm of yours.", ENV_ARGUMENTS, _env),
         Program("check", "Is this arm ready for this task? Moves nothing.", CHECK_ARGUMENTS, _check),
         Program("find_limits", "Show an arm its workspace by its corners.", FIND_LIMITS_ARGUMENTS, _find_limits),

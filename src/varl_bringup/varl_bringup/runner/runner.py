@@ -86,7 +86,7 @@ class Runner:
         try:
             child = subprocess.Popen(
                 process.command,
-                stdin=subprocess.DEVNULL,
+                stdin=None if process.terminal else subprocess.DEVNULL,
                 stdout=None if process.terminal else subprocess.PIPE,
                 stderr=None if process.terminal else subprocess.STDOUT,
                 env={**self._environment, **process.environment, **({"VARL_TTY": "1"} if process.terminal else {})},

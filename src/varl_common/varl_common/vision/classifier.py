@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,28 +21,55 @@ from varl_common.vision.encoder import FrozenEncoder
 from varl_common.vision.tower import Tower
 
 ABOUT, WEIGHTS = "classifier.json", "heads.safetensors"
-_HIDDEN = 32
+_WIDTH = 24  # channels of a head's layers
+
+
+class Head(nn.Module):
+    """Looks for a pattern that shows success anywhere in the maps of each camera: what it learns here holds there."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.look = nn.Sequential(
+            nn.Conv2d(channels + 2, _WIDTH, 1), nn.GELU(), nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1), nn.GELU()
+        )
+        self.score = nn.Conv2d(_WIDTH, 1, 1)
+        self.weigh = nn.Parameter(torch.tensor([1.0, 0.0]))
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """Logits of success (n,) of ``maps`` (n, cameras, channels + 2, height, width)."""
+        scores = self.score(self.look(maps.flatten(0, 1))).flatten(1)
+        highest = torch.logsumexp(scores, 1) - math.log(scores.shape[1])
+        return highest.unflatten(0, maps.shape[:2]).sum(1) * self.weigh[0] + self.weigh[1]
 
 
 class Heads(nn.Module):
-    """Several small networks that were taught from other starts: their mean is calmer than each."""
+    """Several heads, each taught without some of the episodes: their mean is calmer than one.
 
-    def __init__(self, features: int, count: int) -> None:
+    Attributes:
+        mean, scale: (channels,) of the maps that they were taught by.
+    """
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, channels: int, count: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("scale", torch.ones(features))
-        self.members = nn.ModuleList(
-            nn.Sequential(nn.Linear(features, _HIDDEN), nn.GELU(), nn.Linear(_HIDDEN, 1)) for _ in range(count)
-        )
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("scale", torch.ones(channels))
+        self.members = nn.ModuleList(Head(channels) for _ in range(count))
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Logits of success (members, n) of ``features`` (n, size)."""
-        scaled = (features - self.mean) / self.scale
-        return torch.stack([member(scaled)[:, 0] for member in self.members])
+    def scaled(self, maps: torch.Tensor) -> torch.Tensor:
+        """``maps`` (n, cameras, channels, height, width) of one size, with where each place is."""
+        scaled = (maps - self.mean[:, None, None]) / self.scale[:, None, None]
+        n, cameras, _, height, width = maps.shape
+        rows, columns = torch.linspace(-1.0, 1.0, height), torch.linspace(-1.0, 1.0, width)
+        where = torch.stack(torch.meshgrid(columns, rows, indexing="xy")).expand(n, cameras, 2, height, width)
+        return torch.cat([scaled, where], 2)
 
-    def certainty(self, features: torch.Tensor) -> torch.Tensor:
+    def certainty(self, maps: torch.Tensor) -> torch.Tensor:
         """(n,) in 0..1."""
-        return torch.sigmoid(self(features).mean(0))
+        scaled = self.scaled(maps)
+        return torch.sigmoid(torch.stack([member(scaled) for member in self.members]).mean(0))
 
 
 class SuccessClassifier:
@@ -66,8 +94,8 @@ class SuccessClassifier:
             tower, members = Tower(about["tower"], int(about["layers"])), int(about["members"])
             if tower.fingerprint != about["fingerprint"]:
                 raise VarlError(f"{folder} was taught with other weights of {about['tower']}; train it again")
-            self._encoder = FrozenEncoder(tower, self.cameras, self.side)
-            self._heads = Heads(self._encoder.size, members)
+            self._encoder = FrozenEncoder(tower, self.cameras, self.side, "maps")
+            self._heads = Heads(self._encoder.shape[0], members)
             self._heads.load_state_dict(load_file(folder / WEIGHTS))
         except FileNotFoundError as error:
             raise VarlError(f"{error.filename} is missing; varl train-classifier writes such a folder") from None
@@ -77,7 +105,8 @@ class SuccessClassifier:
     def certainty(self, pictures: Mapping[str, NDArray[np.uint8]]) -> float:
         """How sure it is, in 0..1, that ``pictures`` (side, side, 3) of the cameras show success."""
         with torch.inference_mode():
-            return float(self._heads.certainty(torch.from_numpy(self._encoder(pictures))[None])[0])
+            maps = torch.from_numpy(self._encoder(pictures)).view(1, len(self.cameras), *self._encoder.shape)
+            return float(self._heads.certainty(maps)[0])
 
 
 def write(folder: Path, heads: Heads, about: Mapping[str, Any]) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from varl_common.errors import VarlError
-from varl_robot_env.tasks.predicates import KINDS, Judge, parse
+from varl_robot_env.tasks import verdicts
+from varl_robot_env.tasks.predicates import KINDS, Judge, holds_now, parse
 from varl_robot_env.tasks.situation import Situation
 
 
@@ -19,7 +20,22 @@ NEAR = Situation(
     begin={"door": pose(0.4, 0.1), "cup": pose(0.12)},
     opening=0.25,
     force=np.array([3.0, 0.0, 4.0]),
+    pictures={"camera": np.zeros((8, 8, 3), np.uint8)},
 )
+
+
+class Sure:
+    """A classifier of which 0.9 is certain enough."""
+
+    threshold = 0.8
+
+    def certainty(self, pictures: Any) -> float:
+        return 0.9
+
+
+@pytest.fixture(autouse=True)
+def classifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verdicts, "_loaded", lambda folder: Sure())
 
 
 @pytest.mark.parametrize(
@@ -42,6 +58,8 @@ NEAR = Situation(
         ({"force": "tool", "at_least": 5.0}, True),
         ({"force": "tool", "at_least": 5.1}, False),
         ({"person": True}, False),
+        ({"classifier": "sure"}, True),
+        ({"classifier": "sure", "at_least": 0.95}, False),
         ({"all": [{"height": "cup", "at_least": 0.05}, {"force": "tool", "at_least": 5.0}]}, True),
         ({"all": [{"height": "cup", "at_least": 0.05}, {"force": "tool", "at_least": 6.0}]}, False),
         ({"any": [{"height": "cup", "at_least": 0.06}, {"force": "tool", "at_least": 5.0}]}, True),
@@ -70,6 +88,21 @@ def test_every_part_counts_for_itself() -> None:
     judge = Judge(parse(rule))
     up = Situation({"a": pose(0, 0, 1), "b": pose(0, 0, 1)})
     assert [judge(up) for _ in range(4)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"distance": ["tool", "cup"], "at_most": 0.04},
+        {"height": "cup", "at_least": 0.09},
+        {"inside": "cup", "low": [0.125, -0.1, 0.0], "high": [0.2, 0.1, 0.1]},
+        {"all": [{"height": "cup", "at_least": 0.05}, {"force": "tool", "at_least": 6.0, "held": 9}]},
+        {"any": [{"height": "cup", "at_least": 0.06}, {"force": "tool", "at_least": 90.0}]},
+    ],
+)
+def test_what_looks_like_success_and_is_none(rule: dict[str, Any]) -> None:
+    assert not holds_now(parse(rule), NEAR)
+    assert holds_now(parse(rule).nearly(), NEAR)
 
 
 def test_a_person_says_so() -> None:

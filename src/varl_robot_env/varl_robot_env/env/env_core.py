@@ -138,10 +138,10 @@ class EnvCore:
         """A person says that the task is solved: the step that runs, or the next one, ends the episode so."""
         self._success_marked = True
 
-    def veto(self) -> None:
-        """A person says that the task is not solved, whoever says so: of the episode that runs or has just ended."""
+    def veto(self) -> bool:
+        """A person says that it is not solved, of the episode that runs or has just ended; whether that was kept."""
         self._vetoed = True
-        self.label(Label.FAILURE)
+        return self.label(Label.FAILURE)
 
     def label(self, label: Label) -> bool:
         """A person says what the newest moment is; whether it was kept."""

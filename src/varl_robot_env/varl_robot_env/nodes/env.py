@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,6 @@ from geometry_msgs.msg import Point
 from pydantic import NonNegativeInt
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from sensor_msgs.msg import Joy
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from varl_common.config import Config
@@ -36,12 +34,14 @@ from varl_robot_env.env.env_core import EnvCore, NeedsReset, Observation, StepRe
 from varl_robot_env.env.view import views
 from varl_robot_env.ros.agent_presence import AgentPresence
 from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
-from varl_robot_env.ros.joystick import Joystick, JoystickConfig
+from varl_robot_env.ros.joystick import JoystickConfig
 from varl_robot_env.ros.observation_messages import to_observation_msg
+from varl_robot_env.ros.person import Person
 from varl_robot_env.ros.robot_description import with_description
 from varl_robot_env.safety.inputs import InputRule
 from varl_robot_env.safety.safety_filter import RefusedAction, Stopped
 from varl_robot_env.simulation.description import for_simulation
+from varl_robot_env.success.labelling import labelling
 from varl_robot_env.tasks.task import load_task
 
 _STATUS: dict[type[Exception], int] = {
@@ -71,6 +71,14 @@ class EnvParameters(Config):
     """Steps after which an episode is truncated, in place of the task's; 0: the task's."""
     joystick: JoystickConfig | None = None
     """With what a person takes the arm over; None: nobody can."""
+    moments: str = ""
+    """Folder in which moments are kept with what they are, success or not; empty: none are."""
+    held: NonNegativeInt = 0
+    """Control periods for which success must hold, in place of the task's; 0: the task's."""
+
+    def longer(self) -> dict[str, int]:
+        """What replaces fields of the task's file."""
+        return {"max_episode_steps": self.max_episode_steps} if self.max_episode_steps else {}
 
 
 class EnvNode(LifecycleNode):
@@ -81,7 +89,7 @@ class EnvNode(LifecycleNode):
     parameters. ``~/status`` tells what each step did.
 
     While a person holds the arm by a joystick, their actions replace the policy's, on the same way through the safety
-    filter. ``~/success``, or the joystick's button, ends an episode of a task that a person judges.
+    filter. What they say of an episode: :class:`.ros.person.Person`.
     """
 
     def __init__(self) -> None:
@@ -89,8 +97,7 @@ class EnvNode(LifecycleNode):
         self._config = parameters = declare_parameters(self, EnvParameters)
         self._agent_group, self._arm_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         robot = RobotConfig.from_yaml(parameters.robot_file)
-        longer = {"max_episode_steps": parameters.max_episode_steps} if parameters.max_episode_steps else {}
-        task = load_task(parameters.task_file, **longer)
+        task = load_task(parameters.task_file, parameters.held, **parameters.longer())
         self._arm: LockStepArm | DriverArm
         self._driver: DriverArm | None = None
         self._not_ready: str | None = "the robot's state has not been asked for yet"
@@ -99,7 +106,7 @@ class EnvNode(LifecycleNode):
         simulated = parameters.backend != "real"
         if simulated:
             robot = for_simulation(robot, task.feels)
-        seen = views(parameters.observation, robot)
+        seen = views(parameters.observation, robot, task.looks or bool(parameters.moments))
         if simulated and parameters.lock_step:
             self._arm = LockStepArm(self, robot, self._arm_group, bool(task.seen), task.feels, seen)
         else:
@@ -111,23 +118,18 @@ class EnvNode(LifecycleNode):
         self.hot_groups = (self._agent_group, *self._arm.groups)
         self.hot_loop = HotLoop(self, self._agent_group, self._arm_group)
         self._arm_loop = HotLoop(self, self._arm_group)
-        self._core = EnvCore(
-            task, robot, self._arm, parameters.backend, parameters.reward == "dense", seen, parameters.observation
-        )
+        dense, keeps = parameters.reward == "dense", labelling(parameters.moments, task.config, seen)
+        self._core = EnvCore(task, robot, self._arm, parameters.backend, dense, seen, parameters.observation, keeps)
         self._counts: Counter[str] = Counter()
         self._watched.watch_estop(EstopConfig(topic="~/estop"), required=False)
         self._status = self.create_publisher(EnvStatus, "~/status", LATCHED)
-        self._joystick = Joystick(parameters.joystick, task.config.act) if parameters.joystick else None
-        if parameters.joystick:
-            self.create_subscription(Joy, parameters.joystick.topic, self._on_joy, 100, callback_group=self._arm_group)
+        self._person = Person(self, self._core, parameters.joystick, task.config.act, self._arm_group)
         self._active = False
         self.create_service(Step, "~/step", self._step, callback_group=self._agent_group)
         self.create_service(Reset, "~/reset", self._reset, callback_group=self._agent_group)
         self.create_service(DescribeEnv, "~/describe", self._describe, callback_group=self._agent_group)
         self.create_service(Trigger, "~/stop", self._stop, callback_group=self._arm_group)
         self.create_service(Trigger, "~/rearm", self._rearm, callback_group=self._arm_group)
-        self.create_service(Trigger, "~/success", self._success, callback_group=self._arm_group)
-        self.create_service(Trigger, "~/ready", self._on_ready, callback_group=self._arm_group)
         if self._driver:
             self.create_service(Trigger, "~/open_gripper", self._open_gripper, callback_group=self._arm_group)
         Diagnostics(self, "safety", self._health, robot.name)
@@ -173,6 +175,7 @@ class EnvNode(LifecycleNode):
             response.void_steps = self._driver.void_steps if self._driver else 0
             return self._failed(response, error)
         response.observation = to_observation_msg(observation, self._core.description.base_frame)
+        response.void_steps = self._core.void_steps
         self._tell(observation)
         return response
 
@@ -198,38 +201,10 @@ class EnvNode(LifecycleNode):
 
     def _whose(self, asked: Sequence[float]) -> tuple[Sequence[float], bool]:
         """The action to take, and whether it is a person's."""
-        joystick = self._joystick
-        if joystick is None:
-            return asked, False
-        if joystick.late(time.monotonic()):
-            self._arm_loop.spin_once(0.0)  # where this process was starved, what came meanwhile waits to be heard
-        if joystick.lost(time.monotonic()):
+        action, held, lost = self._person.action(asked, lambda: self._arm_loop.spin_once(0.0))
+        if lost:
             self._trip("the joystick fell silent while a person held the arm; look what became of it")
-        return joystick.action(asked), joystick.held
-
-    def _on_joy(self, message: Joy) -> None:
-        assert self._joystick
-        try:
-            success_marked = self._joystick.hear(message.axes, message.buttons, time.monotonic())
-        except ValueError as error:
-            self.get_logger().error(str(error), throttle_duration_sec=5.0)
-            return
-        if success_marked and self._core.person_judges:
-            self._core.mark_success()
-
-    def _success(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._core.person_judges
-        response.message = "the episode ends with success"
-        if self._core.person_judges:
-            self._core.mark_success()
-        else:
-            response.message = "geometry judges this task; for a person to, write success: {person: true} into its file"
-        return response
-
-    def _on_ready(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._core.mark_ready()
-        response.success, response.message = True, "the next reset begins an episode"
-        return response
+        return action, held
 
     def _open_gripper(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         assert self._driver

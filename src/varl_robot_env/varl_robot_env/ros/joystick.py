@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
@@ -13,6 +13,7 @@ from varl_common.env_description import TURNS
 from varl_robot_env.config.names import Topic
 
 _GRIPPER = "gripper"
+Said: TypeAlias = Literal["", "success", "veto"]
 _NONE = -1  # a button that the joystick does not have
 
 
@@ -29,11 +30,12 @@ class JoystickConfig(Config):
     close: int = Field(description="button: closes the gripper", ge=_NONE)
     open: int = Field(description="button: opens the gripper", ge=_NONE)
     success: int = Field(description="button: the task is solved", ge=_NONE)
+    veto: int = Field(_NONE, description="button: it is not, whoever says so", ge=_NONE)
     stale_after: PositiveFloat = Field(description="silence that counts as lost while the arm is held, s")
 
     @model_validator(mode="after")
     def _one_meaning_each(self) -> Self:
-        buttons = [one for one in (self.deadman, self.close, self.open, self.success) if one != _NONE]
+        buttons = [one for one in (self.deadman, self.close, self.open, self.success, self.veto) if one != _NONE]
         axes = [*self.axes, *(one for one in self.turns if one != _NONE)]
         for what, given in (("button", buttons), ("axis", axes)):
             if twice := [one for one in given if given.count(one) > 1]:
@@ -59,8 +61,8 @@ class Joystick:
         self._heard_at = 0.0
         self.held = False
 
-    def hear(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> bool:
-        """Take a message, received at ``now`` (s, monotonic); returns whether the success button went down.
+    def hear(self, axes: Sequence[float], buttons: Sequence[int], now: float) -> Said:
+        """Take a message, received at ``now`` (s, monotonic); returns which of those two buttons went down.
 
         A message without a button says nothing of it: spacenav's have those alone that changed.
 
@@ -79,12 +81,13 @@ class Joystick:
         gains = np.array([*config.gains, *config.turn_gains])
         x, y, z, *turns = np.clip(gains * np.sign(pushed) * beyond, -1.0, 1.0).tolist()
         self._asked = {"dx": x, "dy": y, "dz": z} | {name: turns[axis] for name, axis in TURNS.items()}
-        before = self._buttons.get(config.success, False)
+        before = dict(self._buttons)
         self._buttons |= {number: bool(pressed) for number, pressed in enumerate(buttons)}
         self.held = self._buttons.get(config.deadman, False)
         if self.held:
             self._gripper = 1.0 if self._down(config.close) else -1.0 if self._down(config.open) else self._gripper
-        return self._down(config.success) and not before
+        words: tuple[tuple[Said, int], ...] = (("veto", config.veto), ("success", config.success))
+        return next((word for word, button in words if self._down(button) and not before.get(button)), "")
 
     def late(self, now: float) -> bool:
         """Whether a person held the arm when the joystick was heard last, and that is too long ago."""

@@ -52,8 +52,8 @@ class RosEnv(gymnasium.Env[Any, Float32]):
     It works in the calling thread alone and needs nobody to spin ``node``. ``info`` holds ``is_success``,
     ``executed_action``, ``interventions``, ``intervened`` (by a person, whose action it was) and, where ``capture`` is
     set, ``frames``. Where an arm that did not follow was stopped, ``void_steps`` says how many steps before were not
-    carried out; a reset's ``info``, too.
-    set, ``frames``. Where the env node observes pictures, an observation is a dict of them and of ``state``
+    carried out; a reset's ``info``, too, and 1 where a person took back the success of the episode before. Where the
+    env node observes pictures, an observation is a dict of them and of ``state``
     (:func:`~varl_robot_env.env.arm_env.make_spaces`), and ``info`` holds ``state``, the whole, and ``picture_ages``.
 
     Attributes:
@@ -115,6 +115,7 @@ class RosEnv(gymnasium.Env[Any, Float32]):
                 next_report += _REPORT_EVERY
             self._loop.spin_until(lambda: False, _RETRY_EVERY)
             response = self._call(self._reset, request, _RESET_TIMEOUT)
+        void_steps = max(void_steps, response.void_steps)
         observation = from_observation_msg(self._checked(response).observation)
         seen, info = self._seen = observed(self.description, observation)
         late = {"void_steps": void_steps} if void_steps else {}

@@ -37,7 +37,7 @@ def train_classifier(moments: Path, out: Path, tower: str = IN_THE_BOX, layers: 
     """
     layout, rows = read_layout(moments), read(moments)
     looks = Tower(tower, layers)
-    encoder = FrozenEncoder(looks, layout.cameras, layout.side)
+    encoder = FrozenEncoder(looks, layout.cameras, layout.side, "maps")
     with Progress(transient=True) as progress:
         bar = progress.add_task("Teaching", total=1.0)
         taught = teach(rows, encoder, list(layout.cameras), lambda share: progress.update(bar, completed=share))

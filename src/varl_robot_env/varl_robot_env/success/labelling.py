@@ -15,7 +15,9 @@ from varl_robot_env.tasks.situation import Situation
 from varl_robot_env.tasks.task import TaskConfig
 from varl_robot_env.tasks.verdicts import Verdict
 
-EVERY = 20
+SETTLED = 3
+"""Control periods that geometry's label must have lasted: what lies on the border is neither."""
+EVERY = 10
 """Control periods between two kept moments of the same label: of neighbours one tells what all do."""
 
 
@@ -30,14 +32,14 @@ class Labelling:
         self._moments, self._success, self._nearly = moments, success, success.nearly()
         self._by_geometry = not any(isinstance(rule, Verdict) for rule in success.all_rules())
         self._newest: Situation | None = None
-        self._step = self._kept_at = 0
-        self._kept: Label | None = None
+        self._step = 0
+        self._lasts, self._present = 0, Label.FAILURE  # geometry's label, and for how many periods it has been that
 
     def begin(self) -> None:
         """An episode begins; the newest moment is still the last one's, until there is another."""
         if self._step:
             self._moments.end_episode()
-        self._step, self._kept = 0, None
+        self._step = self._lasts = 0
 
     def see(self, situation: Situation) -> None:
         """A control period brought about ``situation``."""
@@ -49,8 +51,9 @@ class Labelling:
             label = Label.SUCCESS
         elif holds_now(self._nearly, situation):
             label = Label.NEARLY
-        if label != self._kept or self._step - self._kept_at >= EVERY:
-            self._kept, self._kept_at = label, self._step
+        self._lasts = self._lasts + 1 if label == self._present else 1
+        self._present = label
+        if self._lasts % EVERY == SETTLED:
             self._moments.add(situation.pictures, label, False, self._step)
 
     def label(self, label: Label) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,7 @@ def write_page(file: Path, layout: Layout, rows: NDArray[Any], taught: Taught) -
     )
 
 
-def _section(title: str, numbers: Sequence[int], rows: NDArray[Any], taught: Taught, layout: Layout) -> str:
+def _section(title: str, numbers: list[Any], rows: NDArray[Any], taught: Taught, layout: Layout) -> str:
     items = "".join(_item(int(number), rows[number], taught, layout) for number in numbers[:_SHOWN])
     return f"<h2>{escape(title)}</h2>\n" + (f"<ul>\n{items}</ul>\n" if items else "<p>None.</p>\n")
 

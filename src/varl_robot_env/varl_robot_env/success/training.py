@@ -20,13 +20,12 @@ from varl_common.vision.classifier import Heads
 from varl_common.vision.encoder import FrozenEncoder
 
 from varl_robot_env.success.moments import Label
-from varl_robot_env.types import Float32
 
 FOLDS = 5
 PRECISION = 0.99  # of what is called success in episodes that a head has not seen
-_COPIES = 12  # of each moment, moved and lit otherwise
+_COPIES = 5  # of each moment, moved and lit otherwise
 _SHIFT = 3  # pixels
-_EPOCHS, _BATCH, _RATE, _DECAY = 60, 64, 2e-3, 0.05
+_STEPS, _BATCH, _RATE, _DECAY = 400, 32, 5e-3, 0.05
 
 
 @dataclass(frozen=True)
@@ -60,23 +59,24 @@ def teach(
     fold_of = _folds(rows["episode"], success)
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    plain = np.stack([encoder(_pictures(row, cameras)) for row in rows])
     copies = []
     for number, row in enumerate(rows):
         pictures = _pictures(row, cameras)
-        copies.append(np.stack([plain[number], *(encoder(_changed(pictures, rng)) for _ in range(_COPIES))]))
-        tell(0.8 * (number + 1) / len(rows))
-    features = np.stack(copies)  # (moments, copies, size)
-    heads = Heads(encoder.size, FOLDS)
-    heads.mean.copy_(torch.from_numpy(features.mean((0, 1))))
-    heads.scale.copy_(torch.from_numpy(features.std((0, 1)) + 1e-3))
+        seen = [pictures, *(_changed(pictures, rng) for _ in range(_COPIES))]
+        copies.append(np.stack([encoder(one).astype(np.float16) for one in seen]))
+        tell(0.5 * (number + 1) / len(rows))
+    maps = torch.from_numpy(np.stack(copies)).unflatten(2, (len(cameras), *encoder.shape))  # (moments, copies, ...)
+    heads = Heads(encoder.shape[0], FOLDS)
+    heads.mean = maps[:, 0].float().mean((0, 1, 3, 4))
+    heads.scale = maps[:, 0].float().std((0, 1, 3, 4)) + 1e-3
+    wanted = torch.from_numpy(success.astype(np.float32))
     certainties = np.zeros(len(rows))
     for fold in range(FOLDS):
-        out = fold_of == fold
-        _fit(heads, fold, features[~out], success[~out])
+        out = torch.from_numpy(fold_of == fold)
+        _fit(heads, fold, maps[~out], wanted[~out])
         with torch.inference_mode():
-            certainties[out] = torch.sigmoid(heads(torch.from_numpy(plain[out]))[fold]).numpy()
-        tell(0.8 + 0.2 * (fold + 1) / FOLDS)
+            certainties[out] = torch.sigmoid(heads.members[fold](heads.scaled(maps[out, 0].float()))).numpy()
+        tell(0.5 + 0.5 * (fold + 1) / FOLDS)
     threshold = precise_threshold(certainties, success)
     called = certainties >= threshold
     heads.eval().requires_grad_(False)
@@ -111,19 +111,17 @@ def _folds(episodes: NDArray[Any], success: NDArray[np.bool_]) -> NDArray[np.int
     return np.array([dealt[episode] for episode in episodes])
 
 
-def _fit(heads: Heads, member: int, features: Float32, success: NDArray[np.bool_]) -> None:
-    inputs = torch.from_numpy(features.reshape(-1, features.shape[-1]))
-    wanted = torch.from_numpy(np.repeat(success, features.shape[1]).astype(np.float32))
-    weight = (wanted == 0).sum() / (wanted == 1).sum()  # as if there were as many of either
-    learned = heads.members[member].parameters()
-    optimizer = torch.optim.AdamW(learned, lr=_RATE, weight_decay=_DECAY)
-    steps = _EPOCHS * max(1, len(inputs) // (_BATCH * (_COPIES + 1)))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, max(steps, 200))
-    for _ in range(max(steps, 200)):
-        batch = torch.randint(len(inputs), (_BATCH * 4,))
-        scaled = (inputs[batch] - heads.mean) / heads.scale
-        logits = heads.members[member](scaled)[:, 0]
-        loss = binary_cross_entropy_with_logits(logits, wanted[batch] * 0.98 + 0.01, pos_weight=weight)
+def _fit(heads: Heads, member: int, maps: torch.Tensor, wanted: torch.Tensor) -> None:
+    head = heads.members[member].train()
+    optimizer = torch.optim.AdamW(head.parameters(), lr=_RATE, weight_decay=_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, _STEPS)
+    solved, others = (torch.nonzero(wanted == which)[:, 0] for which in (1, 0))
+    for _ in range(_STEPS):  # as many of either in each batch
+        halves = [rows[torch.randint(len(rows), (_BATCH // 2,))] for rows in (solved, others)]
+        batch = torch.cat(halves)
+        seen = heads.scaled(maps[batch, torch.randint(maps.shape[1], (_BATCH,))].float())
+        smoothed = 0.98 * wanted[batch] + 0.01
+        loss = binary_cross_entropy_with_logits(head(seen), smoothed)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -246,13 +246,17 @@ class Task:
         raise VarlError(f"task {self.name}: where {name} starts leaves no room for away_from; widen its start")
 
 
-def load_task(path: str | Path, **overrides: Any) -> Task:
+def load_task(path: str | Path, held: int = 0, **overrides: Any) -> Task:
     """The task that a file in config/tasks describes; ``overrides`` replace its fields.
+
+    ``held``: control periods for which success must hold, in place of the file's; 0: the file's.
 
     Raises:
         VarlError: the file is missing, a field is wrong, or its class is not installed.
     """
     config = TaskConfig.from_dict(_with_files(load_yaml(path) | overrides, Path(path)), str(path))
+    if held:
+        config = config.model_copy(update={"success": config.success.model_copy(update={"held": held})})
     if not config.python:
         return Task(config)
     known = {entry.name: entry for entry in entry_points(group=_ENTRY_POINTS)}
