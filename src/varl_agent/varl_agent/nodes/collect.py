@@ -6,7 +6,6 @@ import numpy as np
 from pydantic import Field, PositiveInt
 from rclpy.node import Node
 from std_srvs.srv import Trigger
-from varl_common.erring_plan import ErringPlan
 from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.node import declare_parameters, run_node
 from varl_common.task_plans import PLANS
@@ -15,6 +14,7 @@ from varl_robot_env.ros.ros_env import EnvUnavailable, RosEnv
 from varl_agent.nodes.background_executor import executor_in_background
 from varl_agent.nodes.episode_node import EpisodeSettings, first_robot
 from varl_agent.nodes.keys import keys
+from varl_agent.replay.erring_plan import ErringPlan
 from varl_agent.training.control import InterruptHandler, TrainingControl
 from varl_agent.vec_env.parallel_env import begin_episode, episode_seed
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-
 from varl_common.env_description import EnvDescription
 from varl_common.plan import Plan
 
