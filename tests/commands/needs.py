@@ -7,9 +7,11 @@ import sys
 import venv
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from varl_robot_env.success.moments import Label, Moments, read_layout
 from varl_vlm_advisor.testing.tiny_vlm import make_tiny_vlm
 
 from .pages import ROOT
@@ -45,17 +47,15 @@ def _simulated(machine: Machine) -> None:
         _done(machine, f"varl train_sim steps:=60 params_file:=quick.yaml {given}")
 
 
-def _tower(machine: Machine) -> None:
-    from transformers import ViTConfig, ViTModel
-
-    layers: dict[str, Any] = {
-        "hidden_size": 8,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 16,
-    }
-    tower = ViTModel(ViTConfig(**layers, image_size=128, patch_size=16), add_pooling_layer=False)
-    tower.save_pretrained(machine.folder / "tower")
+def _moments(machine: Machine) -> None:
+    """A few moments of either kind beside those that were collected."""
+    layout = read_layout(machine.folder / "moments/push")
+    moments = Moments(machine.folder / "moments/push", layout)
+    for number in range(10):
+        shown = np.full((layout.side, layout.side, 3), 20 * number, np.uint8)
+        moments.add(dict.fromkeys(layout.cameras, shown), Label(number % 2), False, 1)
+        moments.end_episode()
+    moments.close()
 
 
 def _model(machine: Machine) -> None:
@@ -101,7 +101,7 @@ NEEDS: dict[str, Callable[[Machine], None]] = {
     "a run": _run,
     "a dataset": _dataset,
     "simulated": _simulated,
-    "a tower": _tower,
+    "moments": _moments,
     "a model": _model,
     "states": _states,
     "a set-up of its own": _set_up,

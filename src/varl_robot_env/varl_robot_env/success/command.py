@@ -25,11 +25,12 @@ ARGUMENTS = (
     Argument("out", "Folder of the classifier; a task's file names it: success: {classifier: FOLDER}."),
     Argument("tower", "Frozen vision tower: varl-sight, a vision model of transformers, or its folder.", IN_THE_BOX),
     Argument("layers", "So many of its first layers alone; 0: all.", "3", check=whole_number(0)),
+    Argument("steps", "Steps by which each head learns.", "400", check=whole_number(1)),
 )
 PAGE = "mistakes.html"
 
 
-def train_classifier(moments: Path, out: Path, tower: str = IN_THE_BOX, layers: int = 3) -> Taught:
+def train_classifier(moments: Path, out: Path, tower: str = IN_THE_BOX, layers: int = 3, steps: int = 400) -> Taught:
     """Teach a classifier by ``moments``, and write it and its page to ``out``.
 
     Raises:
@@ -40,7 +41,7 @@ def train_classifier(moments: Path, out: Path, tower: str = IN_THE_BOX, layers: 
     encoder = FrozenEncoder(looks, layout.cameras, layout.side, "maps")
     with Progress(transient=True) as progress:
         bar = progress.add_task("Teaching", total=1.0)
-        taught = teach(rows, encoder, list(layout.cameras), lambda share: progress.update(bar, completed=share))
+        taught = teach(rows, encoder, list(layout.cameras), steps, lambda share: progress.update(bar, completed=share))
     about = asdict(layout) | {"tower": tower, "layers": layers, "fingerprint": looks.fingerprint, "members": FOLDS}
     figures = {"threshold": taught.threshold, "false": taught.false, "missed": taught.missed, "moments": len(rows)}
     write(out, taught.heads, about | figures)
@@ -59,7 +60,7 @@ def _train(values: dict[str, str]) -> None:
             raise VarlError(f"train-classifier needs {name}:=FOLDER; see varl train-classifier --show-args")
     moments, out = (Path(values[name]).expanduser() for name in ("moments", "out"))
     torch.set_num_threads(1)
-    taught = train_classifier(moments, out, values["tower"], int(values["layers"]))
+    taught = train_classifier(moments, out, values["tower"], int(values["layers"]), int(values["steps"]))
     labels = read(moments)["label"]
     counted = ", ".join(f"{int((labels == kind).sum())} {kind.name.lower()}" for kind in Label)
     episodes = len(np.unique(read(moments)["episode"]))

@@ -25,7 +25,7 @@ FOLDS = 5
 PRECISION = 0.99  # of what is called success in episodes that a head has not seen
 _COPIES = 5  # of each moment, moved and lit otherwise
 _SHIFT = 3  # pixels
-_STEPS, _BATCH, _RATE, _DECAY = 400, 32, 5e-3, 0.05
+_BATCH, _RATE, _DECAY = 32, 5e-3, 0.05
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,13 @@ class Taught:
 
 
 def teach(
-    rows: NDArray[Any], encoder: FrozenEncoder, cameras: list[str], tell: Callable[[float], object] = lambda share: None
+    rows: NDArray[Any],
+    encoder: FrozenEncoder,
+    cameras: list[str],
+    steps: int,
+    tell: Callable[[float], object] = lambda share: None,
 ) -> Taught:
-    """Teach heads by moments ``rows``; ``tell`` is told which share of the work is done.
+    """Teach heads by moments ``rows``, in so many ``steps`` each; ``tell`` is told which share of the work is done.
 
     Raises:
         VarlError: there are too few moments of success or of failure, or too few episodes, to judge it by.
@@ -73,7 +77,7 @@ def teach(
     certainties = np.zeros(len(rows))
     for fold in range(FOLDS):
         out = torch.from_numpy(fold_of == fold)
-        _fit(heads, fold, maps[~out], wanted[~out])
+        _fit(heads, fold, maps[~out], wanted[~out], steps)
         with torch.inference_mode():
             certainties[out] = torch.sigmoid(heads.members[fold](heads.scaled(maps[out, 0].float()))).numpy()
         tell(0.5 + 0.5 * (fold + 1) / FOLDS)
@@ -111,12 +115,12 @@ def _folds(episodes: NDArray[Any], success: NDArray[np.bool_]) -> NDArray[np.int
     return np.array([dealt[episode] for episode in episodes])
 
 
-def _fit(heads: Heads, member: int, maps: torch.Tensor, wanted: torch.Tensor) -> None:
+def _fit(heads: Heads, member: int, maps: torch.Tensor, wanted: torch.Tensor, steps: int) -> None:
     head = heads.members[member].train()
     optimizer = torch.optim.AdamW(head.parameters(), lr=_RATE, weight_decay=_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, _STEPS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, steps)
     solved, others = (torch.nonzero(wanted == which)[:, 0] for which in (1, 0))
-    for _ in range(_STEPS):  # as many of either in each batch
+    for _ in range(steps):  # as many of either in each batch
         halves = [rows[torch.randint(len(rows), (_BATCH // 2,))] for rows in (solved, others)]
         batch = torch.cat(halves)
         seen = heads.scaled(maps[batch, torch.randint(maps.shape[1], (_BATCH,))].float())
