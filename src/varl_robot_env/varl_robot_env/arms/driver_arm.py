@@ -46,7 +46,6 @@ _LAST_WORDS = 0.1  # s for a stop to leave this host
 _AHEAD = 0.004
 _TOO_LATE = 0.01  # s
 _JOINED = 1e-6  # rad and rad/s: the motion begins where the one before it is then
-
 # Of the bound of acceleration: measured over a controller's uneven cycles, a motion at the bound has 1.003.
 _SPARE = 0.98
 
