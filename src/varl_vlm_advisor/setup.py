@@ -43,6 +43,7 @@ setup(
             "pillow",
             "tokenizers",
             "torch",
+            "tqdm",
             "transformers",
             "varl_agent",
         ],

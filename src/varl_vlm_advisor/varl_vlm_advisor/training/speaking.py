@@ -22,6 +22,7 @@ from varl_vlm_advisor.training.examples import Example
 from varl_vlm_advisor.training.pointing_head import shares
 from varl_vlm_advisor.training.settings import Settings, half_is_fast
 from varl_vlm_advisor.training.small_model import WHOLE
+from varl_vlm_advisor.training.stage import Stage
 from varl_vlm_advisor.training.tower import seen
 
 _LOOKING = 1
@@ -29,7 +30,6 @@ _LOOKING = 1
 _LOOK = 0.5
 """Weight of where it looks."""
 _RATE, _DECAY = 1.5e-3, 0.01
-_WARM = 60  # steps
 _FALLING = 0.4
 """Share of the steps, the last, in which the rate falls to nothing."""
 _SIZE, _LEAST = 0.1, 1e-4
@@ -67,45 +67,29 @@ def teach_to_speak(
     model.requires_grad_(False)
     learned = nn.ModuleDict({"words": model.model.text_model, "head": model.lm_head})
     learned.requires_grad_(True)
-    optimizer = torch.optim.AdamW(learned.parameters(), lr=_RATE, weight_decay=_DECAY, betas=(0.9, 0.98))
-    first = 0
-    if kept.exists():
-        stored = torch.load(kept, weights_only=True)
-        learned.load_state_dict(stored["learned"])
-        optimizer.load_state_dict(stored["optimizer"])
-        first = stored["step"]
+    stage = Stage(kept, learned, settings.steps, _RATE, _DECAY, _FALLING, settings.kept_every)
     rows = _looked_at(model, processor, examples)
     collate = Collator(processor.tokenizer.pad_token_id, answers_alone=True)
     model.set_attn_implementation({"text_config": "eager"})  # which alone tells where it looks
     attention: list[torch.Tensor] = []
     looking = model.model.text_model.layers[_LOOKING].self_attn
     hook = looking.register_forward_hook(lambda module, given, told: attention.append(told[1]))
-    means: list[list[float]] = []
-    last = settings.steps if until is None else until
-    for step in range(first, last):
+
+    def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         rng = np.random.default_rng([settings.seed, step])
         some = [rows[index] for index in rng.integers(0, len(rows), settings.batch)]
-        for group in optimizer.param_groups:
-            falling = max(0.01, (1 - step / settings.steps) / _FALLING)
-            group["lr"] = _RATE * min(1.0, (step + 1) / _WARM, falling)
         batch = collate([row.tensors for row in some])
         told = BaseModelOutputWithPooling(pooler_output=torch.cat([row.seen for row in some]))
         attention.clear()
         with torch.autocast("cpu", torch.bfloat16, enabled=half_is_fast("cpu")):
             said = model(**batch, mm_encoder_outputs={"image": told}).loss
         looked = _look(attention[0], batch["input_ids"] == model.config.image_token_id, some)
-        optimizer.zero_grad(set_to_none=True)
-        (said + _LOOK * looked).backward()
-        nn.utils.clip_grad_norm_(learned.parameters(), 1.0)
-        optimizer.step()
-        means.append([float(said.detach()), float(looked.detach())])
-        if (step + 1) % settings.kept_every == 0 or step + 1 == last:
-            aside = kept.with_suffix(".new")
-            torch.save({"learned": learned.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, aside)
-            aside.replace(kept)
-            words, look = np.mean(means[-settings.kept_every :], axis=0)
-            print(f"speaking: step {step + 1} of {settings.steps}, loss {words:.3f}, look {look:.3f}", flush=True)
-    hook.remove()
+        return said + _LOOK * looked, {"words": float(said.detach()), "look": float(looked.detach())}
+
+    try:
+        stage.run(loss_of, until)
+    finally:
+        hook.remove()
 
 
 def _look(attention: torch.Tensor, shown: torch.Tensor, rows: Sequence[_Row]) -> torch.Tensor:

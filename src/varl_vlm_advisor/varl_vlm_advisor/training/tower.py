@@ -24,15 +24,14 @@ from varl_vlm_advisor.training.examples import Example
 from varl_vlm_advisor.training.pointing_head import THINGS, Pointed, PointingHead
 from varl_vlm_advisor.training.settings import half_is_fast
 from varl_vlm_advisor.training.small_model import WHOLE
+from varl_vlm_advisor.training.stage import Stage
 
 _BATCH = 16
 _RATE, _DECAY = 2e-3, 0.02
-_WARM = 60  # steps
 _FALLING = 0.36
 """Share of the steps, the last, in which the rate falls to nothing."""
 _SHIFT = 12
 """Pixels that a picture is moved by, at most: the same scene elsewhere in the picture."""
-_KEPT_EVERY = 100
 
 
 class Pictures:
@@ -63,42 +62,21 @@ def pixels(processor: Any, jpeg: bytes) -> NDArray[np.uint8]:
 
 def teach_to_point(
     model: Any, processor: Any, pictures: Pictures, steps: int, kept: Path, seed: int = 0, until: int | None = None
-) -> float:
-    """Train tower and connector of ``model`` for ``steps``; the median error over the last batches, share of the width.
+) -> None:
+    """Train tower and connector of ``model`` for ``steps``.
 
     ``kept``: file that it goes on from, if it was ended before. ``until``: step to end at, for a break.
     """
     torch.manual_seed(seed)
     head, learned = _learned(model)
-    optimizer = torch.optim.AdamW(learned.parameters(), lr=_RATE, weight_decay=_DECAY, betas=(0.9, 0.98))
-    first = 0
-    if kept.exists():
-        stored = torch.load(kept, weights_only=True)
-        learned.load_state_dict(stored["learned"])
-        optimizer.load_state_dict(stored["optimizer"])
-        first = stored["step"]
-    errors: list[float] = []
-    last = steps if until is None else until
-    for step in range(first, last):
+
+    def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         images, places = _batch(pictures, np.random.default_rng([seed, step]))
-        for group in optimizer.param_groups:
-            group["lr"] = _RATE * min(1.0, (step + 1) / _WARM, max(0.01, (1 - step / steps) / _FALLING))
         pointed = _pointed(model, head, normalized(processor, images))
-        loss = pointing_head.loss(pointed, places)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(learned.parameters(), 1.0)
-        optimizer.step()
-        errors.append(pointing_head.error(pointing_head.pointed_at(pointed).detach(), places))
-        if (step + 1) % _KEPT_EVERY == 0 or step + 1 == last:
-            aside = kept.with_suffix(".new")
-            torch.save({"learned": learned.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, aside)
-            aside.replace(kept)
-            print(
-                f"pointing: step {step + 1} of {steps}, loss {loss:.3f}, error {np.median(errors[-50:]):.4f}",
-                flush=True,
-            )
-    return float(np.median(errors[-50:])) if errors else float("nan")
+        error = pointing_head.error(pointing_head.pointed_at(pointed).detach(), places)
+        return pointing_head.loss(pointed, places), {"error": error}
+
+    Stage(kept, learned, steps, _RATE, _DECAY, _FALLING).run(loss_of, until)
 
 
 def pointing_error(model: Any, processor: Any, pictures: Pictures, kept: Path) -> float:

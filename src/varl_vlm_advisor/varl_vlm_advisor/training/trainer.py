@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from varl_common.errors import VarlError
 from varl_vlm_advisor.training.encoding import Collator, Encoder, Row
 from varl_vlm_advisor.training.examples import Example
 from varl_vlm_advisor.training.settings import Settings, half_is_fast
+from varl_vlm_advisor.training.stage import CtrlC, draw_loss
 
 _RANK = 16
 """Of LoRA's matrices: what its paper (arXiv 2106.09685) and PEFT's guides take for a narrow task."""
@@ -98,24 +97,11 @@ def train(model: Any, processor: Any, examples: Sequence[Example], settings: Set
             + ("" if lora else ", or lora:=true, or a smaller model")
         ) from None
     finally:
-        draw_loss([(row["step"], row["loss"]) for row in trainer.state.log_history if "loss" in row], folder.parent)
+        losses = [(row["step"], row["loss"]) for row in trainer.state.log_history if "loss" in row]
+        draw_loss(losses, folder.parent / "loss.png")
     if ending.asked:
         raise KeyboardInterrupt
     return learned.merge_and_unload() if lora else learned
-
-
-def draw_loss(losses: Sequence[tuple[float, float]], folder: Path) -> None:
-    """The curve of ``losses`` (step, loss) as ``loss.png`` in ``folder``."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    if not losses:
-        return
-    figure = Figure(figsize=(6.0, 3.5), layout="constrained")
-    axis = figure.subplots()
-    axis.plot(*zip(*losses, strict=True))
-    axis.set(xlabel="step", ylabel="loss", yscale="log")
-    FigureCanvasAgg(figure).print_png(folder / "loss.png")
 
 
 def save(model: Any, processor: Any, folder: Path) -> None:
@@ -153,26 +139,8 @@ def _with_lora(model: Any) -> Any:
     return get_peft_model(model, LoraConfig(r=_RANK, lora_alpha=2 * _RANK, target_modules="all-linear"))
 
 
-class _Ending(TrainerCallback):
+class _Ending(TrainerCallback, CtrlC):
     """Ctrl-C ends the training after a step, with a checkpoint."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    @contextlib.contextmanager
-    def heard(self) -> Iterator[None]:
-        """While it lasts, SIGINT is heard here; a second one ends the process at once."""
-        before = signal.getsignal(signal.SIGINT)
-
-        def ask(number: int, frame: Any) -> None:
-            self.asked = True
-            signal.signal(signal.SIGINT, before)
-
-        signal.signal(signal.SIGINT, ask)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self.asked and state.global_step < state.max_steps:
