@@ -84,7 +84,7 @@ def _train_on_ray(missing: list[Setting], evals: Path, address: str, bar: tqdm) 
         import ray
     except ImportError:
         raise VarlError("--ray-address needs Ray; pip install ray") from None
-    ray.init(address=address)
+    ray.init(address=address, ignore_reinit_error=True)
     remote = ray.remote(num_cpus=1)(train)
     for task in [remote.remote(setting, evals, _unheard) for setting in missing]:
         ray.get(task)
