@@ -1,7 +1,7 @@
 """``make bench-pixels``: writes benchmarks/results/pixels.json, each figure once it is there.
 
-``what:=costs`` measures what pictures cost, in minutes; ``what:=reach`` and ``what:=push`` train three seeds, in hours,
-and go on where they were left. A figure that was not measured is null there.
+``what:=costs`` measures what pictures cost, in minutes, and ``what:=classifier`` how true one is; ``what:=reach`` and
+``what:=push`` train three seeds, in hours, and go on where they were left. A figure that was not measured is null there.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from varl_common.errors import VarlError
 from varl_common.files import atomic_write
 
 from benchmarks.pixels.costs import step_overhead, updates
+from benchmarks.pixels.success import classifier
 from benchmarks.pixels.training import shipped, train
 
 RESULTS = Path(__file__).parents[1] / "results" / "pixels.json"
 STEPS = {"reach": 15_000, "push": 60_000}
 SEEDS = 3
 _ARGUMENTS = (
-    Argument("what", "What to measure.", "all", ("all", "costs", *STEPS)),
+    Argument("what", "What to measure.", "all", ("all", "costs", "classifier", *STEPS)),
     Argument("tower", "Folder or name of another frozen tower than config/agent.yaml's."),
     Argument("runs", "Folder of the trainings.", "runs/bench-pixels"),
     Argument("sb3_updates", "Updates of SAC's to time; each takes seconds.", "5", check=whole_number(1)),
@@ -51,6 +52,8 @@ def main(given: list[str]) -> None:
     if values["what"] in ("all", "costs"):
         keep(step_overhead(settings))
         keep(updates(settings, int(values["sb3_updates"])))
+    if values["what"] in ("all", "classifier"):
+        keep(classifier(Path(values["runs"]) / "success"))
     for task, steps in STEPS.items():
         if values["what"] not in ("all", task):
             continue

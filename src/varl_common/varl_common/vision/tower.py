@@ -121,8 +121,9 @@ def _load(name: str) -> tuple[Any, tuple[list[float], list[float]]]:
     remedy = "name a vision model of transformers, or a folder that its save_pretrained wrote"
     if Path(name).is_absolute() and not Path(name).is_dir():
         raise VarlError(f"there is no vision tower in {name}; {remedy}")
-    said = logging.get_verbosity()
+    said, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()  # what is missing is told below
+    logging.disable_progress_bar()
     try:
         net, report = AutoModel.from_pretrained(
             name, trust_remote_code=False, output_loading_info=True, dtype=torch.float32
@@ -131,6 +132,8 @@ def _load(name: str) -> tuple[Any, tuple[list[float], list[float]]]:
         raise VarlError(f"{name!r} cannot be loaded ({str(error).splitlines()[0]}); {remedy}") from None
     finally:
         logging.set_verbosity(said)
+        if bars:
+            logging.enable_progress_bar()
     if missing := sorted(key for key in report["missing_keys"] if not _is_pooler(key)):
         raise VarlError(f"{name!r} lacks weights, {missing[0]} for one; {remedy}")
     for part in _PARTS:
