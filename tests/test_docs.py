@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 HARDWARE = (ROOT / "docs/hardware.md").read_text(encoding="utf-8")
 EXAMPLES = (ROOT / "docs/examples.md").read_text(encoding="utf-8")
-PAGES = {**dict.fromkeys(("check", "find_limits", "teleop", "calibrate"), HARDWARE), "env": EXAMPLES}
+PIXELS = (ROOT / "docs/pixels.md").read_text(encoding="utf-8")
+PAGES = {**dict.fromkeys(("check", "find_limits", "teleop", "calibrate"), HARDWARE), "env": EXAMPLES, "collect": PIXELS}
 TABLES = {name: f"argument of `{name}`" for name in PROGRAMS} | dict.fromkeys(
     ("train_sim", "train_real"), "argument of `train_sim`, `train_real`"
 )

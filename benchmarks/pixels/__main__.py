@@ -1,7 +1,7 @@
 """``make bench-pixels``: writes benchmarks/results/pixels.json, each figure once it is there.
 
 ``what:=costs`` measures what pictures cost, in minutes, and ``what:=classifier`` how true one is; ``what:=reach`` and
-``what:=push`` train three seeds, in hours, and go on where they were left. A figure that was not measured is null there.
+``what:=push`` train three seeds, in hours, and go on where they were left. A figure that was not measured is null.
 """
 
 from __future__ import annotations
