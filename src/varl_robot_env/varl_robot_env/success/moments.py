@@ -95,13 +95,15 @@ class Moments:
         row["pictures"] = np.stack([pictures[camera] for camera in self.layout.cameras])
         row["label"], row["by_person"], row["episode"], row["step"] = label, by_person, self.episode, step
         row["checksum"] = zlib.crc32(row.tobytes()[4:])
-        end = self._file.tell()
+        end, problem = self._file.tell(), ""
         try:
             if self._file.write(row.tobytes()) != row.itemsize:
-                raise OSError(0, "the disk is full")
+                problem = "the disk is full"
         except OSError as error:
+            problem = str(error.strerror)
+        if problem:
             self._file.truncate(end)
-            raise VarlError(f"{self.folder}: {error.strerror}; free some room (what is kept is safe)") from None
+            raise VarlError(f"{self.folder}: {problem}; free some room (what is kept is safe)")
         self.counts[label] += 1
 
     def end_episode(self) -> None:
