@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 # What a page has, and what stands in its place; none of what stands there is found again.
@@ -16,6 +17,8 @@ MENDED = {
         '<div class="table-wrapper colwidths-auto docutils container" tabindex="0">'
     ),
 }
+# On a narrow screen a wide picture keeps the size at which its words can be read, and scrolls in a box of its own.
+_PICTURE = re.compile(r'(?<!class="picture" tabindex="0">)<img alt="[^"]*" src="[^"]*_images/[^"]*" />')
 
 
 def mend(folder: Path) -> None:
@@ -24,5 +27,6 @@ def mend(folder: Path) -> None:
         text = mended = page.read_text(encoding="utf-8")
         for old, new in MENDED.items():
             mended = mended.replace(old, new)
+        mended = _PICTURE.sub(r'<span class="picture" tabindex="0">\g<0></span>', mended)
         if mended != text:
             page.write_text(mended, encoding="utf-8")
