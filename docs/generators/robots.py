@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,14 @@ def _page(file: Path) -> str:
     ]
     if faults := driver.get("faults"):
         parts += ["## Faults of the driver that stop it", table(("topic", "meaning"), _faults(faults))]
+    if not simulated:
+        start, mock = (_told(file, heading) for heading in ("its driver", "start"))
+        parts += ["## Its driver", start[1], "## Its mock hardware", f"{mock[1]}; {mock[2]}. {mock[0].capitalize()}."]
+        parts += [
+            "## Camera",
+            "Where a task has something to be seen, calibrate: [how](../../hardware.md#camera-and-perception).",
+            f"```sh\nvarl calibrate robot:={file.stem} mount:=base marker_size:=0.10\n```",
+        ]
     parts.append("## First motion, first training")
     if simulated:
         parts.append(
@@ -84,6 +93,17 @@ def _page(file: Path) -> str:
         ]
     parts += ["## The file", f"```{{literalinclude}} ../../../config/robots/{file.name}\n:language: yaml\n```"]
     return "\n\n".join(parts) + "\n"
+
+
+def _told(file: Path, heading: str) -> list[str]:
+    """What hardware.md says of the robot, in the table whose second column has that heading."""
+    lines = (file.parents[2] / "docs/hardware.md").read_text(encoding="utf-8").splitlines()
+    begin = next(i for i, line in enumerate(lines) if line.strip().startswith(f"| arm | {heading} |"))
+    for line in lines[begin + 2 :]:
+        name, *cells = (cell.strip() for cell in line.strip().strip("|").split("|"))
+        if re.sub(r"\W", "", name.partition("(")[0]).lower() == file.stem:
+            return [name.partition("(")[2].removesuffix(")"), *cells]
+    raise ValueError(f"docs/hardware.md has no row for {file.stem} below {heading!r}; write one")
 
 
 def _task(file: Path) -> str:
