@@ -76,6 +76,7 @@ FORMS = (
     Form(started("calibrate"), needs=("calibrate",), itself=False),
     Form(started("collect"), {"episodes": "1"}, says="moments are kept"),
     Form(r"varl train-classifier", {"steps": "2"}, needs=("moments",), says="in episodes not seen"),
+    Form(r"varl dataset .*bag", words={"runs/latest": "runs/reach-demonstrations"}, needs=("pip", "extras", "a run")),
     Form(r"varl dataset", needs=("pip", "extras", "a run")),
     Form(r"varl export", needs=("pip", "extras", "a run")),
     Form(r"varl advisor-eval", {"count": "1"}),

@@ -36,7 +36,9 @@ _CAMERA = "ros2 run varl_robot_env standin_camera --ros-args -p robot_file:=my_a
     f"src/varl_robot_env/urdf/{_URDF['ur5e']}"
 )
 _MARKERS = "ros2 run varl_robot_env markers --ros-args -p robot_file:=my_varl_arm.yaml"
-_WATCHED = "varl train_real backend:=mujoco robot:=my_varl_arm.yaml run_dir:=runs/watched params_file:=watched.yaml steps:=100000"
+_WATCHED = "varl train_real backend:=mujoco robot:=my_varl_arm.yaml run_dir:=runs/watched steps:=100000 " + (
+    "params_file:=watched.yaml"
+)
 GRAPHS: dict[str, tuple[str, ...]] = {
     "a training": (_WATCHED, _MARKERS),
     "an arm": _ARM,

@@ -83,7 +83,7 @@ def _pip(machine: Machine) -> None:
     venv.create(machine.packages, with_pip=True)
     (base,) = Path(sys.prefix).glob("lib/python*/site-packages")
     (machine.site / "base.pth").write_text(f"{base}\n")
-    status, output = machine.bash(f"{machine.inside} pip install --quiet build twine")
+    status, output = machine.bash(f"{machine.inside} pip install --quiet build twine setuptools==79.0.1")
     if status:
         pytest.skip(f"no package index can be reached: {output.splitlines()[-1]}")
 
@@ -95,6 +95,7 @@ def _extras(machine: Machine) -> None:
 def _wheels(machine: Machine) -> None:
     packages = " ".join(f"src/{name}" for name in ("varl_common", "varl_agent", "varl_vlm_advisor"))
     _done(machine, f"{machine.inside} pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist {packages}")
+    _done(machine, f"{machine.inside} pip install --quiet --no-deps dist/*.whl")
 
 
 NEEDS: dict[str, Callable[[Machine], None]] = {
