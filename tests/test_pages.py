@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 ALGORITHM = (ROOT / "docs/algorithm.md").read_text(encoding="utf-8")
 QUESTIONS = (ROOT / "docs/questions.md").read_text(encoding="utf-8")
 # An answer that is not about what the code does.
-NO_TEST = {"Does it need a GPU?", "Which ROS 2?", "Reward from pictures?"}
+NO_TEST = {"Does it need a GPU?", "Which ROS 2?"}
 
 
 @cache
