@@ -12,10 +12,13 @@ def nodes(program: str, folder: Path, **given: str) -> dict[str, Node]:
     return {node.name: node for node in PROGRAMS[program].graph(arguments).nodes}
 
 
+@pytest.mark.parametrize("advisor", ["scripted", "sight", "openai"])
 @pytest.mark.parametrize("robot", ["ur5e", "fr3", "xarm6", "gen3", "varl_arm"])
-def test_agent_and_advisor_are_the_same_in_simulation_and_on_an_arm(tmp_path: Path, robot: str) -> None:
-    simulated = nodes("train_sim", tmp_path)
-    real = nodes("train_real", tmp_path, robot=robot, backend="real")
+def test_agent_and_advisor_are_the_same_in_simulation_and_on_an_arm(tmp_path: Path, robot: str, advisor: str) -> None:
+    """Who advises is an argument, too: by default the model in the box, which knows pictures of the simulator alone,
+    in simulation, and its stand-in on an arm."""
+    simulated = nodes("train_sim", tmp_path, advisor=advisor)
+    real = nodes("train_real", tmp_path, robot=robot, backend="real", advisor=advisor)
     for name in ("learner", "advisor"):
         assert simulated[name] == real[name]
     assert "simulator" in simulated
