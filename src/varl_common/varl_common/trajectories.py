@@ -63,7 +63,7 @@ class Trajectories(Plan):
         things = [first + axis for name, first in at.items() if name != TOOL for axis in range(3)]
         tool = states[:, at[TOOL] : at[TOOL] + 3]
         paths, lengths = self._paths[0][..., :3], self._paths[1]
-        apart = ((tool[:, None, None] - paths) ** 2).sum(-1)  # (states, n, k + 1)
+        apart = ((tool[:, None, None] - paths) ** 2).sum(-1)  # (states, n, k)
         moved = ((states[:, None, things] - self.starts[None][..., things]) ** 2).sum(-1)
         nearest = (apart.min(2) + moved).argmin(1)
         rows = np.arange(len(states))

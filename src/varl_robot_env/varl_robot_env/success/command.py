@@ -61,9 +61,9 @@ def _train(values: dict[str, str]) -> None:
     moments, out = (Path(values[name]).expanduser() for name in ("moments", "out"))
     torch.set_num_threads(1)
     taught = train_classifier(moments, out, values["tower"], int(values["layers"]), int(values["steps"]))
-    labels = read(moments)["label"]
+    rows = read(moments)
+    labels, episodes = rows["label"], len(np.unique(rows["episode"]))
     counted = ", ".join(f"{int((labels == kind).sum())} {kind.name.lower()}" for kind in Label)
-    episodes = len(np.unique(read(moments)["episode"]))
     print(f"{len(labels)} moments of {episodes} episodes: {counted}")
     print(f"in episodes not seen: {taught.false:.1%} false successes, {taught.missed:.1%} missed")
     print(f"{out}: success from {taught.threshold:.2f} on; look at {out / PAGE}")
