@@ -27,10 +27,10 @@ def plot(curves: Curves, out: Path) -> None:
     groups = [[first, *others[i : i + MOST - 1]] for i in range(0, len(others), MOST - 1)] or [[first]]
     panels = [("all tasks", group, True) for group in groups]
     panels += [(task, groups[0], False) for task in curves.tasks] if len(curves.tasks) > 1 else []
-    columns = min(3, len(panels))
+    columns = min(2, len(panels))  # so wide that a page shows the words at their size
     rows = -(-len(panels) // columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(4.6 * columns, 2.9 * rows), squeeze=False, sharey=True, layout="constrained"
+        rows, columns, figsize=(4.1 * columns, 2.9 * rows), squeeze=False, sharey=True, layout="constrained"
     )
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()

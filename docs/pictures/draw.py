@@ -40,12 +40,14 @@ PANELS = (
 )
 CURVES = (
     ("rollout/success_rate", "eval/success_rate"),
-    ("guidance/gate_open", "guidance/weight"),
-    ("guidance/bc_loss", "guidance/advantage"),
-    ("train/entropy", "train/ent_coef"),
+    ("guidance/gate_open",),
+    ("guidance/bc_loss",),
+    ("train/entropy",),
+    ("guidance/advantage", "train/soft_q"),
     ("train/critic_loss", "train/actor_loss"),
-    ("train/soft_q", "rollout/ep_len_mean"),
 )
+WIDTH = 7.4  # inches: two columns, so that a page shows the words at their size
+DPI = 150
 
 
 class Listener:
@@ -141,14 +143,14 @@ def curves(run: Path) -> None:
     """What TensorBoard shows of the run so far."""
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
     events.Reload()
-    figure, grid = plt.subplots(2, 3, figsize=(10, 5), layout="constrained")
+    figure, grid = plt.subplots(3, 2, figsize=(WIDTH, 7), layout="constrained")
     for axes, names in zip(grid.flat, CURVES, strict=True):
-        for name in set(names) & set(events.Tags()["scalars"]):
+        for name in (name for name in names if name in events.Tags()["scalars"]):
             scalars = events.Scalars(name)
             axes.plot([s.step for s in scalars], [s.value for s in scalars], ".-", label=name, lw=1, markersize=3)
-        axes.legend(fontsize=8)
-        axes.set_xlabel("environment step", fontsize=8)
-    figure.savefig(HERE / "tensorboard.png", dpi=80)
+        axes.legend()
+        axes.set_xlabel("environment step")
+    figure.savefig(HERE / "tensorboard.png", dpi=DPI)
 
 
 def main() -> None:
@@ -157,8 +159,7 @@ def main() -> None:
     listener = Listener()
     wanted = {name for _, names in PANELS for name in names}
     listener.spin(300.0, lambda: wanted <= set(listener.markers()) and "image_raw" in listener.heard)
-    figure, grid = plt.subplots(2, 4, figsize=(13, 5.8), layout="constrained")
-    figure.get_layout_engine().set(rect=(0.0, 0.0, 1.0, 0.96))  # type: ignore[union-attr]
+    figure, grid = plt.subplots(4, 2, figsize=(WIDTH, 11), layout="constrained")
     for axes, (title, shown) in zip(grid.flat, PANELS, strict=False):
         panel(axes, listener, title, shown)
     words(grid.flat[5], listener.markers()["status"][0])
@@ -168,7 +169,7 @@ def main() -> None:
     grid.flat[6].set_title("the same, stopped", fontsize=10)
     grid.flat[7].set_axis_off()
     listener.call("env/rearm")
-    figure.savefig(HERE / "watching.png", dpi=80)
+    figure.savefig(HERE / "watching.png", dpi=DPI)
     listener.spin(3.0)
     for name, status in sorted(listener.health.items()):
         print(f"{('OK', 'WARN', 'ERROR')[status.level[0]]:5} {name}: {status.message}")

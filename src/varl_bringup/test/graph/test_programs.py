@@ -10,23 +10,12 @@ from varl_bringup.graph import gazebo as gazebo_module
 from varl_bringup.graph import programs as graph_module
 from varl_bringup.graph import watchers as watchers_module
 from varl_bringup.graph.command_line import command
-from varl_bringup.graph.graph import Graph
 from varl_bringup.graph.launch_record import read_launch, write_launch
 from varl_bringup.graph.programs import PROGRAMS
 from varl_common.arguments import parse
 from varl_common.errors import VarlError
 
-
-def describe(program: str, *words: str) -> Graph:
-    return PROGRAMS[program].graph(parse(words))
-
-
-def names(graph: Graph) -> list[str]:
-    return [node.name for node in graph.nodes]
-
-
-def parameters(graph: Graph, name: str) -> dict:
-    return dict(next(node for node in graph.nodes if node.name == name).parameters)
+from .described import describe, names, parameters
 
 
 def test_training_in_simulation_by_default() -> None:

@@ -4,22 +4,9 @@ from pathlib import Path
 
 import pytest
 from varl_bringup.graph import watchers as watchers_module
-from varl_bringup.graph.graph import Graph
-from varl_bringup.graph.programs import PROGRAMS
-from varl_common.arguments import parse
 from varl_common.errors import VarlError
 
-
-def describe(program: str, *words: str) -> Graph:
-    return PROGRAMS[program].graph(parse(words))
-
-
-def names(graph: Graph) -> list[str]:
-    return [node.name for node in graph.nodes]
-
-
-def parameters(graph: Graph, name: str) -> dict:
-    return dict(next(node for node in graph.nodes if node.name == name).parameters)
+from .described import describe, names, parameters
 
 
 def test_rviz_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from varl_common.arguments import complete, parse
 from varl_common.errors import VarlError
-from varl_vlm_advisor.evaluation.command import main
+from varl_vlm_advisor.evaluation.command import ARGUMENTS, judge
 from varl_vlm_advisor.evaluation.labelled_states import collect, restore
 from varl_vlm_advisor.evaluation.metrics import agreement, score
 from varl_vlm_advisor.evaluation.storage import load_or_make
@@ -50,7 +51,7 @@ def test_an_example_can_be_restored_and_experts_score_best(world: object) -> Non
 
 def test_the_command_writes_a_table_and_pages(tmp_path: Path) -> None:
     words = ["task:=reach", f"params_file:={CONFIG}", "count:=3", f"out:={tmp_path}"]
-    assert main(words) == 0
+    judge(complete(ARGUMENTS, parse(words)))
     assert "scripted (stand-in for a VLM), without the picture" in (tmp_path / "table.txt").read_text()
     assert (tmp_path / "page.html").read_text().count("<figure>") == 3
     assert (tmp_path / "page.png").stat().st_size > 10_000
@@ -67,7 +68,7 @@ def test_the_command_judges_a_users_own_endpoint(tmp_path: Path) -> None:
         params = tmp_path / "mine.yaml"
         params.write_text(json.dumps({"/**/advisor": {"ros__parameters": settings}}))
         words = ["task:=reach", "advisor:=openai", "strategy:=direction", f"params_file:={params}", "count:=2"]
-        assert main([*words, f"out:={tmp_path}"]) == 0
+        judge(complete(ARGUMENTS, parse([*words, f"out:={tmp_path}"])))
         # As configured, in the mirror, without the picture, and twice to compare.
         assert sorted(call.pictures for call in server.calls) == [0] * 2 + [1] * 8
     scores = {row["who"]: row for row in json.loads((tmp_path / "scores.json").read_text())}
@@ -87,7 +88,7 @@ def test_the_command_judges_a_users_own_endpoint(tmp_path: Path) -> None:
 )
 def test_a_wrong_argument_is_one_sentence(tmp_path: Path, word: str, remedy: str) -> None:
     with pytest.raises(VarlError, match=remedy):
-        main(["seed:=0", f"out:={tmp_path}", word])
+        judge(complete(ARGUMENTS, parse(["seed:=0", f"out:={tmp_path}", word])))
 
 
 def test_the_same_states_judge_two_advisors(world: object, tmp_path: Path) -> None:

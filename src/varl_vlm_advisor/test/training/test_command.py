@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from varl_common.arguments import parse
+from varl_common.arguments import complete, parse
 from varl_common.errors import VarlError
 from varl_vlm_advisor.evaluation import storage
 from varl_vlm_advisor.evaluation.worlds import make_world
@@ -25,14 +25,18 @@ def renders() -> None:
         with_picture.close()
 
 
+def train(*words: str) -> None:
+    command.train(complete(command.ARGUMENTS, parse(words)))
+
+
 @pytest.mark.usefixtures("renders")
 def test_scenes_training_and_judgement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scenes, "SHARD", 6)
     tiny = make_tiny_vlm(tmp_path / "tiny")
     judged = []
-    monkeypatch.setattr(command.evaluation, "main", lambda words: judged.append(parse(words)))
+    monkeypatch.setattr(command.evaluation, "judge", judged.append)
     words = [f"model:={tiny}", "task:=reach", "count:=6", "steps:=2", "batch:=2", "judge:=3", f"out:={tmp_path}/run"]
-    assert command.main(words) == 0
+    train(*words)
     for asked, model in zip(judged, (tiny, tmp_path / "run" / scenes.MODEL), strict=True):
         assert asked["count"] == "3"
         assert asked["seed"] != "0"
@@ -57,7 +61,7 @@ def test_learning_from_the_states_that_advisor_eval_keeps(tmp_path: Path) -> Non
         "steps:=1",
         "judge:=0",
     ]
-    assert command.main([*words, f"out:={tmp_path}/run"]) == 0
+    train(*words, f"out:={tmp_path}/run")
 
 
 def test_states_that_are_not_there_are_told(tmp_path: Path) -> None:
@@ -74,4 +78,4 @@ def test_an_answer_that_nobody_knows_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [["lora:=perhaps"], ["rate:=-1"], ["task:=fly", "count:=1"], ["steps:=0"]])
 def test_what_cannot_be_is_told(words: list[str], tmp_path: Path) -> None:
     with pytest.raises(VarlError):
-        command.main([*words, f"out:={tmp_path}"])
+        train(*words, f"out:={tmp_path}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from varl_common.arguments import complete
 from varl_common.errors import VarlError
 from varl_vlm_advisor.evaluation.worlds import make_world
 from varl_vlm_advisor.training import command
@@ -60,5 +61,6 @@ def test_what_cannot_teach_is_told(tmp_path: Path, shown: tuple[Source, Episode]
     write_lerobot(replace(source, cameras={}), [replace(episode, pictures={})], tmp_path / "blind")
     with pytest.raises(VarlError, match="has no pictures"):
         of_demonstrations("reach", tmp_path / "blind")
+    given = {"demonstrations": f"{tmp_path}/set", "task": "reach", "out": f"{tmp_path}/run"}
     with pytest.raises(VarlError, match="strategy:=direction"):
-        command.main([f"demonstrations:={tmp_path}/set", "task:=reach", f"out:={tmp_path}/run"])
+        command.train(complete(command.ARGUMENTS, given))

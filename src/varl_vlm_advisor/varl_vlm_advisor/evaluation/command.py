@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from varl_common.arguments import Argument, complete, parse, positive_number, show, whole_number
-from varl_common.errors import VarlError
+from varl_common.arguments import Argument, positive_number, whole_number
+from varl_common.tool import run_tool
 
 from varl_vlm_advisor.backends import backend_class
 from varl_vlm_advisor.evaluation.metrics import score
@@ -37,22 +35,17 @@ ARGUMENTS = (
     Argument("deadline", "Seconds for each round of questions.", "600", check=positive_number),
     Argument("out", "Folder for the table and the pages.", "runs/advisor-eval"),
 )
-_TITLE = "varl advisor-eval: judge an advisor on labelled states, before it is trusted. Arguments (name:=value):"
 _STAND_IN_ERRORS = 0.1
 _SHOWN = 12
 """Pictures per task on the page."""
 
 
-def main(words: Sequence[str]) -> int:
-    """Run the command with ``words`` of the form name:=value; its exit status.
+def judge(values: dict[str, str]) -> None:
+    """Judge an advisor, by the value of each of :data:`ARGUMENTS`.
 
     Raises:
-        VarlError: an argument, the configuration or the advisor is wrong, with the remedy.
+        VarlError: the configuration or the advisor is wrong, with the remedy.
     """
-    if {"-h", "--help", "-s", "--show-args"} & set(words):
-        print(show(_TITLE, ARGUMENTS))
-        return 0
-    values = complete(ARGUMENTS, parse(words))
     os.environ.setdefault("MUJOCO_GL", "egl")
     config = _config(values)
     out = Path(values["out"])
@@ -71,18 +64,11 @@ def main(words: Sequence[str]) -> int:
     write_html(out / "page.html", rows, pictures)
     write_png(out / "page.png", pictures)
     print(f"\n{table(rows)}\n\n{LEGEND}\n\n{out}/page.html, page.png, table.txt, scores.json")
-    return 0
 
 
 def run() -> None:
     """The console script."""
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except VarlError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_tool("advisor-eval", "Judge an advisor on labelled states, before it is trusted.", ARGUMENTS, judge)
 
 
 def _config(values: dict[str, str]) -> AdvisorConfig:

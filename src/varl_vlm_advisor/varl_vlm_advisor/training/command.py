@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from varl_common.arguments import Argument, complete, parse, positive_number, show, whole_number
+from varl_common.arguments import Argument, complete, positive_number, whole_number
 from varl_common.errors import VarlError
+from varl_common.tool import run_tool
 
 from varl_vlm_advisor.evaluation import command as evaluation
 from varl_vlm_advisor.training import examples, scenes
@@ -36,24 +36,19 @@ ARGUMENTS = (
     Argument("judge", "States of each task that before and after are judged on; 0: none.", "24", check=whole_number(0)),
     Argument("out", "Folder of scenes, checkpoints and what comes out. The same again goes on.", "runs/advisor-train"),
 )  # fmt: skip
-_TITLE = "varl advisor-train: teach a model to advise on your scenes. Arguments (name:=value):"
 _READ = 1000
 """Examples by which a new tokenizer learns what is often said."""
 _JUDGED_SEED = 7919
 """Added to the seed: scenes that are judged on are never those that were taught."""
 
 
-def main(words: Sequence[str]) -> int:
-    """Run the command with ``words`` of the form name:=value; its exit status.
+def train(values: dict[str, str]) -> None:
+    """Teach a model, by the value of each of :data:`ARGUMENTS`.
 
     Raises:
         VarlError: an argument, the model or the machine is wrong, with the remedy.
         KeyboardInterrupt: ended by Ctrl-C; the same command goes on from there.
     """
-    if {"-h", "--help", "-s", "--show-args"} & set(words):
-        print(show(_TITLE, ARGUMENTS))
-        return 0
-    values = complete(ARGUMENTS, parse(words))
     os.environ.setdefault("MUJOCO_GL", "egl")
     settings = _settings(values)
     try:
@@ -73,19 +68,19 @@ def main(words: Sequence[str]) -> int:
     trainer.save(model, processor, out / scenes.MODEL)
     _judge(values, str(out / scenes.MODEL), out / "after")
     print(f"\n{out / scenes.MODEL}: ask it with advisor:=transformers and transformers.model set to this folder")
-    return 0
 
 
 def run() -> None:
     """The console script."""
+    run_tool("advisor-train", "Teach a model to advise on your scenes.", ARGUMENTS, _train)
+
+
+def _train(values: dict[str, str]) -> None:
     try:
-        sys.exit(main(sys.argv[1:]))
-    except VarlError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        train(values)
     except KeyboardInterrupt:
         print("ended; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        raise
 
 
 def _settings(values: dict[str, str]) -> Settings:
@@ -153,7 +148,7 @@ def _judge(values: dict[str, str], model: str, out: Path) -> None:
         "states": out.parent / "judged",
         "out": out,
     }
-    evaluation.main([f"{name}:={value}" for name, value in judged.items()])
+    evaluation.judge(complete(evaluation.ARGUMENTS, {name: str(value) for name, value in judged.items()}))
 
 
 if __name__ == "__main__":
