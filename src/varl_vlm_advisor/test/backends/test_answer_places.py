@@ -31,6 +31,14 @@ def stream(answer: str, *more: dict[str, Any]) -> str:
     return ": OPENROUTER PROCESSING\n\n" + "".join(lines) + "data: [DONE]\n\n"
 
 
+def events(*chunks: dict[str, Any]) -> str:
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+
+
+def delta(index: int, **delta: Any) -> dict[str, Any]:
+    return {"choices": [{"index": index, "delta": delta}]}
+
+
 THINKING = {"type": "thinking", "thinking": [{"type": "text", "text": 'x in {a, b} or {"id": 1}'}]}
 MUSED = 'The block is in {left, right}; {"id": 1} would be wrong.'
 
@@ -118,6 +126,48 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.source)
+# Relatives of those above: other gateways' forms, and fields that hold what nobody expects there.
+RELATIVES = [
+    message("tool_use part (Anthropic)", lambda a: {"content": [{"type": "tool_use", "name": "advice", "input": json.loads(a)}]}),
+    message("a part of type json", lambda a: {"content": [{"type": "output_json", "json": json.loads(a)}]}),
+    message("tool_calls is one call", lambda a: {"content": None, "tool_calls": {"function": {"name": "advice", "arguments": a}}}),
+    message("tool_calls is a word", lambda a: {"content": a, "tool_calls": "none"}),
+    message("tool_calls of null", lambda a: {"content": a, "tool_calls": [None]}),
+    message("a call's function is its name", lambda a: {"content": a, "tool_calls": [{"function": "advice"}]}),
+    message("function_call is a word", lambda a: {"content": a, "function_call": "none"}),
+    message("a flat call", lambda a: {"content": "", "tool_calls": [{"name": "advice", "arguments": json.loads(a)}]}),
+    message("a call in the content, its arguments in quotes", lambda a: {"content": f"<tool_call>{json.dumps({'name': 'advice', 'arguments': a})}</tool_call>"}),
+    message("the parts once more in quotes", lambda a: {"content": json.dumps([{"type": "text", "text": a}])}),
+    body("choices is one choice", lambda a: {"choices": {"message": {"content": a}}}),
+    body("choices of strings", lambda a: {"choices": [a]}),
+    body("choices of null", lambda a: {"choices": [None]}, AdviceStatus.INVALID, "no choices"),
+    body("the message is a string", lambda a: {"choices": [{"message": a}]}),
+    body("the first of two choices is empty", lambda a: {"choices": [{"index": 0, "message": {"content": ""}}, {"index": 1, "message": {"content": a}}]}),
+    body("usage that no number holds", lambda a: {"choices": [{"message": {"content": a}}], "usage": {"prompt_tokens": 10**400, "completion_tokens": 1}}),
+    body("the body once more in quotes", lambda a: json.dumps(json.dumps(said({"content": a})))),
+    body("a Lambda proxy's envelope", lambda a: {"statusCode": 200, "body": json.dumps(said({"content": a}))}),
+    body("an envelope with code and data", lambda a: {"code": 0, "msg": "ok", "data": said({"content": a})}),
+    body("Cloudflare's envelope", lambda a: {"success": True, "errors": [], "result": said({"content": a})}),
+    body("DashScope's own form", lambda a: {"output": {"choices": [{"message": {"content": [{"text": a}]}}]}, "usage": {}}),
+    body("One API: an empty error with the answer", lambda a: {**said({"content": a}), "error": {"message": "", "type": "", "code": None}}),
+    body("a stream of two choices", lambda a: events(delta(0, content=a[:20]), delta(1, content=a[:9]), delta(0, content=a[20:]), delta(1, content="x"))),
+    body("a stream with a line separator in a string", lambda a: f"data: {json.dumps(said({'content': a.replace('because', chr(0x2028))}), ensure_ascii=False)}\n\n"),
+    body("a stream that begins with an id", lambda a: "id: 1\nevent: message\n" + events(said({"content": a}))),
+    body("a stream whose lines end with CR LF", lambda a: stream(a).replace("\n", "\r\n")),
+    body("an event of several lines", lambda a: "data: " + json.dumps(said({"content": a}), indent=1).replace("\n", "\ndata: ") + "\n\n"),
+    body("a stream with pings", lambda a: "data: ping\n\n" + stream(a)),
+    body("Perplexity's stream repeats itself", lambda a: events(*({"choices": [{"delta": {"content": a[i : i + 9]}, "message": {"content": a[: i + 9]}}]} for i in range(0, len(a), 9)))),
+    body("a stream that breaks off in an event", lambda a: stream(a)[:-260], AdviceStatus.UNAVAILABLE, "no chat completion", (3, 3)),
+    body("two bodies", lambda a: 2 * json.dumps(said({"content": a})), AdviceStatus.UNAVAILABLE, "no chat completion", (3, 3)),
+    body("another API's form", lambda a: {"message": {"content": a}, "done": True}, AdviceStatus.INVALID, "no choices"),
+    body("a body nested too deeply", lambda a: '{"a":' * 100_000, AdviceStatus.UNAVAILABLE, "no chat completion", (3, 3)),
+    message("refusal is an object", lambda a: {"content": None, "refusal": {"reason": "No robots."}}, AdviceStatus.REFUSED, "No robots"),
+    message("SGLang: finish_reason is an object", lambda a: {"content": a[:-5]}, AdviceStatus.INVALID, "token limit", (2, 2), finish={"type": "length", "length": 9}),
+    message("finish_reason as Python names it", lambda a: {"content": a[:-5]}, AdviceStatus.INVALID, "token limit", (2, 2), finish="FinishReason.MAX_TOKENS"),
+    message("a filter as Python names it", lambda a: {"content": None}, AdviceStatus.REFUSED, "safety", finish="FinishReason.SAFETY"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES + RELATIVES, ids=lambda shape: shape.source)
 def test_the_answer_is_read_wherever_it_stands(shape: Shape, holds: Callable[[Shape], None]) -> None:
     holds(shape)

@@ -1,5 +1,7 @@
 """What stands around the answer: thinking, prose, drafts, fences and special tokens that chat templates leave."""
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -82,6 +84,22 @@ SHAPES = [
         "twice",
         (2, 2),
     ),
+    text("thinking in the reason", lambda a: a.replace("because", "<think>left</think> so")),
+    text("thinking that begins in the reason", lambda a: a.replace("because", "<think> hm")),
+    text("thinking that ends in the reason", lambda a: a.replace("because", "well </think> so")),
+    text("thinking behind the answer", lambda a: f"```json\n{a}\n```\n<think>{draft(a)}</think>"),
+    text("thinking closed by another's mark", lambda a: f"<think>{draft(a)}</thinking>{a}"),
+    text("the answer in a string of an object", lambda a: json.dumps({"answer": a})),
+    text("the answer twice", lambda a: a + a),
+    text("a byte order mark and zero-width spaces", lambda a: f"\ufeff\u200b{a}\u200b"),
+    text("nested 200 deep", lambda a: '{"r":' * 200 + a + "}" * 200),
+    text("a minus of typography", lambda a: a.replace("-large", "\u2212large"), AdviceStatus.INVALID, "dx", (2, 2)),
+    text("an id in quotes", lambda a: re.sub(r"(\d{4})", r'"\1"', a), AdviceStatus.INVALID, "id", (2, 2)),
+    text("Infinity", lambda a: a.replace('"-large"', "Infinity", 1), AdviceStatus.INVALID, "Infinity", (2, 2)),
+    text("a percentage", lambda a: a.replace('"-large"', "100%", 1), AdviceStatus.INVALID, "malformed", (2, 2)),
+    text("overflow after a while", lambda a: a[:30] + "!" * 300, AdviceStatus.INVALID, "in bfloat16", (2, 2)),
+    text("it is unable", lambda a: "I\u2019m unable to help with robots.", AdviceStatus.REFUSED, "unable"),
+    text("it regrets", lambda a: "Unfortunately, I cannot do that.", AdviceStatus.REFUSED, "cannot"),
     text(
         "it declines in thinking and words", lambda a: "<think>hm</think>Sorry, no.", AdviceStatus.REFUSED, "Sorry, no."
     ),

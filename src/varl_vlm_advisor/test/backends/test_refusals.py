@@ -85,6 +85,11 @@ def streams(call: Call, a: str) -> tuple[Any, ...]:
     return 200, lines + "data: [DONE]\n\n", {"Content-Type": "text/event-stream"}
 
 
+def moves(call: Call, a: str) -> tuple[Any, ...]:
+    there = "/api/v1/chat/completions"
+    return (200, said({"content": a})) if call.path == there else (301, "<html>moved</html>", {"Location": there})
+
+
 def refuses_twice(call: Call, a: str) -> tuple[Any, ...]:
     if "max_tokens" in call.body:
         return 400, error(LIMIT, param="max_tokens")
@@ -115,6 +120,23 @@ ADAPTED = [
     refuses("o1-mini: system", has_system, 400, error("Unsupported value: 'messages[0].role' does not support 'system' with this model.")),
     Shape("OpenManus#330: only streams", streams, AdviceStatus.OK, "", (2, 1)),
     Shape("gpt-5: one refusal after the other", refuses_twice, AdviceStatus.OK, "", (3, 1)),
+    refuses("a list of fields", has("max_tokens"), 400, {"errors": [{"field": "max_tokens", "message": "unknown field"}]}),
+    refuses("the parameter in a code alone", has("max_tokens"), 400, error("参数不支持", param="max_tokens", code="unsupported_parameter")),
+    refuses("a refusal under 200", has("temperature"), 200, {"error": {"message": "Unsupported parameter: temperature", "code": "unsupported_parameter"}}),
+    refuses("strict is extra", lambda c: form(c) == "json_schema", 422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "response_format", "json_schema", "strict"], "msg": "Extra inputs are not permitted"}]}),
+    refuses("a schema's keyword", lambda c: form(c) == "json_schema", 400, error("Invalid schema for response_format 'advice': In context=('properties', 'id'), 'const' is not permitted.")),
+    refuses("501", lambda c: form(c) == "json_schema", 501, error("Not implemented: response_format json_schema")),
+    refuses("Anthropic: system", has_system, 400, error('messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter')),
+    refuses("the user first", has_system, 400, error('messages: first message must use the "user" role')),
+    refuses("no system messages", has_system, 400, error("System messages are not supported by this model")),
+    refuses("FastAPI: role", has_system, 422, {"detail": [{"loc": ["body", "messages", 0, "role"], "msg": "Input should be 'user' or 'assistant'"}]}),
+    refuses("Mistral's template", has_system, 400, error("Only user and assistant roles are supported!")),
+    refuses("a role that is invalid", has_system, 400, error("Invalid role: system")),
+    refuses("no answer but a stream", lambda c: not c.body.get("stream"), 400, error("Non-streaming requests are not supported for this model")),
+    refuses("FastAPI: stream is missing", lambda c: "stream" not in c.body, 422, {"detail": [{"loc": ["body", "stream"], "msg": "Field required"}]}),
+    refuses("FastAPI: image_url is a string", lambda c: c.pictures > 0, 422, {"detail": [{"loc": ["body", "messages", 1, "content", 0, "image_url"], "msg": "Input should be a valid string"}]}),
+    refuses("Go: image_url is a string", lambda c: c.pictures > 0, 400, error("json: cannot unmarshal object into Go struct field .image_url of type string")),
+    Shape("moved to another path of the same host", moves, AdviceStatus.OK, "", (2, 1)),
 ]  # fmt: skip
 
 TOLD = [
@@ -151,6 +173,37 @@ TOLD = [
     fails("no reason", 500, "", UNAVAILABLE, "gives no reason", (3, 3)),
     fails("Gemini: a wait in the body", 429, [{"error": {"code": 429, "message": "quota", "details": [{"retryDelay": "3600s"}]}}], UNAVAILABLE, "quota"),
     fails("a wait until a date", 429, error("slow"), UNAVAILABLE, "slow", retry_after=formatdate(time.time() + 3600, usegmt=True)),
+    fails("an error that is a string, under 200", 200, {"error": "model is loading"}, UNAVAILABLE, "model is loading", (3, 3)),
+    fails("an error that is a list", 200, {"error": ["model", "is loading"]}, UNAVAILABLE, "model; is loading", (3, 3)),
+    fails("an error that is true, beside its reason", 200, {"error": True, "message": "overloaded, try later"}, UNAVAILABLE, "overloaded", (3, 3)),
+    fails("an error's code beside it", 200, {"error": "no such key", "code": 401}, UNAVAILABLE, "401: no such key"),
+    fails("a failure's code without an error", 200, {"code": 500, "msg": "inner", "data": None}, UNAVAILABLE, "500: inner", (3, 3)),
+    fails("Cloudflare under 200", 200, {"success": False, "errors": [{"code": 7009, "message": "upstream"}]}, UNAVAILABLE, "upstream", (3, 3)),
+    fails("an event that is an error", 200, 'event: error\ndata: {"type": "overloaded_error", "message": "Overloaded"}\n\n', UNAVAILABLE, "Overloaded", (3, 3)),
+    fails("a proxy's login page", 200, "<title>Sign in</title><p>Please log in to the proxy", UNAVAILABLE, "Please log in", (3, 3), Content_Type="text/html"),
+    fails("a way to a login page", 302, "", UNAVAILABLE, "302: it has moved to http", Location="/login?token=secret"),
+    fails("a way to another host", 307, "", UNAVAILABLE, "it has moved to https://other.invalid/v1", Location="https://other.invalid/v1/chat/completions"),
+    fails("a way round in a circle", 308, "", UNAVAILABLE, "it has moved to", (2, 1), Location="/v1/chat/completions"),
+    fails("304", 304, "", UNAVAILABLE, "304"),
+    fails("an empty body", 200, "", UNAVAILABLE, "no chat completion: nothing", (3, 3)),
+    fails("204", 204, "", UNAVAILABLE, "no chat completion: nothing", (3, 3)),
+    fails("not gzip, as it says", 200, "{}", UNAVAILABLE, "broke off", (3, 3), Content_Encoding="gzip"),
+    fails("RFC 9457", 413, {"type": "about:blank", "title": "Payload too large", "status": 413}, UNAVAILABLE, "Payload too large"),
+    fails("Apigee", 429, {"fault": {"faultstring": "Quota violation", "detail": {"errorcode": "policies.ratelimit"}}}, UNAVAILABLE, "Quota violation", (3, 3)),
+    fails("AWS", 403, {"Message": "User is not authorized"}, UNAVAILABLE, "User is not authorized"),
+    fails("OAuth", 401, {"error": "invalid_token", "error_description": "The token expired"}, UNAVAILABLE, "The token expired"),
+    fails("entities", 502, "<h1>Can&#39;t reach &amp; connect</h1>", UNAVAILABLE, "Can't reach & connect", (3, 3)),
+    fails("words in a field of no name", 400, {"error": {"message": {"nested": "deep words"}, "code": True}}, UNAVAILABLE, "deep words", (3, 1)),
+    fails("Zhipu's filter", 400, error("可能包含不安全或敏感内容", code="1301"), REFUSED),
+    fails("Zhipu: paid up", 429, error("余额不足", code="1113"), BUDGET, "spent"),
+    fails("OpenRouter: a key's limit", 403, error("Key limit exceeded (total limit)"), BUDGET, "Key limit"),
+    fails("FastAPI: text only", 422, {"detail": [{"loc": ["body", "messages", 1, "content", "str"], "msg": "Input should be a valid string"}]}, UNAVAILABLE, "model that sees"),
+    fails("a wait in minutes", 429, error("Please try again in 7m12.5s."), UNAVAILABLE, "try again"),
+    fails("a wait in words", 429, error("Please retry after 20 seconds."), UNAVAILABLE, "retry after"),
+    fails("a wait in a field", 429, {"error": {"message": "slow", "retry_after": 3600}}, UNAVAILABLE, "slow"),
+    fails("a wait until a date, in maintenance", 503, "<html>maintenance</html>", UNAVAILABLE, "maintenance", retry_after=formatdate(time.time() + 3600, usegmt=True)),
+    fails("a wait that is nonsense", 429, error("slow"), UNAVAILABLE, "slow", (3, 3), retry_after="-1"),
+    fails_first("a date that is over", 429, error("slow"), retry_after=formatdate(time.time() - 100, usegmt=True)),
     fails_first("llama.cpp: loading", 503, error("Loading model", type="unavailable_error", code=503)),
     fails_first("Anthropic: overloaded", 529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
     fails_first("Azure: a wait in milliseconds", 429, error("slow"), retry_after_ms="20", retry_after="3600"),

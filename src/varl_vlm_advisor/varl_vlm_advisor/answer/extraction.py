@@ -38,7 +38,13 @@ class Unusable(Exception):
 
 
 def split_thinking(text: str) -> tuple[str, str]:
-    """``text`` without the thinking that is marked in it, and that thinking."""
+    """``text`` without the thinking that is marked in it, and that thinking.
+
+    One JSON object from end to end holds none: a model that is held to a schema can only think within its strings.
+    """
+    with contextlib.suppress(ValueError, RecursionError):
+        if text.lstrip().startswith("{") and isinstance(json.loads(text), dict):
+            return text, ""
     said, thinking = "", ""
     while (opening := _OPENING.search(text)) is not None:
         said += text[: opening.start()]
@@ -55,7 +61,8 @@ def split_thinking(text: str) -> tuple[str, str]:
 def objects(text: str) -> Iterator[dict[str, Any] | Unusable]:
     """Every JSON object in ``text``, at whatever depth, the last one first: models come to their answer at the end.
 
-    One that is written as a JSON string is found too. RecursionError is an ``Unusable`` that ends the search.
+    One that is written as a JSON string is found too, as the arguments of a call are. RecursionError is an ``Unusable``
+    that ends the search.
     """
     if text.lstrip().startswith('"'):  # the whole answer once more in quotes
         with contextlib.suppress(ValueError):
@@ -78,6 +85,17 @@ def objects(text: str) -> Iterator[dict[str, Any] | Unusable]:
         else:
             assert isinstance(found, dict)
             yield found
+            yield from filter(None, (_quoted(value, decoder) for value in found.values()))
+
+
+def _quoted(value: Any, decoder: json.JSONDecoder) -> dict[str, Any] | None:
+    """The object that a string is, from end to end."""
+    if not isinstance(value, str) or not value.lstrip().startswith("{"):
+        return None
+    with contextlib.suppress(ValueError, Unusable, RecursionError):
+        found = decoder.decode(value)
+        return found if isinstance(found, dict) else None
+    return None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

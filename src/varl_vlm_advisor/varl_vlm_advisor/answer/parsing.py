@@ -19,7 +19,10 @@ MAX_CHARACTERS = 65_536
 """An answer longer than this is not read; a model may think longer than that before it."""
 MAX_THOUGHT = 1_000_000
 """Characters of thinking and answer together that are looked through: at 4 a token, 250,000 tokens."""
-_DECLINES = ("i'm sorry", "i am sorry", "i can't", "i cannot", "sorry,", "as an ai")
+_DECLINES = (
+    "i'm sorry", "i am sorry", "i can't", "i cannot", "sorry,", "as an ai", "i'm unable", "i am unable", "i'm not able",
+    "i am not able", "i won't", "i must decline", "unfortunately, i",
+)  # fmt: skip
 
 
 def parse(question: Question, reply: Reply) -> Answer:
@@ -51,8 +54,9 @@ def _parse(question: Question, reply: Reply) -> Answer:
     if isinstance(found, Answer):
         return found
     said = hide(said, reply.secret)  # from here on it is for people to read
-    if re.fullmatch(r"\s*(\S)\1{15,}\s*", said):  # vllm-project/vllm#14126: what numbers that overflow come out as
-        raise _invalid(f"it is one character over and over ({_short(said, 20)}): serve it in bfloat16, not in float16")
+    if re.search(r"^\s*(\S)\1{15,}\s*$|!{32}\s*$", said):  # vllm-project/vllm#14126: what overflow comes out as
+        again = _short(said.strip()[-20:], 20)
+        raise _invalid(f"it is one character over and over ({again}): serve it in bfloat16, not in float16")
     if reply.truncated:
         at_work = "" if said.strip() else " while it was thinking; raise max_tokens, or turn its thinking off"
         raise _invalid(f"it was cut off at the token limit{at_work}")

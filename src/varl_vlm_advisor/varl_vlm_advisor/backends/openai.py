@@ -7,8 +7,9 @@ import copy
 import json
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from pydantic import Field, field_validator
 from varl_common.advice_status import AdviceStatus
@@ -27,6 +28,9 @@ from varl_vlm_advisor.types import NoAdvice
 log = logging.getLogger(__name__)
 
 _OPENAI = "https://api.openai.com/v1"
+_ENDPOINT = "/chat/completions"
+_UNREACHED = ("ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol")
+"""httpx's errors from before a question was sent."""
 _WITHOUT_KEY = "none"
 """What servers without keys are sent: the client insists on one."""
 
@@ -61,7 +65,7 @@ class OpenAIBackend:
                 sound = False
             if not sound:
                 raise ValueError("expected a URL such as http://localhost:8000/v1")
-            return url.rstrip("/").removesuffix("/chat/completions").rstrip("/")
+            return url.rstrip("/").removesuffix(_ENDPOINT).rstrip("/")
 
         @field_validator("temperature")
         @classmethod
@@ -104,8 +108,13 @@ class OpenAIBackend:
         private: Any = {} if official else {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
         # Made before anything is asked: the certificates take a tenth of a second.
         self._client = openai.AsyncOpenAI(
-            base_url=settings.base_url, api_key=self._key or _WITHOUT_KEY, max_retries=0, default_headers=private
+            base_url=settings.base_url,
+            api_key=self._key or _WITHOUT_KEY,
+            max_retries=0,
+            default_headers=private,
+            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),  # each request is the budget's
         )
+        self._endpoint = _ENDPOINT
         self._form = RequestForm()
         if official:
             self._form = RequestForm(limit=("max_completion_tokens", "max_tokens", ""))
@@ -128,30 +137,37 @@ class OpenAIBackend:
             NoAdvice: there is no reply, with the server's own reason.
             AskAgain: the server refused the form of the request, which has been changed.
         """
-        form, where = self._form, self._settings.base_url
+        form, endpoint, where = self._form, self._endpoint, self._settings.base_url
         try:
-            body = await self._client.post("/chat/completions", cast_to=str, body=self._body(question, form))
+            body = await self._client.post(endpoint, cast_to=str, body=self._body(question, form))
             reply = read_completion(body)
         except self._openai.APITimeoutError:
             raise NoAdvice(AdviceStatus.TIMEOUT, f"{where} did not answer in time") from None
         except self._openai.APIStatusError as error:
             response = error.response
+            if "location" in response.headers:
+                raise self._moved(endpoint, response.status_code, response.headers["location"]) from None
             refusal = ServerError(response.status_code, response.headers, response.text)
             raise self._refused(form, refusal) from None
         except ServerError as error:
             raise self._refused(form, error) from None
         except self._openai.APIConnectionError as error:
-            cause = words_of(str(error.__cause__ or error))
+            cause, unreached = words_of(str(error.__cause__ or error)), type(error.__cause__).__name__ in _UNREACHED
             problem = f"{where} cannot be reached ({cause}); is the server running?"
+            if not unreached:
+                problem = f"{where} broke off its answer ({cause})"
             raise NoAdvice(AdviceStatus.UNAVAILABLE, problem, retry=True) from None
-        except (self._openai.OpenAIError, ValueError, RecursionError) as error:
-            problem = f"{where} sends what is no chat completion: {words_of(str(error))}"
+        except (self._openai.OpenAIError, ValueError, RecursionError):
+            problem = f"{where} sends what is no chat completion: {words_of(body) if body.strip() else 'nothing'}"
             raise NoAdvice(AdviceStatus.UNAVAILABLE, self._without_key(problem), retry=True) from None
         self._before_guess = None  # this form is taken
-        if not reply.tokens_in + reply.tokens_out:  # the server does not count, but the budget does
-            said = len(reply.text) + len(reply.thinking)
-            reply = replace(reply, tokens_in=question.estimated_tokens, tokens_out=said // CHARACTERS_PER_TOKEN)
-        return replace(reply, secret=self._key)
+        said = len(reply.text) + len(reply.thinking)
+        return replace(  # where the server does not count, the budget does
+            reply,
+            tokens_in=reply.tokens_in or question.estimated_tokens,
+            tokens_out=reply.tokens_out or said // CHARACTERS_PER_TOKEN,
+            secret=self._key,
+        )
 
     async def close(self) -> None:
         """Close the connections."""
@@ -159,7 +175,7 @@ class OpenAIBackend:
 
     def _body(self, question: Question, form: RequestForm) -> dict[str, Any]:
         settings = self._settings
-        chat = messages(question, _picture, plain=True, system=form.system[0])
+        chat = messages(question, partial(_picture, form.picture[0]), plain=True, system=form.system[0])
         body: dict[str, Any] = {"model": settings.model, "messages": chat}
         if form.limit[0]:
             body[form.limit[0]] = settings.max_tokens
@@ -197,12 +213,28 @@ class OpenAIBackend:
         log.warning("%s (from now on asked with %s)", final.reason, changed.changes[-1])
         return AskAgain()
 
+    def _moved(self, endpoint: str, status: int, location: str) -> NoAdvice | AskAgain:
+        """Ask at the ``location`` from now on, where it is another path of the same host; it takes the key along."""
+        settings = self._settings
+        if endpoint != self._endpoint:  # another question has found it meanwhile
+            return AskAgain()
+        before, after = urlsplit(settings.base_url), urlsplit(urljoin(settings.base_url + _ENDPOINT, location))
+        there = f"{after.scheme}://{after.netloc}{after.path}"  # a query may hold a secret
+        said = f"{settings.base_url} answers {status}: it has moved to {there}"
+        upgraded = after.scheme in (before.scheme, "https")
+        if endpoint != _ENDPOINT or after.hostname != before.hostname or not upgraded or _ENDPOINT not in after.path:
+            return NoAdvice(AdviceStatus.UNAVAILABLE, f"{said}; set openai.base_url to the API's own address")
+        self._endpoint = there
+        log.warning("%s (from now on asked there)", said)
+        return AskAgain()
+
     def _without_key(self, text: str) -> str:
         return hide(text, self._key)
 
 
-def _picture(jpeg: bytes) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"}}
+def _picture(way: str, jpeg: bytes) -> dict[str, Any]:
+    url = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    return {"type": "image_url", "image_url": {"url": url} if way == "object" else url}
 
 
 def _strict(schema: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Mapping
@@ -16,24 +17,39 @@ from varl_vlm_advisor.types import NoAdvice
 
 _SHOWN = 240
 """Characters of a server's words that are passed on."""
-_WORDS = ("message", "msg", "detail", "error", "error_msg", "errorMessage", "status_msg", "reason", "description")
-"""Where servers put their reason: OpenAI, vLLM, FastAPI, Ollama and TGI, Mistral, Cloudflare, MiniMax, Azure."""
+NO_WORDS = "(it gives no reason)"
+_WORDS = (
+    "message", "msg", "faultstring", "detail", "error_description", "error", "error_msg", "errormessage", "status_msg",
+    "reason", "description", "title",
+)  # fmt: skip
+"""Where servers put their reason, in lower case: OpenAI, vLLM, FastAPI, OAuth, Ollama and TGI, Mistral, Cloudflare,
+Apigee, MiniMax, Azure, RFC 9457."""
+_LABELS = ("code", "type", "param", "parameter", "field", "path", "status")
+_ECHO = ("input", "body", "request", "messages")
+"""Where they repeat the request."""
 
 _NO_PICTURES = re.compile(
     r"support (image|vision|multimodal) in|(image|vision)s?( input)? (is|are) not supported|mmproj|0 image"
     r"|not (a )?multimodal|n[o']t support (image|vision|multimodal)|variant `?image_url|image_url.? is (only|not)"
-    r"|content must be a string|untagged enum chatcompletionrequestcontent|required for image"
+    r"|content must be a string|content(\.str)?: input should be a valid string"
+    r"|untagged enum chatcompletionrequestcontent|required for image"
     r"|cannot (read|process|accept) image"
 )
 _FILTER = re.compile(
     r"content[ _](filter|management|policy)|responsibleaipolicy|data_inspection_failed|moderation|flagged|safety system"
+    r"|敏感"  # Zhipu: "sensitive"
 )
 _UNPAID = re.compile(
     r"insufficient[ _](quota|balance|credit|fund)|credit balance|not enough credit|more credits|payment required"
-    r"|billing[ _](hard|not)|arrearage|exceeded your (monthly|spending)"
+    r"|billing[ _](hard|not)|arrearage|exceeded your (monthly|spending)|key limit exceeded"
+    r"|余额不足|欠费"  # "balance too low", "in arrears"
 )
 _BROKEN_ANSWER = re.compile(r"json_validate_failed|failed_generation")
-_WAIT = re.compile(r"(?:try again|retry|retrydelay)\W*(?:in|after)?\W*([\d.]+)\s*(ms|s)\b")
+_PERIOD = r"\d+(?:\.\d+)?\s*(?:ms|milli|h|m|s)[a-z]*\s*"
+_WAIT = re.compile(rf"(?:try again|retry|wait)\w*\W*(?:in|after|for)?\W*((?:{_PERIOD})+)")
+_WAIT_FIELD = re.compile(r'retry[-_ ]?after\w*"?\s*[:=]\s*"?(\d+(?:\.\d+)?)')
+_SECONDS = {"milli": 1e-3, "ms": 1e-3, "m": 60.0, "h": 3600.0, "s": 1.0}
+"""Of units of time, by what their names begin with; the first that fits."""
 
 
 @dataclass
@@ -45,8 +61,8 @@ class ServerError(Exception):
     body: str
 
     def __post_init__(self) -> None:
-        if self.status < 400:  # an error that came in a response that was good so far
-            code = re.search(r'"(?:code|status|status_code)":\s*"?([45]\d\d)\b', self.body)
+        if self.status < 300:  # an error that came in a response that was good so far
+            code = re.search(r'"(?:code|status|status_?code)":\s*"?([45]\d\d)\b', self.body, re.IGNORECASE)
             self.status = int(code[1]) if code else 502
         self.words = words_of(self.body)
         """The server's own reason, on one short line."""
@@ -90,8 +106,14 @@ class ServerError(Exception):
             return max(0.0, parsedate_to_datetime(seconds).timestamp() - time())
         except (TypeError, ValueError):
             pass
-        found = _WAIT.search(self.body.lower())
-        return float(found[1].rstrip(".")) * (1e-3 if found[2] == "ms" else 1.0) if found else 0.0
+        told = self.body.lower()
+        if found := _WAIT.search(told):  # "try again in 7m12.5s"
+            periods = re.findall(r"([\d.]+)\s*([a-z]+)", found[1])
+            return sum(
+                float(number) * next(s for n, s in _SECONDS.items() if unit.startswith(n)) for number, unit in periods
+            )
+        found = _WAIT_FIELD.search(told)
+        return float(found[1]) if found else 0.0
 
 
 def words_of(body: str) -> str:
@@ -99,9 +121,9 @@ def words_of(body: str) -> str:
     try:
         found = _deepest(json.loads(body))
     except (ValueError, RecursionError):
-        found = re.sub(r"<(style|script).*?</\1>|<[^>]*>", " ", body, flags=re.DOTALL)
+        found = html.unescape(re.sub(r"<(style|script).*?</\1>|<[^>]*>", " ", body, flags=re.DOTALL))
     line = " ".join("".join(c if c.isprintable() else " " for c in found).split())
-    return line[:_SHOWN] if line else "(it gives no reason)"
+    return line[:_SHOWN] if line else NO_WORDS
 
 
 def _labels(body: str) -> list[str]:
@@ -114,10 +136,8 @@ def _labels(body: str) -> list[str]:
     while level:
         item = level.pop()
         if isinstance(item, dict):
-            found += [
-                str(item[name]) for name in ("code", "type", "param", "status") if isinstance(item.get(name), str)
-            ]
-            level += [value for name, value in item.items() if name not in ("input", "body", "request")]
+            found += [item[name] for name in _LABELS if isinstance(item.get(name), str)]
+            level += [value for name, value in item.items() if name not in _ECHO]
         elif isinstance(item, list):
             level += item
     return found
@@ -137,9 +157,13 @@ def _deepest(value: Any) -> str:
     raw = value.get("metadata")
     if isinstance(raw, dict) and raw.get("raw"):  # OpenRouter: what the provider behind it said
         return f"{value.get('message', '')}: {_deepest(raw['raw'])}"
+    value = {str(name).lower(): item for name, item in value.items() if name not in _ECHO}
     for name in _WORDS:
         found = _deepest(value.get(name))
         if found:
             at = value.get("loc")
             return f"{'.'.join(map(str, at))}: {found}" if isinstance(at, list) else found
-    return "; ".join(filter(None, (_deepest(item) for item in value.values() if isinstance(item, dict | list))))
+    inner = [_deepest(item) for item in value.values() if isinstance(item, dict | list)]
+    return "; ".join(filter(None, inner)) or "; ".join(
+        item for item in value.values() if item and isinstance(item, str)
+    )

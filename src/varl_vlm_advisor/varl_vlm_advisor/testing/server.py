@@ -26,6 +26,7 @@ class Call:
 
     body: dict[str, Any]
     authorization: str
+    path: str = ""
 
     @property
     def asked_id(self) -> int:
@@ -92,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
         """A chat completion."""
         server: Server = self.server.server  # type: ignore[attr-defined]
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        call = Call(body, self.headers.get("Authorization", ""))
+        call = Call(body, self.headers.get("Authorization", ""), self.path)
         server.calls.append(call)
         try:
             behave = server.behaviour
