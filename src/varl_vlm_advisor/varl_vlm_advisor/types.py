@@ -17,15 +17,19 @@ TOOL = "tool"
 class NoAdvice(Exception):
     """A state cannot be advised on: ``status`` and ``reason`` say why.
 
-    Where ``retry`` is true, asking again can succeed, after ``retry_after`` seconds at the earliest.
+    Where ``retry`` is true, asking again can succeed, after ``retry_after`` seconds at the earliest. ``answered``: the
+    model may have answered, in vain, and its answer is paid for.
     """
 
-    def __init__(self, status: AdviceStatus, reason: str, retry: bool = False, retry_after: float = 0.0) -> None:
+    def __init__(
+        self, status: AdviceStatus, reason: str, retry: bool = False, retry_after: float = 0.0, answered: bool = False
+    ) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
         self.retry = retry
         self.retry_after = retry_after
+        self.answered = answered
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ EXPECTED = {
     "hang": TIMEOUT,
     "drip": TIMEOUT,
     "drop": UNAVAILABLE,
+    "cut_off": UNAVAILABLE,
     "drop_once": OK,
     "truncated": INVALID,
     "cut_json": INVALID,
@@ -195,6 +196,23 @@ def test_money_is_counted_by_the_prices(client: Any, env: EnvDescription, transi
     answers = ask(asked, env, [transition(number) for number in range(3)])  # 900 and 60 tokens: 0.00102 each
     assert [advice.status for advice in answers.advice] == [OK, OK, AdviceStatus.BUDGET]
     assert asked.asker.budget.spent.money == pytest.approx(2 * 0.00102)
+
+
+@pytest.mark.parametrize("behaviour", ["cut_off", "drop", "not_json", "no_choices"])
+def test_an_answer_that_was_lost_is_paid(
+    client: Any, server: Server, env: EnvDescription, transition: Any, behaviour: str
+) -> None:
+    server.behaviour = behaviour
+    asked = client()
+    ask(asked, env, [transition()])
+    assert asked.asker.budget.spent.calls == len(server.calls)
+    assert asked.asker.budget.spent.tokens > 600 * len(server.calls)  # words and a picture each
+
+
+def test_a_question_that_reached_nobody_costs_nothing(client: Any, env: EnvDescription, transition: Any) -> None:
+    asked = client(openai={"base_url": "http://127.0.0.1:1/v1"})
+    assert "cannot be reached" in ask(asked, env, [transition()]).advice[0].reason
+    assert asked.asker.budget.spent.tokens == 0
 
 
 def test_a_paid_run_can_be_repeated_for_nothing(

@@ -107,6 +107,19 @@ def test_a_chat_template_without_a_system_role_is_given_the_rules_in_the_users(
     assert "I take nothing" in answers.advice[0].reason
 
 
+def test_a_chat_template_that_passes_over_the_system_is_given_the_rules_in_the_users(
+    advisor: Make, env: EnvDescription, transition: MakeTransition, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = make_tiny_vlm(tmp_path / "tiny")
+    template = folder / "chat_template.jinja"
+    users = "{% set messages = messages | rejectattr('role', 'equalto', 'system') | list %}"
+    template.write_text(users + template.read_text())
+    asked = advisor(**settings(folder))
+    answers = asked.ask(env, [transition(0), transition(1)], 60.0).result(70)
+    assert {advice.status for advice in answers.advice} <= {AdviceStatus.OK, AdviceStatus.REFUSED}, answers.advice
+    assert len([record for record in caplog.records if "leaves out the system's words" in record.getMessage()]) == 1
+
+
 def test_weights_that_overflow_in_half_precision_are_told(
     advisor: Make, env: EnvDescription, transition: MakeTransition, tmp_path: Path
 ) -> None:
@@ -122,6 +135,47 @@ def test_weights_that_overflow_in_half_precision_are_told(
     answers = advisor(**settings(folder, dtype="float16")).ask(env, [transition()], 60.0).result(70)
     assert answers.advice[0].status == AdviceStatus.UNAVAILABLE
     assert "set transformers.dtype to bfloat16 or float32" in answers.advice[0].reason
+
+
+def test_what_fails_within_the_model_is_told(
+    advisor: Make,
+    env: EnvDescription,
+    transition: MakeTransition,
+    models: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An operation that its device does not know in half precision; a question longer than its positions."""
+    asked = advisor(**settings(models["idefics3"]))
+
+    def fail(**_: Any) -> None:
+        raise RuntimeError("\"slow_conv2d_cpu\" not implemented for 'Half'")
+
+    monkeypatch.setattr(asked._backend._model, "generate", fail)  # type: ignore[attr-defined]
+    (advice,) = asked.ask(env, [transition()], 60.0).result(70).advice
+    assert advice.status == AdviceStatus.UNAVAILABLE
+    assert "not implemented for 'Half'" in advice.reason
+
+
+@pytest.mark.parametrize("logit", [float("nan"), float("inf"), float("-inf")])
+def test_what_may_come_next_must_have_finite_logits(logit: float) -> None:
+    """Of NaN and infinity sampling makes anything; where all that the schema allows is -inf, nothing is left."""
+    import torch
+    from varl_vlm_advisor.backends.constrained import SchemaProcessor
+    from varl_vlm_advisor.types import NoAdvice
+
+    class Stopped:
+        def is_stopped(self) -> bool:
+            return True
+
+        def is_error(self) -> bool:
+            return False
+
+    held = SchemaProcessor(Stopped(), prompt=1, size=32, ends={2})
+    ids, scores = torch.tensor([[1]]), torch.zeros(1, 32)
+    assert held(ids, scores).argmax() == 2
+    scores[0, 2] = logit
+    with pytest.raises(NoAdvice, match="not finite"):
+        held(ids, scores)
 
 
 def test_other_weights_in_the_same_folder_are_another_model(

@@ -84,3 +84,13 @@ def test_a_request_without_one_reply_prolongs_the_rest(broken: Breaker, clock: C
     broken.silent()
     with pytest.raises(NoAdvice, match="no reply by the deadline"):
         broken.enter()
+
+
+def test_it_rests_for_as_long_as_the_server_asks(broken: Breaker, clock: Clock) -> None:
+    clock.now = 11.0
+    broken.failed(broken.enter(), NoAdvice(AdviceStatus.UNAVAILABLE, "slow down", retry=True, retry_after=60.0))
+    clock.now = 70.0
+    with pytest.raises(NoAdvice):
+        broken.enter()
+    clock.now = 72.0
+    broken.enter()

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from varl_common.errors import VarlError
+from varl_common.vision.in_the_box import in_the_box
 from varl_vlm_advisor.testing.tiny_vlm import ARCHITECTURES, make_tiny_vlm
 from varl_vlm_advisor.training import trainer
 from varl_vlm_advisor.training.encoding import UNSCORED, Collator, Encoder
@@ -51,6 +52,24 @@ def test_a_model_learns_the_answers_and_loads_again(architecture: str, tmp_path:
     trainer.save(model, processor, tmp_path / "out")
     again, processor = trainer.load(str(tmp_path / "out"))
     assert _loss(again, processor, examples) < 0.5 * before
+
+
+@pytest.mark.parametrize("architecture", [*ARCHITECTURES, "in the box"])
+def test_what_is_written_is_read_by_older_servers_too(architecture: str, tmp_path: Path) -> None:
+    """transformers 4, and vLLM of its time: "does not appear to have a file named preprocessor_config.json"."""
+    folder = in_the_box()
+    if architecture != "in the box":
+        folder = tmp_path / "out"
+        trainer.save(*trainer.load(str(make_tiny_vlm(tmp_path / "tiny", architecture))), folder)
+
+    def told(name: str) -> Any:
+        return json.loads((folder / name).read_text())
+
+    assert "image_mean" in told("preprocessor_config.json")
+    assert "image_processor" not in told("processor_config.json")
+    assert told("tokenizer_config.json")["tokenizer_class"] != "TokenizersBackend"
+    assert not isinstance(told("tokenizer_config.json").get("extra_special_tokens"), list)
+    assert "rope_theta" in told("config.json")["text_config"] or architecture == "gemma3"  # it has one a kind of layer
 
 
 def test_the_loss_counts_answers_alone(tmp_path: Path) -> None:

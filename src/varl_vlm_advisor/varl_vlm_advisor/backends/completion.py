@@ -62,7 +62,7 @@ def read_completion(body: str) -> Reply:
         for choice in choices:
             _read_choice(choice, messages.setdefault(str(choice.get("index")), _Message()))
     if not messages:
-        raise NoAdvice(AdviceStatus.INVALID, f"the server's answer has no choices: {words_of(body)}")
+        raise NoAdvice(AdviceStatus.INVALID, f"the server's answer has no choices: {words_of(body)}", answered=True)
     message = next((item for item in messages.values() if item.words.strip()), next(iter(messages.values())))
     said, finish, refusal = message.words, message.finish, "".join(message.refused)
     if not refusal and any(word in finish for word in _FILTERED):

@@ -54,9 +54,6 @@ class SchemaProcessor:
         self._seen += len(tokens)
         if tokens and not self._matcher.is_stopped():
             self._matcher.consume_tokens(tokens)
-        if torch.isnan(scores).any():
-            remedy = "weights that overflow in half precision do that; set transformers.dtype to bfloat16 or float32"
-            raise NoAdvice(AdviceStatus.UNAVAILABLE, f"the model's logits are not finite: {remedy}")
         if self._matcher.is_error():
             raise ValueError(self._matcher.get_error())
         allowed = torch.zeros(scores.shape[-1], dtype=torch.bool, device=scores.device)
@@ -68,4 +65,8 @@ class SchemaProcessor:
             spread = (bits[:, None] >> torch.arange(8, dtype=torch.uint8)) & 1
             spread = spread.reshape(-1)[: scores.shape[-1]].bool()
             allowed[: spread.shape[0]] = spread.to(scores.device)
-        return scores.masked_fill(~allowed, float("-inf"))
+        held = scores.masked_fill(~allowed, float("-inf"))
+        if torch.isnan(scores).any() or not torch.isfinite(held.max()):  # infinite, or all that may come next is not
+            remedy = "weights that overflow in half precision do that; set transformers.dtype to bfloat16 or float32"
+            raise NoAdvice(AdviceStatus.UNAVAILABLE, f"the model's logits are not finite: {remedy}")
+        return held

@@ -142,7 +142,7 @@ class OpenAIBackend:
             body = await self._client.post(endpoint, cast_to=str, body=self._body(question, form))
             reply = read_completion(body)
         except self._openai.APITimeoutError:
-            raise NoAdvice(AdviceStatus.TIMEOUT, f"{where} did not answer in time") from None
+            raise NoAdvice(AdviceStatus.TIMEOUT, f"{where} did not answer in time", answered=True) from None
         except self._openai.APIStatusError as error:
             response = error.response
             if "location" in response.headers:
@@ -156,10 +156,10 @@ class OpenAIBackend:
             problem = f"{where} cannot be reached ({cause}); is the server running?"
             if not unreached:
                 problem = f"{where} broke off its answer ({cause})"
-            raise NoAdvice(AdviceStatus.UNAVAILABLE, problem, retry=True) from None
+            raise NoAdvice(AdviceStatus.UNAVAILABLE, problem, retry=True, answered=not unreached) from None
         except (self._openai.OpenAIError, ValueError, RecursionError):
             problem = f"{where} sends what is no chat completion: {words_of(body) if body.strip() else 'nothing'}"
-            raise NoAdvice(AdviceStatus.UNAVAILABLE, self._without_key(problem), retry=True) from None
+            raise NoAdvice(AdviceStatus.UNAVAILABLE, self._without_key(problem), retry=True, answered=True) from None
         self._before_guess = None  # this form is taken
         said = len(reply.text) + len(reply.thinking)
         return replace(  # where the server does not count, the budget does

@@ -103,6 +103,11 @@ class TransformersBackend:
             raise NoAdvice(
                 AdviceStatus.UNAVAILABLE, f"the model ran out of memory on {settings.device}; {remedy}"
             ) from None
+        except (RuntimeError, IndexError, ValueError) as error:
+            # An operation that a device lacks in half precision, a question longer than the model's positions
+            line = " ".join(str(error).split())[:300]
+            problem = f"the model fails on {settings.device} in {self._model.dtype}: {line}"
+            raise NoAdvice(AdviceStatus.UNAVAILABLE, problem) from None
         tokens = output[0, prompt:].tolist()
         ended = any(token in self._constraint.ends for token in tokens[-1:])
         text = self._processor.tokenizer.decode(tokens, skip_special_tokens=True)
@@ -118,8 +123,13 @@ class TransformersBackend:
 
         while True:
             try:
+                chat = messages(question, picture, system=self._system_role)
+                if self._system_role and not self._shows(question.system, chat):
+                    log.warning("the model's chat template leaves out the system's words; the user's holds them now")
+                    self._system_role = False
+                    continue
                 return self._processor.apply_chat_template(
-                    messages(question, picture, system=self._system_role),
+                    chat,
                     add_generation_prompt=True,
                     tokenize=True,
                     return_dict=True,
@@ -131,6 +141,11 @@ class TransformersBackend:
                     raise NoAdvice(AdviceStatus.UNAVAILABLE, problem) from None
                 log.warning("the model's chat template refuses the system's role (%s); the user's holds it now", error)
                 self._system_role = False
+
+    def _shows(self, words: str, chat: list[dict[str, Any]]) -> bool:
+        """Whether the chat template writes ``words``, spaces aside: some know but two roles and pass over the third."""
+        written = self._processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+        return "".join(words.split()) in "".join(written.split())
 
 
 def _load(name: str, settings: TransformersBackend.Settings) -> tuple[Any, Any]:

@@ -130,6 +130,8 @@ class Asker:
             try:
                 reply = await self._backend.reply(question, sample)
             except NoAdvice as error:
+                if error.answered:
+                    self.budget.record_given_up(question)
                 if error.status in (AdviceStatus.REFUSED, AdviceStatus.INVALID):
                     self.breaker.succeeded(entry)  # the server is there
                 else:

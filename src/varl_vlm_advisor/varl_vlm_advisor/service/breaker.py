@@ -16,7 +16,8 @@ class Entry:
 
 
 class Breaker:
-    """Closed while calls succeed; open, and refusing, for ``rest`` seconds after ``failures`` in a row.
+    """Closed while calls succeed; open, and refusing, for ``rest`` seconds after ``failures`` in a row, or for as long
+    as the server has asked for.
 
     After the rest exactly one call is let through, the probe: its success closes the breaker, its failure begins
     another rest. Calls that entered before the breaker opened decide nothing any more.
@@ -62,7 +63,7 @@ class Breaker:
             self._failures += 1
         self._last, self._probe = error, None
         if self.open:
-            self._open_until = self._clock() + self._config.rest
+            self._open_until = self._clock() + max(self._config.rest, error.retry_after)
 
     def abandoned(self, entry: Entry) -> None:
         """The call was given up for a reason of ours; where it was the probe, another may be."""

@@ -81,7 +81,7 @@ class Budget:
         self._add(reply.tokens_in, reply.tokens_out)
 
     def record_given_up(self, question: Question) -> None:
-        """Add what a call may have come to that was cancelled: the server has the question, and may go on answering."""
+        """Add what a call may have come to that was cancelled or lost: the server has the question, and may go on."""
         self._add(question.estimated_tokens, GIVEN_UP_ANSWER if question.estimated_tokens else 0)
 
     def _add(self, tokens_in: int, tokens_out: int) -> None:

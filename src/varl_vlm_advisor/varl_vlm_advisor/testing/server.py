@@ -170,6 +170,14 @@ def _drop(server: Server, handler: Handler, call: Call) -> None:
     handler.connection.shutdown(2)
 
 
+def _cut_off(server: Server, handler: Handler, call: Call) -> None:
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b'20\r\n{"choices": [{"message": {"conte')
+    handler.close_connection = True
+
+
 def _once(first: str) -> Behaviour:
     """Misbehave as ``first`` the first time that a question comes, and well the second."""
 
@@ -203,6 +211,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "hang": _hang,
     "drip": _drip,
     "drop": _drop,
+    "cut_off": _cut_off,
     "drop_once": _once("drop"),
     "truncated": lambda s, h, c: h.say(good_answer(c)[:-20], finish="length"),
     "cut_json": lambda s, h, c: h.say(good_answer(c)[:-20]),

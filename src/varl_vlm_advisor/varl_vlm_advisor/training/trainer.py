@@ -18,6 +18,7 @@ from varl_common.errors import VarlError
 
 from varl_vlm_advisor.training.encoding import Collator, Encoder, Row
 from varl_vlm_advisor.training.examples import Example
+from varl_vlm_advisor.training.older_layout import make_readable
 from varl_vlm_advisor.training.settings import Settings, half_is_fast
 from varl_vlm_advisor.training.stage import CtrlC, draw_loss
 
@@ -109,6 +110,7 @@ def save(model: Any, processor: Any, folder: Path) -> None:
     dtype = torch.float16 if sum(weights.numel() for weights in model.parameters()) < LARGE else torch.bfloat16
     model.to("cpu", dtype).save_pretrained(folder)
     processor.save_pretrained(folder)
+    make_readable(folder, processor)
 
 
 class _Rows(torch.utils.data.Dataset[Row]):
