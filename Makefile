@@ -64,6 +64,10 @@ bench-fleet: build ## Measure what a second arm brings: benchmarks/results/fleet
 bench-real: build ## Measure ros2_control's own controllers, of VARL_ROS_UNDERLAY: benchmarks/results/real_controller.json.
 	@$(ENTER); exec python -m benchmarks.real_controller $(ARGS)
 
+.PHONY: bench-gazebo
+bench-gazebo: build ## Train reach in Gazebo itself, of VARL_ROS_UNDERLAY: benchmarks/results/gazebo.json.
+	@$(ENTER); exec python -m benchmarks.gazebo $(ARGS)
+
 .PHONY: bench-advisor
 bench-advisor: build ## Measure what the advisor costs beside its model: benchmarks/results/advisor.json.
 	@$(ENTER); exec python benchmarks/advisor.py $(ARGS)

@@ -33,7 +33,7 @@ from varl_common.ros.qos import LATCHED
 from varl_robot_env.config.paths import config_file
 from varl_robot_env.config.robot import RobotConfig
 
-from benchmarks.real.driver import ROOT, UNDERLAY, Driver, end, processes_of, refuse_without_underlay, start
+from benchmarks.real.driver import ROOT, UNDERLAY, Driver, end, processes_of, refuse_without_underlay, sources, start
 from benchmarks.real.trace import Recorder, Trace
 from benchmarks.real_time import beats_and_pauses
 from varl_interfaces.msg import EnvStatus
@@ -245,16 +245,6 @@ def save(trace: Trace, path: Path) -> None:
     np.savez_compressed(
         path, time=part.times - middle, joints=part.joints, sent=part.sent - middle, times=times, positions=positions
     )
-
-
-def sources(path: Path) -> dict[str, str]:
-    """Commits by repository, of a file with a repository, a reference and a commit a line."""
-    if not path.is_file():
-        raise SystemExit(
-            f"error: {path} is not there; write what was built into it, a line each: repository reference commit"
-        )
-    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return {line[0]: f"{line[2][:10]} ({line[1]})" for line in lines}
 
 
 def main() -> None:

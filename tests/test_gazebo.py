@@ -1,4 +1,4 @@
-"""Gazebo cannot be had here: what its files say must at least be valid, and agree with each other and with MuJoCo's."""
+"""What Gazebo's files say is valid, and agrees with each other and with MuJoCo's."""
 
 import importlib
 import shutil
@@ -30,6 +30,7 @@ CONVERTS = {
     "sensor_msgs/msg/Image": {"gz.msgs.Image"},
     "sensor_msgs/msg/CameraInfo": {"gz.msgs.CameraInfo"},
     "geometry_msgs/msg/PoseStamped": {"gz.msgs.Pose"},
+    "sensor_msgs/msg/JointState": {"gz.msgs.Model"},
 }
 
 
@@ -94,8 +95,11 @@ def test_joints_and_controllers_have_the_same_names_everywhere(urdf: Path) -> No
         assert [item.get("name") for item in joint.findall("command_interface")] == ["position"]
         assert [item.get("name") for item in joint.findall("state_interface")] == ["position", "velocity"]
     assert {joint.get("name") for joint in root.findall("joint")} >= set(interfaces)
-    assert root.findtext("gazebo/plugin/parameters") == str(CONTROLLERS)
-    assert len(root.findall("gazebo/plugin")) == 1
+    control, publisher = root.findall("gazebo/plugin")
+    assert control.findtext("parameters") == str(CONTROLLERS)
+    assert {joint.text for joint in publisher.findall("joint_name")} == {*ROBOT.joints, ROBOT.gripper.joint}
+    (bridged,) = (entry for entry in load(BRIDGE) if entry["ros_topic_name"] == "gazebo/joint_states")
+    assert publisher.findtext("topic") == bridged["gz_topic_name"] == f"/model/{ROBOT.name}/joint_state"
 
 
 def test_the_arm_stands_where_it_does_in_mujoco(urdf: Path) -> None:
@@ -131,7 +135,7 @@ def test_the_bridge_speaks_the_names_of_the_robots_cameras_and_of_the_world() ->
         if camera.depth_topic:
             assert sensor.get("type") == "rgbd_camera"
             assert entries[camera.depth_topic] == f"{prefix}/depth_image"
-    models = {model.get("name") for model in world.iter("model")}
+    models = {model.get("name") for model in world.iter("model")} | {ROBOT.name}
     assert {gz.split("/")[2] for gz in entries.values() if gz.startswith("/model/")} <= models
 
 

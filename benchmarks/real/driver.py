@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 import xml.etree.ElementTree as xml
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -22,19 +23,29 @@ _PENDANT = (
     ("/io_and_status_controller/robot_program_running", "std_msgs/msg/Bool", "{data: true}"),
     ("/io_and_status_controller/safety_mode", "ur_dashboard_msgs/msg/SafetyMode", "{mode: 1}"),
 )
+_NEEDED = ("controller_manager", "joint_trajectory_controller", "ros2launch", "robot_state_publisher")
 _LATCHED = ("--qos-durability", "transient_local", "--qos-reliability", "reliable")
 _PATIENCE = 60.0  # s for controllers to be active
 
 
-def refuse_without_underlay() -> None:
-    """End in a sentence where there is no ROS 2 with ros2_control to start from."""
-    needed = ("controller_manager", "joint_trajectory_controller", "ros2launch", "robot_state_publisher")
+def refuse_without_underlay(packages: Sequence[str] = _NEEDED) -> None:
+    """End in a sentence where there is no ROS 2 with these packages to start from."""
     if not UNDERLAY.is_file():
-        raise SystemExit("error: VARL_ROS_UNDERLAY names no setup.bash; set it to that of a ROS 2 with ros2_control")
-    for package in needed:
+        raise SystemExit(f"error: VARL_ROS_UNDERLAY names no setup.bash; set it to a ROS 2 with {', '.join(packages)}")
+    for package in packages:
         found = start(["ros2", "pkg", "prefix", package], Path(os.devnull)).wait()
         if found:
             raise SystemExit(f"error: {UNDERLAY} has no {package}; install it there, or name another ROS 2")
+
+
+def sources(path: Path) -> dict[str, str]:
+    """Commits by repository, of a file with a repository, a reference and a commit a line."""
+    if not path.is_file():
+        raise SystemExit(
+            f"error: {path} is not there; write what was built into it, a line each: repository reference commit"
+        )
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return {line[0]: f"{line[2][:10]} ({line[1]})" for line in lines}
 
 
 def start(command: list[str], log: Path, varl: bool = False) -> subprocess.Popen[bytes]:

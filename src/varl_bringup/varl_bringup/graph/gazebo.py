@@ -1,4 +1,4 @@
-"""The nodes that make up ``backend:=gazebo``. Never run on Gazebo itself: none could be had."""
+"""The nodes that make up ``backend:=gazebo``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _NEEDS = (
 _FOLDER = "package://varl_robot_env/gazebo"
 # World control (pause, step) and the poses of things, as services of ROS.
 _SERVICES = {"control": "ControlWorld", "set_pose": "SetEntityPose"}
+_HURRIED = 1000  # times real time, which no machine reaches
 _PLUGIN_PATH = "GZ_SIM_SYSTEM_PLUGIN_PATH"
 
 
@@ -50,6 +51,7 @@ def gazebo_nodes(robot_file: Path, lock_step: bool, namespace: str, files: Param
     services = (f"/world/{world}/{name}@ros_gz_interfaces/srv/{kind}" for name, kind in _SERVICES.items())
     return [
         _server(world_file),
+        *([_hurry(world_file)] if lock_step else []),
         Node("robot_state_publisher", "robot_state_publisher", parameters={"robot_description": description}),
         Node("ros_gz_sim", "create", arguments=("-topic", "robot_description", "-name", robot.name), essential=False),
         Node(
@@ -79,6 +81,18 @@ def _server(world_file: Path) -> Node:
     path = os.pathsep.join(filter(None, (str(prefix("gz_ros2_control") / "lib"), os.environ.get(_PLUGIN_PATH))))
     words = ("sim", "-s", "-r", "--headless-rendering", str(world_file))
     return Node("", "gz", arguments=words, environment={_PLUGIN_PATH: path})
+
+
+def _hurry(world_file: Path) -> Node:
+    """Tells the server, once it is there, not to wait for the clock: in lock-step nobody looks at it.
+
+    That is no setting of the world's file, which is the same by the clock, and ros_gz has no service for it.
+    """
+    world = ElementTree.parse(world_file).getroot()
+    request = f"max_step_size: {world.findtext('.//max_step_size')}, real_time_factor: {_HURRIED}"
+    types = ("--reqtype", "gz.msgs.Physics", "--reptype", "gz.msgs.Boolean", "--timeout", "60000")
+    service = ("service", "-s", f"/world/{_world_name(world_file)}/set_physics", *types, "--req", request)
+    return Node("", "gz", arguments=service, essential=False)
 
 
 def _expanded(xacro_file: Path) -> str:

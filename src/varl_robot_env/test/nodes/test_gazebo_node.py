@@ -127,7 +127,8 @@ class Server:
         node.create_service(SetEntityPose, "/world/varl/set_pose", self._set_pose)
         node.create_service(ListControllers, "controller_manager/list_controllers", self._list)
         self.states = dict.fromkeys(self.played.simulation.controllers, "active")
-        self._joints = node.create_publisher(JointState, "joint_states", 50)
+        self._joints = node.create_publisher(JointState, "gazebo/joint_states", 50)
+        self._broadcaster = node.create_publisher(JointState, "joint_states", 50)
         self._block = node.create_publisher(PoseStamped, "block/pose", 50)
         self._image = node.create_publisher(Image, ROBOT.cameras[0].image_topic, 5)
         for name in self.played.simulation.controllers:
@@ -149,12 +150,12 @@ class Server:
             self._executor.spin_once(timeout_sec=0.05)
 
     def _tick(self) -> None:
-        for _ in range(1 if self.running else self.left):
+        for left in range(1 if self.running else self.left, 0, -1):
             self.played.step(1)
-            self._publish()
+            self._publish(broadcast=self.running or left > 1)  # as the real one was seen to do, now and then
         self.left = 0
 
-    def _publish(self) -> None:
+    def _publish(self, broadcast: bool) -> None:
         from geometry_msgs.msg import PoseStamped
         from sensor_msgs.msg import JointState
         from varl_common.ros.messages import to_pose_msg, to_time
@@ -165,6 +166,8 @@ class Server:
         pose = PoseStamped(header=message.header, pose=to_pose_msg(self.played.simulation.entities()["block"]))
         self._block.publish(pose)
         self._joints.publish(message)
+        if broadcast:
+            self._broadcaster.publish(message)
         if self.played.time_ns % ROBOT.period_ns == 0:
             self._image.publish(to_image(np.full((24, 32, 3), 99, np.uint8), "rgb8", message.header))
 

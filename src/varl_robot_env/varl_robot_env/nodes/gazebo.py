@@ -1,8 +1,11 @@
 """The simulator node of Gazebo: ``simulator/advance`` and ``simulator/set_scene`` on Gazebo's world control.
 
 Beside it run the Gazebo server, gz_ros2_control inside of it with its controllers, and ros_gz_bridge with
-config/gazebo/bridge.yaml and the world's services ``control`` and ``set_pose``. It ran against a stand-in for these,
-never against Gazebo itself.
+config/gazebo/bridge.yaml and the world's services ``control`` and ``set_pose``.
+
+What time it is, and where the joints are, it hears from Gazebo's own publisher, whose every message comes.
+joint_state_broadcaster, which a driver has too, leaves out what its publisher has no time for: seen were the last
+states of two steps in three. So in lock-step this node tells the state after each step as the broadcaster would.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from geometry_msgs.msg import PoseStamped
 from pydantic import Field
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from varl_common.config import Config
@@ -39,6 +42,8 @@ _ANSWER_TIMEOUT = 5.0  # s of wall time for a service of Gazebo, and for the ste
 _COMMAND_TIMEOUT = 2.0  # s: how long an Advance waits for the commands that it names
 _REPORT_EVERY = 5.0  # s
 _REPEAT_EVERY = 0.5  # s
+# Of the bridge's topics: what comes last of a step must come, and what it was before is of no interest.
+_EVERY = QoSProfile(depth=5)
 _MODEL = 2  # ros_gz_interfaces/msg/Entity.MODEL
 
 
@@ -90,8 +95,8 @@ class GazeboNode(Node):
         self._set_pose = client(self._types.SetEntityPose, f"/world/{self._world.name}/set_pose")
         self._list_controllers = client(manager.ListControllers, "controller_manager/list_controllers")
         subscribe = partial(self.create_subscription, callback_group=self._topic_group)
-        subscribe(JointState, "joint_states", self._on_joints, qos_profile_sensor_data)
-        subscribe(PoseStamped, "block/pose", self._on_block, qos_profile_sensor_data)
+        subscribe(JointState, "gazebo/joint_states", self._on_joints, _EVERY)
+        subscribe(PoseStamped, "block/pose", self._on_block, _EVERY)
         self._joints = {robot.arm_controller: list(robot.joints)}
         if robot.gripper:
             self._joints[robot.gripper.controller] = [robot.gripper.joint]
@@ -103,7 +108,7 @@ class GazeboNode(Node):
         self._joints_out = self.create_publisher(JointState, "joint_states", SENSOR_OUT)
         self._entities_out = self.create_publisher(Entities, "entities", SENSOR_OUT)
         self._newest: JointState | None = None
-        self._heard_at = 0.0
+        self._told_at = 0.0
         Diagnostics(self, "simulation", self._health, robot.name)
 
     def _health(self) -> Health:
@@ -135,9 +140,8 @@ class GazeboNode(Node):
 
     def repeat(self) -> None:
         """Where time stands still, tell those who come late the state that it stands at."""
-        if self._config.lock_step and self._newest and time.monotonic() - self._heard_at > _REPEAT_EVERY:
-            self._joints_out.publish(self._newest)
-            self._publish_entities()
+        if self._config.lock_step and self._newest and time.monotonic() - self._told_at > _REPEAT_EVERY:
+            self._publish_state()
 
     def step(self, steps: int) -> None:
         due = self.time_ns + steps * self._world.step_ns
@@ -168,7 +172,7 @@ class GazeboNode(Node):
             return f"waiting for {self._list_controllers.service_name}; look whether Gazebo loaded gz_ros2_control"
         lacks = [joint for joints in self._joints.values() for joint in joints if joint not in self.positions]
         if lacks:
-            return f"no joint state of {', '.join(lacks)} has come; start joint_state_broadcaster"
+            return f"no joint state of {', '.join(lacks)} has come; bridge the topic gazebo/joint_states"
         return None if self._pose_ns else "no pose of the block has come; bridge the topic block/pose"
 
     def _inactive(self) -> str | None:
@@ -220,7 +224,7 @@ class GazeboNode(Node):
             act()
         except VarlError as error:
             return _answer(response, str(error))
-        self._publish_entities()
+        self._publish_state()
         response.stamp = to_time(self.time_ns)
         return _answer(response)
 
@@ -241,6 +245,12 @@ class GazeboNode(Node):
             raise VarlError(f"{client.service_name} gave no answer for {_ANSWER_TIMEOUT:g} s; look whether Gazebo runs")
         return future.result()
 
+    def _publish_state(self) -> None:
+        if self._newest and self._config.lock_step:
+            self._joints_out.publish(self._newest)
+            self._told_at = time.monotonic()
+        self._publish_entities()
+
     def _publish_entities(self) -> None:
         message = Entities()
         message.header.stamp, message.header.frame_id = to_time(self.time_ns), self._robot.base_frame
@@ -252,7 +262,7 @@ class GazeboNode(Node):
     def _on_joints(self, message: JointState) -> None:
         self.positions.update(zip(message.name, message.position, strict=False))
         self.time_ns = to_ns(message.header.stamp)
-        self._newest, self._heard_at = message, time.monotonic()
+        self._newest = message
 
     def _on_block(self, message: PoseStamped) -> None:
         self._poses["block"], self._pose_ns = from_pose_msg(message.pose), to_ns(message.header.stamp)

@@ -1,0 +1,125 @@
+"""Reach is learned in Gazebo itself: `ros2 launch varl_bringup train_sim backend:=gazebo`, and by the clock.
+
+    VARL_ROS_UNDERLAY=/opt/ros/jazzy/setup.bash python -m benchmarks.gazebo
+
+Writes benchmarks/results/gazebo.json, run by run, and goes on from what is there: the success in 50 episodes of each
+seed's policy, in lock-step (`train_sim`) and by the clock (`train_real`); how long a step in lock-step takes; and how
+far the joints are apart when the same actions follow the same reset once more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from varl_common.host.domain import free_domain
+from varl_robot_env.ros.ros_env import RosEnv
+
+from benchmarks.advice.trainer import commit
+from benchmarks.real.driver import ROOT, UNDERLAY, end, refuse_without_underlay, sources, start
+
+RESULTS = ROOT / "benchmarks/results/gazebo.json"
+NEEDED = ("ros_gz_sim", "ros_gz_bridge", "gz_ros2_control", "controller_manager", "ros2launch")
+PROGRAMS = {"lockstep": "train_sim", "clock": "train_real"}
+BRING_UP = 300.0  # s
+EPISODES, STEPS = 5, 40  # of the repetition
+
+
+def launched(program: str, folder: Path, *words: str) -> subprocess.Popen[bytes]:
+    command = ["ros2", "launch", "varl_bringup", f"{program}.launch.py", "backend:=gazebo", *words]
+    return start(command, folder / f"{program}.log", varl=True)
+
+
+def trained(program: str, seed: int, folder: Path, words: list[str]) -> dict[str, Any]:
+    """A training as shipped, to its end."""
+    run = folder / "run"
+    process = launched(program, folder, f"seed:={seed}", f"run_dir:={run}", *words)
+    try:
+        status = process.wait()
+    finally:
+        end(process)
+    if status:
+        raise SystemExit(f"error: the training ended with {status}; look into {folder}")
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    kept = ("success_rate", "evaluation_episodes", "steps", "first_success_step", "wall_s", "advisor")
+    return {"commit": commit()} | {name: summary[name] for name in kept}
+
+
+def repeated(folder: Path) -> dict[str, float]:
+    """Episodes by a seed and its random actions, each once more: the joints' distance, and the time of a step."""
+    process = launched("env", folder)
+    node = rclpy.create_node("benchmark")
+    apart, times = [], []
+    try:
+        env = RosEnv(node, timeout=BRING_UP)
+        joints = [i for i, unit in enumerate(env.description.observation_units) if unit == "rad"]
+        for seed in range(EPISODES):
+            paths = np.empty((2, STEPS + 1, len(joints)))
+            for path in paths:
+                rng = np.random.default_rng(seed)
+                path[0] = env.reset(seed=seed)[0][joints]
+                for step in range(STEPS):
+                    begin = time.perf_counter()
+                    observation = env.step(rng.uniform(-1, 1, env.action_space.shape).astype(np.float32))[0]
+                    times.append(time.perf_counter() - begin)
+                    path[step + 1] = observation[joints]
+            apart.append(float(np.abs(paths[1] - paths[0]).max()))
+        env.close()
+    finally:
+        node.destroy_node()
+        end(process)
+    return {"repeat_max_mrad": round(1000 * max(apart), 2), "step_ms": round(1000 * float(np.median(times)), 2)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--modes", nargs="+", choices=PROGRAMS, default=list(PROGRAMS))
+    parser.add_argument("--sources", type=Path, default=UNDERLAY.parent / "SOURCES.txt", help="what was built")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("words", nargs="*", help="launch arguments: advisor:=scripted")
+    arguments = parser.parse_args()
+    refuse_without_underlay(NEEDED)
+    results = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.is_file() else {}
+    runs = results.setdefault("runs", {})
+    results["sources"] = sources(arguments.sources)
+
+    def write() -> None:
+        for mode in PROGRAMS:
+            rates = [run["success_rate"] for name, run in runs.items() if name.startswith(mode)]
+            if rates:
+                results[f"reach_{mode}"] = round(float(np.mean(rates)), 3)
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+    jobs = [("", 0)] * ("step_ms" not in results) + [
+        (mode, seed) for seed in arguments.seeds for mode in arguments.modes
+    ]
+    for mode, seed in jobs:
+        if f"{mode}_{seed}" in runs:
+            continue
+        folder = Path(tempfile.mkdtemp(prefix="varl-gazebo-"))
+        print(f"logs: {folder}", flush=True)
+        with free_domain() as domain:
+            os.environ["ROS_DOMAIN_ID"], os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = str(domain), "LOCALHOST"
+            if mode:
+                runs[f"{mode}_{seed}"] = trained(PROGRAMS[mode], seed, folder, arguments.words)
+            else:
+                rclpy.init(domain_id=domain)
+                try:
+                    results |= repeated(folder)
+                finally:
+                    rclpy.try_shutdown()
+        write()
+        print(json.dumps({key: value for key, value in results.items() if key != "sources"}, indent=2), flush=True)
+
+
+if __name__ == "__main__":
+    main()
