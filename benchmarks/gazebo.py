@@ -20,7 +20,12 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import JointState
 from varl_common.host.domain import free_domain
+from varl_common.ros.messages import to_ns
 from varl_robot_env.ros.ros_env import RosEnv
 
 from benchmarks.advice.trainer import commit
@@ -31,6 +36,7 @@ NEEDED = ("ros_gz_sim", "ros_gz_bridge", "gz_ros2_control", "controller_manager"
 PROGRAMS = {"lockstep": "train_sim", "clock": "train_real"}
 BRING_UP = 300.0  # s
 EPISODES, STEPS = 5, 40  # of the repetition
+RESTS = 0.7  # s after a reset: what stands still is told again every half second
 
 
 def launched(program: str, folder: Path, *words: str) -> subprocess.Popen[bytes]:
@@ -53,25 +59,55 @@ def trained(program: str, seed: int, folder: Path, words: list[str]) -> dict[str
     return {"commit": commit()} | {name: summary[name] for name in kept}
 
 
+class Joints:
+    """Hears where the joints are."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._time, self._positions = 0, np.empty(0)
+        node.create_subscription(JointState, "joint_states", self._note, qos_profile_sensor_data)
+
+    def _note(self, message: JointState) -> None:
+        if (at := to_ns(message.header.stamp)) >= self._time:
+            self._time, self._positions = at, np.array(message.position)[np.argsort(message.name)]
+
+    def at(self, time_ns: int) -> NDArray[np.float64]:
+        """Positions at that time of the simulation, rad and m, in the order of the joints' names."""
+        while self._time < time_ns:
+            rclpy.spin_once(self._node, timeout_sec=1.0)
+        return self._positions
+
+    def newest(self) -> int:
+        """Time of the state that stands, ns."""
+        end = time.monotonic() + RESTS
+        while time.monotonic() < end:
+            rclpy.spin_once(self._node, timeout_sec=0.01)
+        return self._time
+
+
 def repeated(folder: Path) -> dict[str, float]:
     """Episodes by a seed and its random actions, each once more: the joints' distance, and the time of a step."""
     process = launched("env", folder)
     node = rclpy.create_node("benchmark")
+    joints = Joints(node)
     apart, times = [], []
     try:
         env = RosEnv(node, timeout=BRING_UP)
-        joints = [i for i, unit in enumerate(env.description.observation_units) if unit == "rad"]
+        period = round(env.description.control_period * 1e9)
         for seed in range(EPISODES):
-            paths = np.empty((2, STEPS + 1, len(joints)))
-            for path in paths:
+            paths = []
+            for _ in range(2):
                 rng = np.random.default_rng(seed)
-                path[0] = env.reset(seed=seed)[0][joints]
-                for step in range(STEPS):
+                env.reset(seed=seed)
+                began = joints.newest()
+                path = [joints.at(began)]
+                for step in range(1, STEPS + 1):
                     begin = time.perf_counter()
-                    observation = env.step(rng.uniform(-1, 1, env.action_space.shape).astype(np.float32))[0]
+                    env.step(rng.uniform(-1, 1, env.action_space.shape).astype(np.float32))
                     times.append(time.perf_counter() - begin)
-                    path[step + 1] = observation[joints]
-            apart.append(float(np.abs(paths[1] - paths[0]).max()))
+                    path.append(joints.at(began + step * period))
+                paths.append(path)
+            apart.append(float(np.abs(np.subtract(*paths)).max()))
         env.close()
     finally:
         node.destroy_node()
@@ -112,7 +148,7 @@ def main() -> None:
             if mode:
                 runs[f"{mode}_{seed}"] = trained(PROGRAMS[mode], seed, folder, arguments.words)
             else:
-                rclpy.init(domain_id=domain)
+                rclpy.init(args=[], domain_id=domain)
                 try:
                     results |= repeated(folder)
                 finally:

@@ -266,7 +266,7 @@ def main() -> None:
         print(f"logs of {name}: {folder}", flush=True)
         with free_domain() as domain:
             os.environ["ROS_DOMAIN_ID"], os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = str(domain), "LOCALHOST"
-            rclpy.init(domain_id=domain)
+            rclpy.init(args=[], domain_id=domain)
             try:
                 row = measured(robot, steps, folder, arguments.words, arguments.trace)
             finally:
