@@ -152,7 +152,8 @@ def judge(task: str, scenes: str, advisor: str, folder: str, count: int) -> list
     if folder:
         settings = TransformersBackend.Settings(model=folder, temperature=0.0, dtype="float32")
         judged = sight.Judge(TransformersBackend(settings))
-        answers = [judged.answer(sight.grey(one.question) if advisor == "blind" else one.question) for one in asked]
+        questions = [sight.grey(one.question) if advisor == "blind" else one.question for one in asked]
+        answers = judged.answers(questions, f"{task}, {scenes}, {advisor}")
         signs, error = sight.signs(judged, asked, answers), round(sight.pointing_error(asked, answers), 4)
     else:
         states = np.stack([one.question.state.state for one in asked])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ import torch
 from varl_agent.training import checkpoint
 from varl_agent.training.control import TrainingControl
 from varl_agent.training.metrics import TrainingMetrics
+from varl_agent.training.progress import make_display
 from varl_agent.training.record import Record
 from varl_agent.training.run_folder import RunFolder, write_json
 from varl_agent.training.settings import LearnerSettings, make_learning, make_model
@@ -55,28 +57,31 @@ def train(task: str, seed: int, steps: int, runs: Path) -> None:
     model = make_model(settings, env, advisor, lock_step=True, replay=folder.replay)
     learning = make_learning(settings, model, control.stopping.is_set, lock_step=True)
     schedule = Schedule(steps, EVALUATE_EVERY, EPISODES, settings.checkpoint_every, 1, lock_step=True)
-    written = 0
+    written, display = 0, make_display(sys.stdout.isatty())
 
     def note(metrics: TrainingMetrics) -> None:
         nonlocal written
+        display.show(metrics)
         if len(training.record.evaluations) > written:
             written = len(training.record.evaluations)
-            _write(folder, task, seed, training.record, len(settings.advice.trigger))
+            display.say(_write(folder, task, seed, training.record, len(settings.advice.trigger)))
 
     training = Training(model, env, folder, identity, schedule, learning, control, note)
     if newest is not None:
         print(training.resume(*newest), flush=True)
     training.run()
+    display.close()
     if training.record.evaluations[-1].step < model.num_timesteps:
         training.evaluate(EPISODES)
-    _write(folder, task, seed, training.record, len(settings.advice.trigger))
+    print(_write(folder, task, seed, training.record, len(settings.advice.trigger)), flush=True)
     training.close()
 
 
-def _write(folder: RunFolder, task: str, seed: int, record: Record, questions: int) -> None:
+def _write(folder: RunFolder, task: str, seed: int, record: Record, questions: int) -> str:
+    """Keep the curve; its last point in words."""
     curve = [{"step": one.step, "success": one.success_rate} for one in record.evaluations]
-    print(task, seed, curve[-1], flush=True)
     write_json(folder.path / "curve.json", {"task": task, "seed": seed, "questions": questions, "curve": curve})
+    return f"{task} {seed} {curve[-1]}"
 
 
 def gather(runs: Path) -> dict[str, Any]:

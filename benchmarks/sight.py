@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from varl_common.arguments import Argument, complete, parse, whole_number
 from varl_common.errors import VarlError
+from varl_common.host.progress import progress
 from varl_common.image_codec import decode_image, encode_jpeg
 from varl_common.vision.in_the_box import in_the_box
 from varl_vlm_advisor.answer.motion import to_action
@@ -94,6 +95,10 @@ class Judge:
             self.refused += 1
             return None
 
+    def answers(self, questions: Sequence[StateQuestion], what: str) -> list[Any]:
+        """Those to all of them; ``what`` they are is shown meanwhile."""
+        return [self.answer(one) for one in progress(questions, what, len(questions))]
+
     def actions(self, asked: Sequence[Asked], answers: Sequence[Any]) -> np.ndarray:
         """What each answer does, (n, act_dim); NaN where there is none."""
         rows = []
@@ -141,18 +146,18 @@ def measure(model: str, count: int) -> dict[str, Any]:
     still, moved, blind, swapped = [], [], [], []
     for task in TASKS:
         asked = held_out(task, count)
-        answers = [judge.answer(one.question) for one in asked]
+        answers = judge.answers([one.question for one in asked], task)
         figures[f"signs_{task}"] = signs(judge, asked, answers)
         still.append((asked, answers))
-        unseen = [judge.answer(grey(one.question)) for one in asked]
+        unseen = judge.answers([grey(one.question) for one in asked], f"{task}, without the picture")
         blind.append(signs(judge, asked, unseen))
         others = [
             replace(one.question, image=two.question.image)
             for one, two in zip(asked, asked[1:] + asked[:1], strict=True)
         ]
-        swapped.append(signs(judge, asked, [judge.answer(one) for one in others]))
+        swapped.append(signs(judge, asked, judge.answers(others, f"{task}, another picture")))
         away = held_out(task, count, exact=True, camera_move=0.1, camera_turn=10.0)
-        moved.append((away, [judge.answer(one.question) for one in away]))
+        moved.append((away, judge.answers([one.question for one in away], f"{task}, camera moved")))
     for name, judged in (("point_error", still), ("point_error_moved", moved)):
         figures[name] = pointing_error([a for some, _ in judged for a in some], [a for _, some in judged for a in some])
     figures |= {

@@ -27,23 +27,24 @@ from typing import Any
 REPOSITORY = Path(__file__).parents[1]
 BENCH = REPOSITORY / ".ros" / "bench"
 RIVALS = ("sbx-rl==0.28.0", "stable-baselines3==2.9.2", "h5py==3.16.0", "lmdb==3.0.0", "zarr==3.1.6")
-OWN = ("numpy", "scipy", "numba", "llvmlite", "threadpoolctl", "pydantic", "pyyaml", "gymnasium")
+OWN = ("numpy", "scipy", "numba", "llvmlite", "threadpoolctl", "pydantic", "pyyaml", "gymnasium", "rich")
 OBS, ACT, WIDTH = 39, 4, 256
 ROWS = 1_000_000
 
 
 def enter() -> None:
     """Go on in the benchmark's own environment, made if need be."""
-    python = BENCH / "bin" / "python"
-    if not (BENCH / "complete").exists():
+    python, made_of = BENCH / "bin" / "python", BENCH / "made_of"
+    pins = [line for line in (REPOSITORY / "requirements" / "python.lock").read_text().splitlines() if "==" in line]
+    own = [pin for pin in pins if pin.split("==")[0].lower() in OWN]
+    wanted = "\n".join([*RIVALS, *own])
+    if not made_of.exists() or made_of.read_text() != wanted:
         subprocess.run([sys.executable, "-m", "venv", "--clear", BENCH], check=True)
-        pins = [line for line in (REPOSITORY / "requirements" / "python.lock").read_text().splitlines() if "==" in line]
-        own = [pin for pin in pins if pin.split("==")[0].lower() in OWN]
-        pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet"]
+        pip: list[str | Path] = [python, "-m", "pip", "install"]
         alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # ROS's packages are there
         subprocess.run([*pip, "-r", REPOSITORY / "requirements" / "torch.lock"], check=True, env=alone)
         subprocess.run([*pip, *RIVALS, *own], check=True, env=alone)
-        (BENCH / "complete").touch()
+        made_of.write_text(wanted)
     environment = {
         **os.environ,
         "PYTHONPATH": f"{REPOSITORY / 'src' / 'varl_common'}:{REPOSITORY / 'src' / 'varl_agent'}",
@@ -120,6 +121,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def turns(models: dict[str, Any], windows: int, seconds: float) -> tuple[dict[str, Any], dict[str, Any]]:
     """Rates per CPU second and per second of each implementation in each window."""
+    from varl_common.host.progress import progress
+
     compared = ("sb3", "sbx", "varl")
     cases = {
         "batch256_utd1": (256, 1, tuple(models)),
@@ -133,7 +136,7 @@ def turns(models: dict[str, Any], windows: int, seconds: float) -> tuple[dict[st
         for name in names:
             for _ in range(2):
                 models[name](utd, batch)  # compile
-        for _ in range(windows):
+        for _ in progress(range(windows), case, windows):
             for name in names:
                 cpu, wall, updates = time.process_time(), time.perf_counter(), 0
                 while time.process_time() - cpu < seconds:

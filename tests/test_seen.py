@@ -25,7 +25,6 @@ pytestmark = [
     pytest.mark.skipif(not AXE.is_file(), reason="VARL_AXE names no axe.min.js (npm install axe-core)"),
     pytest.mark.timeout(1200),
 ]
-SCREENS = 4
 
 
 class Pages(SimpleHTTPRequestHandler):
@@ -57,7 +56,7 @@ def address(site: Path) -> Iterator[str]:  # noqa: F811
 def test_every_page_can_be_read_and_searched(address: str, tmp_path: Path) -> None:
     pages = sorted(f"/{page.relative_to(HTML)}" for page in HTML.rglob("*.html") if page != HTML / "index.html")
     assert len(pages) > 30
-    url = f"{address}/look.html?screens={SCREENS}&pages={quote(json.dumps(pages))}"
+    url = f"{address}/look.html?pages={quote(json.dumps(pages))}"
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--window-size=1400,1000"]
     with (tmp_path / "log").open("wb") as log:
         browser = subprocess.Popen([str(CHROMIUM), *flags, url], stdout=log, stderr=log)

@@ -1,4 +1,4 @@
-"""How far set-up is: a bar with the time left on a terminal; elsewhere the steps' lines are enough."""
+"""How far set-up or the site is: a bar with the time left on a terminal; elsewhere the steps' lines are enough."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -17,14 +18,16 @@ STEPS = {"torch": 40.0, "packages": 110.0, "workspace": 70.0}
 
 
 class Bar:
-    """One for all of set-up: it grows with the lines of the log that say that something is done.
+    """One for all steps: it grows with the lines of the log that say that something is done.
 
     Args:
         log: where the commands of the steps write.
+        what: they are for.
+        seconds: of each step.
     """
 
-    def __init__(self, log: Path) -> None:
-        self._log = log
+    def __init__(self, log: Path, what: str = "set-up", seconds: Mapping[str, float] = STEPS) -> None:
+        self._log, self._what, self._seconds = log, what, seconds
         self._steps: list[tuple[str, str, int, int]] = []
         self._begun = time.monotonic()
         self._end = threading.Event()
@@ -43,19 +46,19 @@ class Bar:
             print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 
     def step(self, name: str, done: str, total: int) -> None:
-        """A step of :data:`STEPS` begins; a line of the log that matches ``done`` is one of ``total``."""
+        """A step begins; a line of the log that matches ``done`` is one of ``total``."""
         self._steps.append((name, done, total, self._log.stat().st_size if self._log.exists() else 0))
 
     def share(self) -> float:
-        """What of set-up is done, 0 to 1; steps passed over, as nothing in them changed, count not."""
+        """What is done, 0 to 1; steps passed over, as nothing in them changed, count not."""
         if not self._steps:
             return 0.0
         name, done, total, begin = self._steps[-1]
         said = self._log.read_bytes()[begin:].decode("utf-8", "replace") if self._log.exists() else ""
         part = min(len(re.findall(done, said, re.MULTILINE)) / total, 1.0)
-        past = sum(STEPS[step] for step, *_ in self._steps[:-1])
-        ahead = list(STEPS.values())[list(STEPS).index(name) + 1 :]
-        return (past + STEPS[name] * part) / (past + STEPS[name] + sum(ahead))
+        past = sum(self._seconds[step] for step, *_ in self._steps[:-1])
+        ahead = list(self._seconds.values())[list(self._seconds).index(name) + 1 :]
+        return (past + self._seconds[name] * part) / (past + self._seconds[name] + sum(ahead))
 
     def line(self, share: float, seconds: float) -> str:
         """The bar in words: ``[#####     ]  25 %, 0:40 gone, 2:00 left``."""
@@ -66,7 +69,7 @@ class Bar:
     def _draw_until_the_end(self) -> None:
         while not self._end.wait(_EVERY):
             drawn = self.line(self.share(), time.monotonic() - self._begun)
-            print(f"\r\x1b[2Kset-up: {drawn}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[2K{self._what}: {drawn}", end="", file=sys.stderr, flush=True)
 
 
 def _minutes(seconds: float) -> str:

@@ -64,3 +64,11 @@ def test_what_is_broken_off_leaves_the_terminal_as_it_was() -> None:
     with pytest.raises(KeyboardInterrupt):
         list(progress(items(), "episodes", 3, console=shown))
     assert seen(shown).rstrip("\n").endswith(("\x1b[?25h", "\x1b[2K"))
+
+
+def test_what_is_printed_into_a_file_gets_there(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = console(terminal=True)
+    for item in progress(range(3), "episodes", 3, console=shown):
+        print(f"episode {item}")
+    assert capsys.readouterr().out == "episode 0\nepisode 1\nepisode 2\n"
+    assert "episode 1" not in seen(shown)

@@ -33,7 +33,8 @@ def progress(
         return
     columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.completed}/{task.total}"))
     times = (TimeElapsedColumn(), TextColumn("gone,"), TimeRemainingColumn(compact=True), TextColumn("left"))
-    bar = Progress(*columns, *times, console=console, transient=True)
+    # What is printed meanwhile goes above the bar, but for a standard output that is a file.
+    bar = Progress(*columns, *times, console=console, transient=True, redirect_stdout=sys.stdout.isatty())
     task, begun = bar.add_task(what, total=total), time.monotonic()
     try:
         for item in items:

@@ -1,9 +1,42 @@
+"""The loop at a control rate waits: it takes a processor for itself, so what wakes it for nothing starves the rest."""
+
 import pytest
 
-rclpy = pytest.importorskip("rclpy")
+pytest.importorskip("rclpy")
+import rclpy
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from std_msgs.msg import Bool, Empty
+from varl_common.ros.qos import LATCHED, STATE
+from varl_robot_env.arms.watched_topics import TopicSource
+from varl_robot_env.ros.hot_loop import HotLoop
 
-from std_msgs.msg import Empty  # noqa: E402
-from varl_robot_env.ros.hot_loop import HotLoop  # noqa: E402
+MOST = 50  # rounds in the time of five; one that is woken for nothing makes tens of thousands
+
+
+@pytest.mark.usefixtures("ros")
+def test_a_publisher_whose_qos_does_not_fit_does_not_keep_it_awake(monkeypatch: pytest.MonkeyPatch) -> None:
+    node, group = rclpy.create_node("hot"), MutuallyExclusiveCallbackGroup()
+    heard: list[bool] = []
+    subscriptions = [
+        node.create_subscription(Bool, "estop", lambda message: heard.append(message.data), qos, callback_group=group)
+        for qos in (LATCHED, STATE)
+    ]
+    publisher = node.create_publisher(Bool, "estop", 10)  # volatile: no latched subscription hears it
+    loop = HotLoop(node, group)
+    assert loop.spin_until(lambda: publisher.get_subscription_count() == 1, 30.0)
+    assert loop.spin_until(lambda: TopicSource(node, subscriptions[:1]).mismatch() is not None, 30.0)
+    publisher.publish(Bool(data=True))
+    assert loop.spin_until(lambda: heard == [True], 30.0)
+    rounds = 0
+
+    def count(timeout: float, once: object = loop.spin_once) -> None:
+        nonlocal rounds
+        rounds += 1
+        once(timeout)  # type: ignore[operator]
+
+    monkeypatch.setattr(loop, "spin_once", count)
+    loop.spin_until(lambda: False, 1.0)
+    assert rounds < MOST
 
 
 class Restless:
@@ -21,6 +54,9 @@ class Restless:
     def clear_entities(self) -> None: ...
 
     def add_subscription(self, handle: object) -> None: ...
+
+    def add_event(self, handle: object) -> int:
+        return 0
 
 
 def test_waits_that_bring_nothing_take_no_whole_core(ros: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
+from varl_common.host.progress import progress
 from varl_robot_env.motion import Moment, Trajectory
 from varl_robot_env.safety.governor import LEANT, REACHED
 from varl_robot_env.safety.safety_filter import RefusedAction, SafetyFilter
@@ -80,7 +81,8 @@ def whatever_is_asked(name: str, number: int, turns: Sequence[str] = ()) -> dict
     def out_of_limits(joints: np.ndarray) -> float:
         return float(np.maximum(np.maximum(joint_low - joints, joints - joint_high), 0.0).max())
 
-    for index, action in enumerate(actions(rng, number, filter_.size)):
+    asked = progress(actions(rng, number, filter_.size), f"{name}, asked", number)
+    for index, action in enumerate(asked):
         if index % EPISODE == 0:  # from where it stands now, as after a stop; sometimes from home
             measured = np.array(config.home) if rng.random() < 0.3 else motion.positions[-1]
             motion, follow = Trajectory.at_rest(measured), rng.choice([1.0, 0.5, 0.05, 0.0])

@@ -3,6 +3,7 @@
 import contextlib
 
 import numpy as np
+from varl_common.host.progress import progress
 from varl_robot_env.arm import ArmError
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
@@ -156,7 +157,7 @@ def from_anywhere(name: str, starts: int, count: int) -> dict[str, float]:
     config = robot(name)
     arm, rng = kinematics(config), np.random.default_rng(starts * count)
     worst, outside = dict.fromkeys(ALLOWED, 0.0), 0
-    for start in range(starts):
+    for start in progress(range(starts), f"{name}, starts", starts):
         bench = Bench(config, arm, _start(config, arm, rng), rng.uniform(0.02, 0.1))
         outside += bench.filter.governor.outside(arm.forward(bench.plant.positions)[0]) > 0
         if start % 2:

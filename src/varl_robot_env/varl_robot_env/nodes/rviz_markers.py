@@ -42,6 +42,8 @@ class MarkersNode(Node):
         self._pictures = 0
         self.create_timer(1.0 / config.rate, self._draw)
         Diagnostics(self, "pictures", self._health)
+        status = self.resolve_topic_name("env/status")
+        self.get_logger().info(f"draws on {self._publisher.topic_name} what {status} says, as soon as it does")
 
     def _on_env(self, message: EnvStatus) -> None:
         self._env = message

@@ -31,6 +31,9 @@ class HotLoop:
     of a control step, which waits for half a dozen messages, that is most of its time. Here a loop may also be run
     inside of a callback of another: a service waits for a topic by spinning the loop that has the topic, in the same
     thread. ``groups`` must be spun by loops of one thread only; the rest of the node goes to :class:`RestExecutor`.
+
+    A subscription's events, such as a publisher whose QoS does not fit, are taken and not told of: one that nobody
+    takes wakes every wait at once, for good.
     """
 
     def __init__(self, node: Node, *groups: CallbackGroup) -> None:
@@ -77,10 +80,16 @@ class HotLoop:
             wait_set.add_client(client.handle)
         for service in services:
             wait_set.add_service(service.handle)
+        events = [event for subscription in subscriptions for event in subscription.event_handlers]
+        for event in events:
+            event.add_to_wait_set(wait_set)
         end = time.monotonic() + timeout
         wait_set.wait(max(0, int(timeout * 1e9)))
         if told_to_end() or not self._node.context.ok():
             raise ExternalShutdownException
+        for event in events:
+            if event.is_ready(wait_set):
+                event.take_data()
         kinds = (("subscription", _take_message), ("client", _take_response), ("service", _take_request))
         everything = [
             (kind, i, take, entity)
@@ -109,9 +118,10 @@ class HotLoop:
         )
         if self._wait_set is None or entities != self._entities:
             subscriptions, clients, services = map(len, entities)
+            events = sum(len(subscription.event_handlers) for subscription in entities[0])
             context = self._node.context.handle
             wait_set = rclpy_implementation.WaitSet
-            self._wait_set = wait_set(subscriptions, 0, 0, clients, services, 0, context)
+            self._wait_set = wait_set(subscriptions, 0, 0, clients, services, events, context)
             self._entities = entities
 
     def _mine(self, entities: Iterable[Any]) -> list[Any]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import Progress
 from varl_common.arguments import Argument, whole_number
 from varl_common.errors import VarlError
 from varl_common.tool import run_tool
@@ -39,9 +38,7 @@ def train_classifier(moments: Path, out: Path, tower: str = IN_THE_BOX, layers: 
     layout, rows = read_layout(moments), read(moments)
     looks = Tower(tower, layers)
     encoder = FrozenEncoder(looks, layout.cameras, layout.side, "maps")
-    with Progress(transient=True) as progress:
-        bar = progress.add_task("Teaching", total=1.0)
-        taught = teach(rows, encoder, list(layout.cameras), steps, lambda share: progress.update(bar, completed=share))
+    taught = teach(rows, encoder, list(layout.cameras), steps)
     about = asdict(layout) | {"tower": tower, "layers": layers, "fingerprint": looks.fingerprint, "members": FOLDS}
     figures = {"threshold": taught.threshold, "false": taught.false, "missed": taught.missed, "moments": len(rows)}
     write(out, taught.heads, about | figures)

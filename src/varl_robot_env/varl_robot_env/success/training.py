@@ -7,7 +7,6 @@ in the end is the mean of all heads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import binary_cross_entropy_with_logits
 from varl_common.errors import VarlError
+from varl_common.host.progress import progress
 from varl_common.vision.classifier import Heads
 from varl_common.vision.encoder import FrozenEncoder
 
@@ -47,14 +47,8 @@ class Taught:
     missed: float
 
 
-def teach(
-    rows: NDArray[Any],
-    encoder: FrozenEncoder,
-    cameras: list[str],
-    steps: int,
-    tell: Callable[[float], object] = lambda share: None,
-) -> Taught:
-    """Teach heads by moments ``rows``, in so many ``steps`` each; ``tell`` is told which share of the work is done.
+def teach(rows: NDArray[Any], encoder: FrozenEncoder, cameras: list[str], steps: int) -> Taught:
+    """Teach heads by moments ``rows``, in so many ``steps`` each.
 
     Raises:
         VarlError: there are too few moments of success or of failure, or too few episodes, to judge it by.
@@ -64,23 +58,21 @@ def teach(
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     copies = []
-    for number, row in enumerate(rows):
+    for row in progress(rows, "moments", len(rows)):
         pictures = _pictures(row, cameras)
         seen = [pictures, *(_changed(pictures, rng) for _ in range(_COPIES))]
         copies.append(np.stack([encoder(one).astype(np.float16) for one in seen]))
-        tell(0.5 * (number + 1) / len(rows))
     maps = torch.from_numpy(np.stack(copies)).unflatten(2, (len(cameras), *encoder.shape))  # (moments, copies, ...)
     heads = Heads(encoder.shape[0], FOLDS)
     heads.mean = maps[:, 0].float().mean((0, 1, 3, 4))
     heads.scale = maps[:, 0].float().std((0, 1, 3, 4)) + 1e-3
     wanted = torch.from_numpy(success.astype(np.float32))
     certainties = np.zeros(len(rows))
-    for fold in range(FOLDS):
+    for fold in progress(range(FOLDS), "heads", FOLDS):
         out = torch.from_numpy(fold_of == fold)
         _fit(heads, fold, maps[~out], wanted[~out], steps)
         with torch.inference_mode():
             certainties[out] = torch.sigmoid(heads.members[fold](heads.scaled(maps[out, 0].float()))).numpy()
-        tell(0.5 + 0.5 * (fold + 1) / FOLDS)
     threshold = precise_threshold(certainties, success)
     called = certainties >= threshold
     heads.eval().requires_grad_(False)
