@@ -26,6 +26,8 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from varl_common.host.domain import free_domain
 from varl_common.ros.messages import to_ns
+from varl_robot_env.config.paths import config_file
+from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.ros.ros_env import RosEnv
 
 from benchmarks.advice.trainer import commit
@@ -33,6 +35,7 @@ from benchmarks.real.driver import ROOT, UNDERLAY, end, refuse_without_underlay,
 
 RESULTS = ROOT / "benchmarks/results/gazebo.json"
 NEEDED = ("ros_gz_sim", "ros_gz_bridge", "gz_ros2_control", "controller_manager", "ros2launch")
+ROBOT = RobotConfig.from_yaml(config_file("robots", "varl_arm"))
 PROGRAMS = {"lockstep": "train_sim", "clock": "train_real"}
 BRING_UP = 300.0  # s
 EPISODES, STEPS = 5, 40  # of the repetition
@@ -69,10 +72,11 @@ class Joints:
 
     def _note(self, message: JointState) -> None:
         if (at := to_ns(message.header.stamp)) >= self._time:
-            self._time, self._positions = at, np.array(message.position)[np.argsort(message.name)]
+            positions = dict(zip(message.name, message.position, strict=True))
+            self._time, self._positions = at, np.array([positions[joint] for joint in ROBOT.joints])
 
     def at(self, time_ns: int) -> NDArray[np.float64]:
-        """Positions at that time of the simulation, rad and m, in the order of the joints' names."""
+        """Positions of the arm's joints at that time of the simulation, rad."""
         while self._time < time_ns:
             rclpy.spin_once(self._node, timeout_sec=1.0)
         return self._positions
