@@ -67,6 +67,15 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """Whether a picture shows that the task was accomplished (the response of Judge.srv); no, where it is not told."""
+
+    status: AdviceStatus
+    accomplished: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Pointing:
     """Where a picture shows a thing (Pointing.msg): ``pixel`` (2,) x, y; None where it is not visible or not told."""
 

@@ -14,6 +14,7 @@ from varl_common.arguments import Argument, complete, namespace
 from varl_common.errors import VarlError
 from varl_robot_env.config.paths import config_file
 
+from varl_bringup.graph.advisor import advisor_node, judge
 from varl_bringup.graph.arguments import (
     CALIBRATE_ARGUMENTS,
     CHECK_ARGUMENTS,
@@ -72,6 +73,7 @@ def _training(program: str, values: dict[str, str]) -> Graph:
     elif values["start_from"]:
         values["start_from"] = str(Path(values["start_from"]).expanduser().resolve())  # latest is about to be another
         read_launch(Path(values["start_from"]))
+    judges = dict(values)  # who judges, where the task asks: even where nobody advises
     if values["recipe"] == "sac":
         values["advisor"] = "none"
     run_dir = Path(values["run_dir"] or _new_run_dir(values)).expanduser().absolute()
@@ -91,11 +93,7 @@ def _training(program: str, values: dict[str, str]) -> Graph:
     if values["demonstrations"]:
         learner["demonstrations"] = str(Path(values["demonstrations"]).expanduser().absolute())
     nodes = _robot(program, values, files)
-    if values["advisor"] != "none":
-        advisor: dict[str, ParameterValue] = {"backend": values["advisor"], "run_dir": str(run_dir)}
-        if values["recipe"] == "paper":
-            advisor["strategy"] = "direction"  # published are single actions
-        nodes.append(Node("varl_vlm_advisor", "advisor", files.of("advisor"), advisor))
+    nodes += [advisor_node(values, run_dir, files)] if values["advisor"] != "none" else judge(judges, run_dir, files)
     nodes += watchers(values, run_dir, files)
     main = Node("varl_agent", "learner", files.of("learner", "agent"), learner)
     first = _checks(values, files) if values["backend"] == "real" else None
@@ -110,7 +108,7 @@ def _evaluate(values: dict[str, str]) -> Graph:
         "episodes": int(values["episodes"]),
         "seed": int(values["seed"]),
     }
-    nodes = _robot(program, values, files)
+    nodes = [*_robot(program, values, files), *judge(values, run_dir, files)]
     return _graph("evaluate", values, Node("varl_agent", "evaluate", files.of("evaluate"), evaluate), nodes, run_dir)
 
 
@@ -126,7 +124,7 @@ def _deploy(values: dict[str, str]) -> Graph:
     }
     if values["backend"] == "real":
         program = "train_real"  # by the clock
-    nodes = [*_robot(program, values, files), *watchers(values, run_dir, files)]
+    nodes = [*_robot(program, values, files), *judge(values, run_dir, files), *watchers(values, run_dir, files)]
     main = Node("varl_agent", "deploy", files.of("deploy"), deploy)
     first = _checks(values, files) if values["backend"] == "real" else None
     return _graph("deploy", values, main, nodes, run_dir, first)
@@ -151,7 +149,7 @@ def _teleop(values: dict[str, str]) -> Graph:
     }
     if values["joystick"] == "none":
         raise VarlError("teleop is by joystick; use joystick:=gamepad or joystick:=spacemouse")
-    nodes = [*_robot("teleop", values, files), *watchers(values, run_dir, files)]
+    nodes = [*_robot("teleop", values, files), *judge(values, run_dir, files), *watchers(values, run_dir, files)]
     return _graph("teleop", values, Node("varl_agent", "teleop", files.of("teleop"), teleop), nodes, run_dir)
 
 
@@ -169,6 +167,7 @@ def _collect(values: dict[str, str]) -> Graph:
     }
     nodes = [
         *_robot("collect" if by_person else "train_sim", values, files),
+        *judge(values, Path(values["moments"]), files),
         *watchers(values, Path(values["moments"]), files),
     ]
     main = Node("varl_agent", "collect", files.of("collect"), collect)
@@ -179,6 +178,7 @@ def _env(values: dict[str, str]) -> Graph:
     files = ParameterFiles(values["params_file"])
     program = "train_real" if values["backend"] == "real" else "train_sim"
     *others, env = _robot(program, values, files)
+    others += judge(values, Path("runs"), files)
     lookers = watchers(values | {"record": "false"}, Path(), files)
     return _graph("env", values, env, [*others, *lookers], Path())
 

@@ -32,6 +32,7 @@ from varl_robot_env.config.driver import EstopConfig
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.env_core import EnvCore, NeedsReset, Observation, StepResult, WaitsForPerson
 from varl_robot_env.env.view import views
+from varl_robot_env.nodes.advisor_verdicts import AdvisorVerdicts
 from varl_robot_env.ros.agent_presence import AgentPresence
 from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
 from varl_robot_env.ros.joystick import JoystickConfig
@@ -119,7 +120,12 @@ class EnvNode(LifecycleNode):
         self.hot_loop = HotLoop(self, self._agent_group, self._arm_group)
         self._arm_loop = HotLoop(self, self._arm_group)
         dense, keeps = parameters.reward == "dense", labelling(parameters.moments, task.config, seen)
-        self._core = EnvCore(task, robot, self._arm, parameters.backend, dense, seen, parameters.observation, keeps)
+        self._verdicts = AdvisorVerdicts(self, self._arm_group) if task.advisor_judges else None
+        self._core = EnvCore(
+            task, robot, self._arm, parameters.backend, dense, seen, parameters.observation, keeps, self._verdicts
+        )
+        if self._verdicts:
+            self._verdicts.interrupted = lambda: self._core.safety.stopped is not None
         self._counts: Counter[str] = Counter()
         self._watched.watch_estop(EstopConfig(topic="~/estop"), required=False)
         self._status = self.create_publisher(EnvStatus, "~/status", LATCHED)
@@ -287,6 +293,8 @@ class EnvNode(LifecycleNode):
         if self._not_ready:
             try:
                 self._not_ready = self._arm.not_ready_reason() or self._watched.inputs.not_ready_reason()
+                if not self._not_ready and self._verdicts:
+                    self._not_ready = self._verdicts.not_ready_reason()
             except ArmError as error:
                 self._not_ready = str(error)
         return self._not_ready or ""

@@ -35,6 +35,8 @@ _RETRY_EVERY = 0.5
 # An answer takes a control period or, at a reset, a real arm's way home; without one in this time the node is dead, s.
 _STEP_TIMEOUT = 4.0
 _RESET_TIMEOUT = 60.0
+# So much more for the last step of an episode, which an advisor may be asked about, s: a model on two cores takes 10.
+VERDICT_TIMEOUT = 30.0
 _SLICE = 1.0
 
 
@@ -94,6 +96,7 @@ class RosEnv(gymnasium.Env[Any, Float32]):
         self._describe = self._node.create_client(DescribeEnv, f"{env_name}/describe")
         self.capture = capture
         self.waits_when_stopped = True
+        self._steps = 0  # of the episode
         self._seen: tuple[Any, dict[str, Any]] = None, {}  # the newest observation, and its info
         try:
             self.description = self._wait_for_description(timeout)
@@ -117,13 +120,16 @@ class RosEnv(gymnasium.Env[Any, Float32]):
             response = self._call(self._reset, request, _RESET_TIMEOUT)
         void_steps = max(void_steps, response.void_steps)
         observation = from_observation_msg(self._checked(response).observation)
+        self._steps = 0
         seen, info = self._seen = observed(self.description, observation)
         late = {"void_steps": void_steps} if void_steps else {}
         return seen, info | self._frames(observation) | late
 
     def step(self, action: Float32) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         request = Step.Request(action=self._action(action), capture=self.capture)
-        response = self._call(self._step, request, _STEP_TIMEOUT)
+        self._steps += 1
+        is_last = self._steps >= self.description.max_episode_steps
+        response = self._call(self._step, request, _STEP_TIMEOUT + is_last * VERDICT_TIMEOUT)
         if self._waits_for_a_person(response):
             return self._interrupted(response)
         observation = from_observation_msg(self._checked(response).observation)

@@ -18,7 +18,7 @@ from varl_common.errors import VarlError, did_you_mean
 from varl_robot_env.config.robot import Vector3
 from varl_robot_env.tasks.rule import Holds, Rule
 from varl_robot_env.tasks.situation import Situation
-from varl_robot_env.tasks.verdicts import Classifier, Person
+from varl_robot_env.tasks.verdicts import Classifier, Person, Vlm
 
 
 def parse(value: Any) -> Rule:
@@ -236,6 +236,12 @@ class Not(Rule):
 
     not_: Predicate = Field(alias="not")
 
+    @model_validator(mode="after")
+    def _is_told(self) -> Self:
+        if any(isinstance(rule, Vlm) for rule in self.not_.all_rules()):
+            raise ValueError("an advisor that does not answer would be a success; ask it for what is to be, without not")
+        return self
+
     @property
     def rules(self) -> Sequence[Rule]:
         return (self.not_,)
@@ -253,6 +259,7 @@ KINDS: dict[str, type[Rule]] = {
     "force": Force,
     "person": Person,
     "classifier": Classifier,
+    "vlm": Vlm,
     "all": AllOf,
     "any": AnyOf,
     "not": Not,

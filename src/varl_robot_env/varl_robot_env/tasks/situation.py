@@ -26,6 +26,7 @@ class Situation:
         opening: of the gripper, 0 closed to 1 open; None where the robot has none.
         force: (3,) on the tool, N; None where nothing measures it.
         marked: a person has said that the task is solved.
+        accomplished: an advisor, asked as the episode ended, has said so.
         pictures: of each camera that is looked at, (side, side, 3) uint8 RGB.
     """
 
@@ -36,11 +37,12 @@ class Situation:
     opening: float | None = None
     force: Array | None = None
     marked: bool = False
+    accomplished: bool = False
     pictures: Mapping[str, Image] = field(default_factory=dict)
 
     def among(self, poses: Mapping[str, Pose], begin: Mapping[str, Pose]) -> Situation:
         """The same among more things, at ``poses``, in an episode that began with ``begin``."""
-        return replace(self, poses={**self.poses, **poses}, begin=begin, marked=False)
+        return replace(self, poses={**self.poses, **poses}, begin=begin, marked=False, accomplished=False)
 
     def seen_as(self, pictures: Mapping[str, Image]) -> Situation:
         """The same, with what is seen of it."""

@@ -21,7 +21,7 @@ from varl_robot_env.config.things import ThingConfig, Things
 from varl_robot_env.tasks.observation import check_observed
 from varl_robot_env.tasks.predicates import Force, Judge, Predicate
 from varl_robot_env.tasks.situation import TOOL, Situation
-from varl_robot_env.tasks.verdicts import Classifier, Person
+from varl_robot_env.tasks.verdicts import Classifier, Person, Vlm
 from varl_robot_env.types import Array, Pose
 
 Axis = Literal["dx", "dy", "dz", "yaw", "rx", "ry", "rz", "gripper"]
@@ -189,6 +189,11 @@ class Task:
     def person_judges(self) -> bool:
         """Whether it is for a person to say that the task is solved."""
         return any(isinstance(rule, Person) for rule in self.config.success.all_rules())
+
+    @property
+    def advisor_judges(self) -> bool:
+        """Whether an advisor is asked, as an episode ends, if the task is solved."""
+        return any(isinstance(rule, Vlm) for rule in self.config.success.all_rules())
 
     def sample(
         self, rng: np.random.Generator, tool: Pose, observed: Mapping[str, Pose] | None = None

@@ -1,12 +1,12 @@
-"""Rules that somebody decides who looks: a person, or a classifier that was shown what success looks like."""
+"""Rules that somebody decides who looks: a person, a classifier that was shown what success looks like, an advisor."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from varl_common.errors import VarlError
 
 from varl_robot_env.config.robot import ViewConfig
@@ -28,6 +28,24 @@ class Person(Verdict):
 
     def holds(self, situation: Situation, holds: Holds) -> bool:
         return situation.marked
+
+
+class Vlm(Verdict):
+    """The advisor says so of a picture: it is asked once, in the last period of an episode.
+
+    A verdict that does not come is no success.
+    """
+
+    vlm: Literal[True]
+
+    @model_validator(mode="after")
+    def _is_asked_once(self) -> Self:
+        if self.held != 1:
+            raise ValueError("the advisor is asked once, at an episode's end, so that held has nothing to count")
+        return self
+
+    def holds(self, situation: Situation, holds: Holds) -> bool:
+        return situation.accomplished
 
 
 class Classifier(Verdict):

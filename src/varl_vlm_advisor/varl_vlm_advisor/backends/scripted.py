@@ -25,11 +25,14 @@ from varl_vlm_advisor.question.action_words import GRIPPER_WORDS, encode, words_
 from varl_vlm_advisor.question.pointing import to_point
 from varl_vlm_advisor.question.question import PlaceQuestion, Question, StateQuestion
 from varl_vlm_advisor.question.schema import MAX_WAYPOINTS
-from varl_vlm_advisor.types import GRIPPER, NoAdvice
+from varl_vlm_advisor.question.verdicts import VERDICT
+from varl_vlm_advisor.types import GRIPPER, TOOL, NoAdvice
 
 _HUES = {"red": 4, "orange": 28, "yellow": 50, "green": 130, "blue": 220, "violet": 285}  # degrees
 _HUE_WIDTH = 18  # degrees
 _VIVID, _BRIGHT = 0.5, 0.2  # least saturation and value, of 1
+_THERE = 2.0
+"""Of a phase's tolerance: a task counts as done when it is nearly so for its plan, which goes on to the middle."""
 _LEAST_SHARE = 0.0003  # of the picture: 20 pixels of 320x240
 _SLIPS_SEEN = 0.5
 """Of its wrong pointings so many are at anything; in the others it says that it sees nothing."""
@@ -69,7 +72,10 @@ class ScriptedBackend:
             )
         body: dict[str, Any] = {"id": question.id, "reason": f"scripted: {plan.reason}", "can_tell": True}
         rng = self._rng(question, sample)
-        if question.strategy == "plan":
+        if question.strategy == VERDICT:
+            wrong = rng.random() < self._settings.error_rate
+            body["accomplished"] = bool(wrong ^ _has_come_to_its_end(plan, question))
+        elif question.strategy == "plan":
             body["phases"] = [self._phase(phase, env, rng) for phase in plan.phases]
         elif question.strategy == "trajectory":
             body["waypoints"] = self._waypoints(plan, question, rng)
@@ -144,6 +150,16 @@ class ScriptedBackend:
             "gripper": gripper,
             "tolerance": phase.tolerance,
         }
+
+
+def _has_come_to_its_end(plan: Plan, question: StateQuestion) -> bool:
+    """Whether the plan has nothing left to do: its last phase is there, and the tool where that sends it."""
+    env, states = question.env, question.state.state[None]
+    places = plan.places(states, env)
+    tool = env.position(TOOL, question.state.state)
+    last = plan.phases[-1]
+    there = tool is not None and bool(np.linalg.norm(tool - places[-1, 0]) <= _THERE * last.tolerance)
+    return there and int(plan.phase_of(states, env, places)[0]) == len(plan.phases) - 1
 
 
 def colour_patch(rgb: NDArray[np.uint8], words: str) -> NDArray[np.float64] | None:

@@ -1,4 +1,4 @@
-"""The node ``advisor``: GetAdvice and Point as services, and how it goes on /diagnostics."""
+"""The node ``advisor``: GetAdvice, Point and Judge as services, and how it goes on /diagnostics."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.messages import from_description_msg, from_frame_msg
 from varl_common.ros.node import declare_parameters, run_node
 
-from varl_interfaces.srv import GetAdvice, Point
-from varl_vlm_advisor.nodes.convert import from_state, to_pointing_msg, to_response
+from varl_interfaces.srv import GetAdvice, Judge, Point
+from varl_vlm_advisor.nodes.convert import from_state, moment, to_pointing_msg, to_response, to_verdict
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.service.config import config_model
-from varl_vlm_advisor.types import Answers, Pointing
+from varl_vlm_advisor.types import Answers, Pointing, Verdict
 
 _TURN = 0.0005  # s
 
 
 class AdvisorNode(Node):
-    """Serves ``~/get_advice`` and ``~/point``.
+    """Serves ``~/get_advice``, ``~/point`` and ``~/judge``.
 
     Questions are asked in the core's thread; the executor is never held up by a model.
     """
@@ -35,6 +35,7 @@ class AdvisorNode(Node):
         group = ReentrantCallbackGroup()
         self.create_service(GetAdvice, "~/get_advice", self._get_advice, callback_group=group)
         self.create_service(Point, "~/point", self._point, callback_group=group)
+        self.create_service(Judge, "~/judge", self._judge, callback_group=group)
         Diagnostics(self, "advice", self._health, self._advisor.label)
         self.get_logger().info(f"advice comes from: {self._advisor.label}")
 
@@ -62,6 +63,11 @@ class AdvisorNode(Node):
         response.advisor = self._advisor.label
         return response
 
+    async def _judge(self, request: Judge.Request, response: Judge.Response) -> Judge.Response:
+        pending = self._advisor.judge(from_description_msg(request.env), moment(request), request.deadline)
+        verdict: Verdict = await self._in_executor(pending)
+        return to_verdict(verdict, self._advisor.label, response)
+
     def _in_executor(self, pending: Pending[Any]) -> Future:
         """``pending`` as something that a callback of this node's executor can await."""
         future = Future(executor=self.executor)
@@ -79,12 +85,13 @@ class AdvisorNode(Node):
 
     def _health(self) -> Health:
         statistics, asker = self._advisor.statistics, self._advisor.asker
-        answered = statistics.states + statistics.pointings
+        answered = statistics.states + statistics.pointings + statistics.verdicts
         useless = answered and not answered["OK"]
         figures = {
             "requests": statistics.requests,
             **{f"states {name}": count for name, count in sorted(statistics.states.items())},
             **{f"pointings {name}": count for name, count in sorted(statistics.pointings.items())},
+            **{f"verdicts {name}": count for name, count in sorted(statistics.verdicts.items())},
             **dict(sorted(statistics.events.items())),
             "tokens in": statistics.tokens_in,
             "tokens out": statistics.tokens_out,

@@ -7,8 +7,8 @@ from varl_common.plan import Plan
 from varl_common.ros.messages import from_frame_msg
 
 from varl_interfaces import msg
-from varl_interfaces.srv import GetAdvice
-from varl_vlm_advisor.types import Advice, Answers, Pointing, State
+from varl_interfaces.srv import GetAdvice, Judge
+from varl_vlm_advisor.types import Advice, Answers, Pointing, State, Verdict
 
 
 def from_state(message: msg.AdviceState) -> State:
@@ -21,6 +21,20 @@ def from_state(message: msg.AdviceState) -> State:
         message.reward,
         tuple(from_frame_msg(frame) for frame in message.frames),
     )
+
+
+def moment(request: Judge.Request) -> State:
+    """What is judged, as a state in which nothing is done."""
+    state = np.array(request.state, np.float32)
+    frames = tuple(from_frame_msg(frame) for frame in request.frames)
+    return State(0, state, np.zeros(len(request.env.action_names), np.float32), state, 0.0, frames)
+
+
+def to_verdict(verdict: Verdict, advisor: str, response: Judge.Response) -> Judge.Response:
+    """Fill ``response``."""
+    response.status, response.accomplished = int(verdict.status), verdict.accomplished
+    response.reason, response.advisor = _text(verdict.reason), advisor
+    return response
 
 
 def to_response(answers: Answers, response: GetAdvice.Response) -> GetAdvice.Response:

@@ -25,6 +25,7 @@ class CameraConfig(Config):
     point: str = Field(default="", description="camera shown with a question for a point")
     trajectory: str = Field(default="", description="camera shown with a question for a trajectory")
     plan: str = Field(default="", description="camera shown with a question for a plan")
+    verdict: str = Field(default="", description="camera shown with the question whether a task was accomplished")
 
 
 class QuestionConfig(Config):

@@ -39,6 +39,12 @@ class Answer(BaseModel):
     can_tell: bool
 
 
+class VerdictAnswer(Answer):
+    """Whether the task is accomplished."""
+
+    accomplished: bool
+
+
 class PhaseAnswer(BaseModel):
     """One phase of a plan, as answered."""
 

@@ -19,14 +19,12 @@ from varl_common.plan import Plan
 
 from varl_vlm_advisor.answer.voting import vote
 from varl_vlm_advisor.backends import Backend
-from varl_vlm_advisor.question.places import PlacePrompter
-from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.service.asking import Asker
 from varl_vlm_advisor.service.config import AdvisorConfig, make_backend
 from varl_vlm_advisor.service.request_checks import pointing_problem, request_problem, state_problem
 from varl_vlm_advisor.service.sampling import Sampler
 from varl_vlm_advisor.service.statistics import Statistics
-from varl_vlm_advisor.types import Advice, Answers, NoAdvice, Pointing, State
+from varl_vlm_advisor.types import Advice, Answers, NoAdvice, Pointing, State, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +50,7 @@ class Advisor:
         self._backend = make_backend(config) if backend is None else backend
         self.statistics = Statistics()
         self.asker = Asker(self._backend, config, self.statistics)
-        label = self._backend.label
-        prompter, places = Prompter(config, self._backend.sees, label), PlacePrompter(config, label)
-        self._sampler = Sampler(config, prompter, places, self.asker)
+        self._sampler = Sampler(config, self._backend.sees, self._backend.label, self.asker)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="advisor", daemon=True)
         self._thread.start()
@@ -86,6 +82,13 @@ class Advisor:
         """
         job = self._pointings(frames, things, self._loop.time() + deadline)
         return asyncio.run_coroutine_threadsafe(job, self._loop)
+
+    def judge(self, env: EnvDescription, state: State, deadline: float) -> Future[Verdict]:
+        """Begin to say whether ``state`` shows the task of ``env`` accomplished.
+
+        The future is done ``deadline`` seconds from now, at the latest.
+        """
+        return asyncio.run_coroutine_threadsafe(self._verdict(env, state, self._loop.time() + deadline), self._loop)
 
     def close(self) -> None:
         """Cancel what is being asked, and stop the thread."""
@@ -140,6 +143,17 @@ class Advisor:
         pointings = [Pointing(r.status, None, str(r)) if isinstance(r, NoAdvice) else r for r in results]
         self.statistics.pointings.update(pointing.status.name for pointing in pointings)
         return pointings
+
+    async def _verdict(self, env: EnvDescription, state: State, until: float) -> Verdict:
+        self.statistics.requests += 1
+        problem = request_problem(env, [state], until) or state_problem(env, state, Counter([state.id]))
+        if problem:
+            result: Any = NoAdvice(AdviceStatus.INVALID, problem)
+        else:
+            (result,) = await self._by(until, [self._sampler.verdict(env, state, until)])
+        verdict = Verdict(result.status, False, result.reason) if isinstance(result, NoAdvice) else result
+        self.statistics.verdicts[verdict.status.name] += 1
+        return verdict
 
     async def _by_plan(
         self, env: EnvDescription, states: list[State], until: float, samples: int

@@ -21,17 +21,20 @@ from varl_vlm_advisor.question.places import PlacePrompter
 from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.question.question import StateQuestion
 from varl_vlm_advisor.question.schema import Answer
+from varl_vlm_advisor.question.verdicts import VerdictPrompter
 from varl_vlm_advisor.service.asking import Asker
 from varl_vlm_advisor.service.config import AdvisorConfig
-from varl_vlm_advisor.types import Advice, NoAdvice, Pointing, State
+from varl_vlm_advisor.types import Advice, NoAdvice, Pointing, State, Verdict
 
 
 class Sampler:
     """Used within one event loop; pictures are made outside it, one after the other, so that they hold nothing up."""
 
-    def __init__(self, config: AdvisorConfig, prompter: Prompter, places: PlacePrompter, asker: Asker) -> None:
+    def __init__(self, config: AdvisorConfig, sees: bool, model: str, asker: Asker) -> None:
+        """``sees``: whether the backend looks at words and pictures; ``model``: its name."""
         self._config = config
-        self._prompter, self._places = prompter, places
+        self._prompter, self._places = Prompter(config, sees, model), PlacePrompter(config, model)
+        self._verdicts = VerdictPrompter(config, sees, model)
         self._asker = asker
         self._picture_thread = ThreadPoolExecutor(1, thread_name_prefix="advisor-pictures")
 
@@ -98,6 +101,20 @@ class Sampler:
         loop = asyncio.get_running_loop()
         question = await loop.run_in_executor(self._picture_thread, self._places.question, frame, thing)
         return await self._asker.answer(question, 0, until, partial(to_pointing, question))
+
+    async def verdict(self, env: EnvDescription, state: State, until: float) -> Verdict:
+        """Whether ``state`` shows the task accomplished; asked once.
+
+        Raises:
+            NoAdvice: there is no usable answer.
+        """
+        loop = asyncio.get_running_loop()
+        question = await loop.run_in_executor(self._picture_thread, self._verdicts.question, env, state)
+
+        def use(answer: Any) -> Verdict:
+            return Verdict(AdviceStatus.OK, answer.accomplished, answer.reason)
+
+        return await self._asker.answer(question, 0, until, use)
 
     async def _samples(self, env: EnvDescription, state: State, until: float, votes: int, use: Any) -> list[Any]:
         loop = asyncio.get_running_loop()

@@ -19,6 +19,8 @@ class Statistics:
     """Answers by the name of their status."""
     pointings: Counter[str] = field(default_factory=Counter)
     """Pointings, likewise."""
+    verdicts: Counter[str] = field(default_factory=Counter)
+    """Verdicts, likewise."""
     events: Counter[str] = field(default_factory=Counter)
     """calls, replies (cached ones too), cached, retries, repairs, identical."""
     tokens_in: int = 0
