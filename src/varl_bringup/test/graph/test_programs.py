@@ -42,6 +42,19 @@ def test_without_an_advisor_it_is_plain_sac() -> None:
     assert graph.run_dir.name.startswith("push-varl-unadvised-s7-")
 
 
+def test_an_advisor_that_judges_is_there_whoever_advises(tmp_path: Path) -> None:
+    task = tmp_path / "mine.yaml"
+    task.write_text("success: {all: [{vlm: true}, {height: block, at_least: 0.1}]}")
+    for words in (["advisor:=none"], ["recipe:=sac", "advisor:=scripted"]):
+        graph = describe("train_sim", f"task:={task}", *words)
+        assert names(graph) == ["simulator", "env", "advisor", "learner"]
+        assert parameters(graph, "learner")["advisor"] == "none"
+        asked = parameters(graph, "advisor").get("backend", "")
+        assert asked == ("scripted" if "recipe:=sac" in words else ""), "else as advisor.yaml says"
+    assert names(describe("env", f"task:={task}"))[-2:] == ["advisor", "env"]
+    assert "advisor" not in names(describe("env", "task:=push"))
+
+
 def test_a_simulator_under_train_real_runs_by_the_clock() -> None:
     graph = describe("train_real", "backend:=mujoco")
     assert parameters(graph, "simulator")["lock_step"] is False

@@ -58,6 +58,7 @@ def classifier(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"force": "tool", "at_least": 5.0}, True),
         ({"force": "tool", "at_least": 5.1}, False),
         ({"person": True}, False),
+        ({"vlm": True}, False),
         ({"classifier": "sure"}, True),
         ({"classifier": "sure", "at_least": 0.95}, False),
         ({"all": [{"height": "cup", "at_least": 0.05}, {"force": "tool", "at_least": 5.0}]}, True),

@@ -239,7 +239,9 @@ class Not(Rule):
     @model_validator(mode="after")
     def _is_told(self) -> Self:
         if any(isinstance(rule, Vlm) for rule in self.not_.all_rules()):
-            raise ValueError("an advisor that does not answer would be a success; ask it for what is to be, without not")
+            raise ValueError(
+                "an advisor that does not answer would be a success; ask it for what is to be, without not"
+            )
         return self
 
     @property

@@ -75,6 +75,21 @@ def test_the_command_judges_a_users_own_endpoint(tmp_path: Path) -> None:
     assert {"openai (m)", "openai (m), without the picture"} <= set(scores)
 
 
+def test_the_command_counts_false_and_missed_successes(tmp_path: Path) -> None:
+    pytest.importorskip("varl_robot_env")
+    settings = {"scripted": {"error_rate": 0.0}, "cache": {"mode": "off"}}
+    params = tmp_path / "mine.yaml"
+    params.write_text(json.dumps({"/**/advisor": {"ros__parameters": settings}}))
+    words = ["task:=reach", "about:=success", f"params_file:={params}", "count:=6", f"out:={tmp_path}"]
+    assert main([*words, "advisor:=scripted"]) == 0
+    (score,) = json.loads((tmp_path / "verdicts.json").read_text())
+    assert (score["solved"], score["unsolved"], score["untold"]) == (6, 6, 0)
+    assert (score["false"], score["missed"]) == (0, 0)
+    assert main([*words, "advisor:=none"]) == 0
+    (score,) = json.loads((tmp_path / "verdicts.json").read_text())
+    assert (score["false"], score["missed"], score["untold"]) == (0, 6, 12), "no verdict is no success"
+
+
 @pytest.mark.parametrize(
     ("word", "remedy"),
     [
@@ -82,6 +97,7 @@ def test_the_command_judges_a_users_own_endpoint(tmp_path: Path) -> None:
         ("advisor:=gpt", "unknown advisor"),
         ("strategy:=guess", "strategy"),
         ("tasks:=reach", "did you mean 'task'"),
+        ("about:=sucess", "did you mean 'success'"),
         ("count:=0", "expected a whole number, 1 or more"),
         ("params_file:=/no/such.yaml", "/no/such.yaml"),
     ],

@@ -6,6 +6,7 @@ It sees colours: asked where "the red block" is, it points at the largest patch 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from typing import Any, ClassVar
 
@@ -31,8 +32,8 @@ from varl_vlm_advisor.types import GRIPPER, TOOL, NoAdvice
 _HUES = {"red": 4, "orange": 28, "yellow": 50, "green": 130, "blue": 220, "violet": 285}  # degrees
 _HUE_WIDTH = 18  # degrees
 _VIVID, _BRIGHT = 0.5, 0.2  # least saturation and value, of 1
-_THERE = 2.0
-"""Of a phase's tolerance: a task counts as done when it is nearly so for its plan, which goes on to the middle."""
+_THERE = 0.04
+"""Metres, the edge of the block of the project's own tasks: what is so near to where it is to be counts as there."""
 _LEAST_SHARE = 0.0003  # of the picture: 20 pixels of 320x240
 _SLIPS_SEEN = 0.5
 """Of its wrong pointings so many are at anything; in the others it says that it sees nothing."""
@@ -153,13 +154,16 @@ class ScriptedBackend:
 
 
 def _has_come_to_its_end(plan: Plan, question: StateQuestion) -> bool:
-    """Whether the plan has nothing left to do: its last phase is there, and the tool where that sends it."""
-    env, states = question.env, question.state.state[None]
-    places = plan.places(states, env)
-    tool = env.position(TOOL, question.state.state)
-    last = plan.phases[-1]
-    there = tool is not None and bool(np.linalg.norm(tool - places[-1, 0]) <= _THERE * last.tolerance)
-    return there and int(plan.phase_of(states, env, places)[0]) == len(plan.phases) - 1
+    """Whether what the plan moves (a thing that it grasps or pushes, else the tool) is where its last phase goes to."""
+    env, states, last = question.env, question.state.state[None], plan.phases[-1]
+    grasped = [after.target for before, after in itertools.pairwise(plan.phases) if before.gripper < 0 < after.gripper]
+    moved = last.opposite or (grasped or [TOOL])[0]
+    place, target = env.position(moved, states[0]), env.position(last.target, states[0])
+    assert place is not None
+    assert target is not None
+    if np.linalg.norm(target + last.offset - place) > _THERE:
+        return False
+    return moved != TOOL or int(plan.phase_of(states, env, plan.places(states, env))[0]) == len(plan.phases) - 1
 
 
 def colour_patch(rgb: NDArray[np.uint8], words: str) -> NDArray[np.float64] | None:

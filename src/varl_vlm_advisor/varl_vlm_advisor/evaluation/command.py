@@ -13,6 +13,7 @@ from varl_common.arguments import Argument, positive_number, whole_number
 from varl_common.tool import run_tool
 
 from varl_vlm_advisor.backends import backend_class
+from varl_vlm_advisor.evaluation import verdicts
 from varl_vlm_advisor.evaluation.metrics import score
 from varl_vlm_advisor.evaluation.predictions import ask_advisor, baselines
 from varl_vlm_advisor.evaluation.report import LEGEND, Row, picture, table, write_html, write_png
@@ -27,9 +28,20 @@ ARGUMENTS = (
         "reach,push,lift,drawer-open-v3,pick-place-v3",
     ),
     Argument("advisor", "Who is judged, a backend; empty: as params_file says; none: the baselines alone."),
+    Argument(
+        "about",
+        "What is asked about: advice, or success, whether a task was accomplished (success: {vlm: true}).",
+        "advice",
+        choices=("advice", "success"),
+    ),
     Argument("strategy", "What is asked: direction, point, trajectory or plan; empty: as params_file says."),
     Argument("params_file", "YAML file of the advisor's ROS parameters that override those in config/."),
-    Argument("count", "Labelled states of each task.", "24", check=whole_number(1)),
+    Argument(
+        "count",
+        "Labelled states of each task; about:=success: so many unsolved and so many solved.",
+        "24",
+        check=whole_number(1),
+    ),
     Argument("seed", "Seed of the states.", "0", check=whole_number(0)),
     Argument("states", "Folder of the states, made where it has none yet; empty: states in the folder out."),
     Argument("deadline", "Seconds for each round of questions.", "600", check=positive_number),
@@ -50,9 +62,12 @@ def judge(values: dict[str, str]) -> None:
     config = _config(values)
     out = Path(values["out"])
     out.mkdir(parents=True, exist_ok=True)
+    tasks = list(filter(None, values["task"].split(",")))
+    if values["about"] == "success":
+        return _about_success(tasks, config, values, out)
     rows: list[Row] = []
     pictures = []
-    for task in filter(None, values["task"].split(",")):
+    for task in tasks:
         print(f"{task}: {values['count']} states", flush=True)
         with contextlib.closing(make_world(task)) as world:
             judged, shown = _judge(world, config, values)
@@ -64,6 +79,18 @@ def judge(values: dict[str, str]) -> None:
     write_html(out / "page.html", rows, pictures)
     write_png(out / "page.png", pictures)
     print(f"\n{table(rows)}\n\n{LEGEND}\n\n{out}/page.html, page.png, table.txt, scores.json")
+
+
+def _about_success(tasks: Sequence[str], config: AdvisorConfig, values: dict[str, str], out: Path) -> int:
+    scores: list[verdicts.VerdictScore] = []
+    for task in tasks:
+        with contextlib.closing(make_world(task)) as world:
+            count, seed, deadline = int(values["count"]), int(values["seed"]), float(values["deadline"])
+            scores.append(verdicts.judge(world, config, count, seed, deadline))
+        (out / "verdicts.txt").write_text(f"{verdicts.table(scores)}\n", encoding="utf-8")
+        (out / "verdicts.json").write_text(json.dumps(verdicts.figures(scores), indent=1), encoding="utf-8")
+    print(f"\n{verdicts.table(scores)}\n\n{out}/verdicts.txt, verdicts.json")
+    return 0
 
 
 def run() -> None:
