@@ -81,11 +81,11 @@ def test_the_command_counts_false_and_missed_successes(tmp_path: Path) -> None:
     params = tmp_path / "mine.yaml"
     params.write_text(json.dumps({"/**/advisor": {"ros__parameters": settings}}))
     words = ["task:=reach", "about:=success", f"params_file:={params}", "count:=6", f"out:={tmp_path}"]
-    assert main([*words, "advisor:=scripted"]) == 0
+    judge(complete(ARGUMENTS, parse([*words, "advisor:=scripted"])))
     (score,) = json.loads((tmp_path / "verdicts.json").read_text())
     assert (score["solved"], score["unsolved"], score["untold"]) == (6, 6, 0)
     assert (score["false"], score["missed"]) == (0, 0)
-    assert main([*words, "advisor:=none"]) == 0
+    judge(complete(ARGUMENTS, parse([*words, "advisor:=none"])))
     (score,) = json.loads((tmp_path / "verdicts.json").read_text())
     assert (score["false"], score["missed"], score["untold"]) == (0, 6, 12), "no verdict is no success"
 

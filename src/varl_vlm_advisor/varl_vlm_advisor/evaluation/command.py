@@ -64,7 +64,8 @@ def judge(values: dict[str, str]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     tasks = list(filter(None, values["task"].split(",")))
     if values["about"] == "success":
-        return _about_success(tasks, config, values, out)
+        _judge_verdicts(tasks, config, values, out)
+        return
     rows: list[Row] = []
     pictures = []
     for task in tasks:
@@ -81,7 +82,7 @@ def judge(values: dict[str, str]) -> None:
     print(f"\n{table(rows)}\n\n{LEGEND}\n\n{out}/page.html, page.png, table.txt, scores.json")
 
 
-def _about_success(tasks: Sequence[str], config: AdvisorConfig, values: dict[str, str], out: Path) -> int:
+def _judge_verdicts(tasks: list[str], config: AdvisorConfig, values: dict[str, str], out: Path) -> None:
     scores: list[verdicts.VerdictScore] = []
     for task in tasks:
         with contextlib.closing(make_world(task)) as world:
@@ -90,7 +91,6 @@ def _about_success(tasks: Sequence[str], config: AdvisorConfig, values: dict[str
         (out / "verdicts.txt").write_text(f"{verdicts.table(scores)}\n", encoding="utf-8")
         (out / "verdicts.json").write_text(json.dumps(verdicts.figures(scores), indent=1), encoding="utf-8")
     print(f"\n{verdicts.table(scores)}\n\n{out}/verdicts.txt, verdicts.json")
-    return 0
 
 
 def run() -> None:
