@@ -33,7 +33,9 @@ _HUES = {"red": 4, "orange": 28, "yellow": 50, "green": 130, "blue": 220, "viole
 _HUE_WIDTH = 18  # degrees
 _VIVID, _BRIGHT = 0.5, 0.2  # least saturation and value, of 1
 _THERE = 0.04
-"""Metres, the edge of the block of the project's own tasks: what is so near to where it is to be counts as there."""
+"""Metres, the edge of the block of the project's own tasks: a thing so near to where it is to be counts as there."""
+_CAME = 2.0
+"""Of the last phase's tolerance: a tool so near counts as there."""
 _LEAST_SHARE = 0.0003  # of the picture: 20 pixels of 320x240
 _SLIPS_SEEN = 0.5
 """Of its wrong pointings so many are at anything; in the others it says that it sees nothing."""
@@ -161,7 +163,7 @@ def _has_come_to_its_end(plan: Plan, question: StateQuestion) -> bool:
     place, target = env.position(moved, states[0]), env.position(last.target, states[0])
     assert place is not None
     assert target is not None
-    if np.linalg.norm(target + last.offset - place) > _THERE:
+    if np.linalg.norm(target + last.offset - place) > (_CAME * last.tolerance if moved == TOOL else _THERE):
         return False
     return moved != TOOL or int(plan.phase_of(states, env, plan.places(states, env))[0]) == len(plan.phases) - 1
 

@@ -69,7 +69,7 @@ def judge(world: World, config: AdvisorConfig, count: int, seed: int, deadline: 
 
 def table(scores: Sequence[VerdictScore]) -> str:
     """Plain text, in columns."""
-    lines = [("task", "who", "false successes", "missed successes", "no verdict")]
+    lines: list[tuple[str, ...]] = [("task", "who", "false successes", "missed successes", "no verdict")]
     for one in scores:
         asked = one.unsolved + one.solved
         shares = ((one.false, one.unsolved), (one.missed, one.solved), (one.untold, asked))
