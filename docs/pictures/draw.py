@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -48,6 +49,7 @@ CURVES = (
 )
 WIDTH = 7.4  # inches: two columns, so that a page shows the words at their size
 DPI = 150
+LINE = 42  # characters that a panel is wide
 
 
 class Listener:
@@ -118,7 +120,8 @@ def words(axes: Any, marker: Marker) -> None:
     axes.set_axis_off()
     axes.add_patch(Rectangle((0, 0.25), 1, 0.5, color="#30343c"))
     color = (marker.color.r, marker.color.g, marker.color.b)
-    axes.text(0.04, 0.5, marker.text, color=color, va="center", fontsize=10)
+    text = "\n".join(fill(line, LINE) for line in marker.text.splitlines())
+    axes.text(0.04, 0.5, text, color=color, va="center", fontsize=10)
 
 
 def projection(entities: Entities, info: CameraInfo) -> Callable[[Any], np.ndarray]:
@@ -159,7 +162,8 @@ def main() -> None:
     listener = Listener()
     wanted = {name for _, names in PANELS for name in names}
     listener.spin(300.0, lambda: wanted <= set(listener.markers()) and "image_raw" in listener.heard)
-    figure, grid = plt.subplots(4, 2, figsize=(WIDTH, 11), layout="constrained")
+    figure, grid = plt.subplots(4, 2, figsize=(WIDTH, 11.5))
+    figure.subplots_adjust(0.01, 0.0, 0.99, 0.97, wspace=0.03, hspace=0.12)
     for axes, (title, shown) in zip(grid.flat, PANELS, strict=False):
         panel(axes, listener, title, shown)
     words(grid.flat[5], listener.markers()["status"][0])

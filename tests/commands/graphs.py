@@ -32,9 +32,7 @@ def _driver(robot: str, file: str) -> str:
 
 
 _ARM = (f"ros2 run {_driver('ur5e', 'my_arm.yaml')}",)
-_CAMERA = "ros2 run varl_robot_env standin_camera --ros-args -p robot_file:=my_arm.yaml -p urdf_file:=" + (
-    f"src/varl_robot_env/urdf/{_URDF['ur5e']}"
-)
+_CAMERA = "ros2 run varl_robot_env standin_camera"
 _MARKERS = "ros2 run varl_robot_env markers --ros-args -p robot_file:=my_varl_arm.yaml"
 _WATCHED = "varl train_real backend:=mujoco robot:=my_varl_arm.yaml run_dir:=runs/watched steps:=100000 " + (
     "params_file:=watched.yaml"
@@ -46,7 +44,7 @@ GRAPHS: dict[str, tuple[str, ...]] = {
     "find_limits": (*_ARM, "varl find-limits robot:=my_arm.yaml out:=found.yaml"),
     "calibrate": (*_ARM, _CAMERA, "varl calibrate robot:=my_arm.yaml mount:=base marker_size:=0.10"),
     "teleop": ("varl teleop joystick:=gamepad",),
-    "deploy": ("varl deploy run:=runs/latest start:=goal",),
+    "deploy": ("varl deploy run:=runs/reach-demonstrations start:=goal",),
 }
 
 

@@ -70,7 +70,7 @@ class Machine:
             return "", *self._is_up(graph)
         text, more = quick(command.text, form), {}
         if "extras" in form.needs:
-            more = {"PYTHONPATH": f"{self.environment['PYTHONPATH']}:{self.site}"}
+            more = {"PYTHONPATH": self.with_extras}
         elif "pip" in form.needs:
             text = f"{self.inside} {text}"
         if (program := comes_to(text), graph) not in self._done:  # pages repeat each other
@@ -91,6 +91,11 @@ class Machine:
         """Where pip installs to."""
         (site,) = self.packages.glob("lib/python*/site-packages")
         return site
+
+    @property
+    def with_extras(self) -> str:
+        """Where Python looks, with what pip installed."""
+        return f"{self.environment['PYTHONPATH']}:{self.site}"
 
     @property
     def inside(self) -> str:
@@ -145,8 +150,8 @@ class Machine:
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:
-    """As by Ctrl-C; by force where that does not do."""
-    for number in (signal.SIGINT, signal.SIGKILL):
+    """Told to end; by force where that does not do."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):

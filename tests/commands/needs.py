@@ -23,8 +23,8 @@ EXTRAS = ("pyarrow", "av", "onnx", "onnxscript", "onnxruntime", "rerun-sdk")
 """What pages name to be installed beside VARL."""
 
 
-def _done(machine: Machine, text: str) -> None:
-    status, output = machine.bash(text)
+def _done(machine: Machine, text: str, **more: str) -> None:
+    status, output = machine.bash(text, **more)
     assert status == 0, output
 
 
@@ -38,6 +38,14 @@ def _run(machine: Machine) -> None:
 def _dataset(machine: Machine) -> None:
     if not (machine.folder / "datasets/reach").exists():
         _done(machine, "varl dataset source:=runs/reach-demonstrations out:=datasets/reach")
+
+
+def _pictures(machine: Machine) -> None:
+    """A dataset with pictures."""
+    _done(
+        machine, "varl train_sim task:=push observation:=both steps:=40 params_file:=quick.yaml run_dir:=runs/pictured"
+    )
+    _done(machine, "varl dataset source:=runs/pictured out:=datasets/pictured", PYTHONPATH=machine.with_extras)
 
 
 def _simulated(machine: Machine) -> None:
@@ -101,6 +109,7 @@ def _wheels(machine: Machine) -> None:
 NEEDS: dict[str, Callable[[Machine], None]] = {
     "a run": _run,
     "a dataset": _dataset,
+    "pictures": _pictures,
     "simulated": _simulated,
     "moments": _moments,
     "a model": _model,

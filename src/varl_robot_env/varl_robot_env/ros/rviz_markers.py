@@ -18,7 +18,7 @@ from varl_robot_env.config.robot import RobotConfig
 _PATH = 400  # points of the tool's path: 20 s at 20 Hz
 _ARROW = 8.0  # an arrow is so many times longer than its action's motion, which is a centimetre
 _AXIS = 2.0  # m per rad: the arrow of a turn lies along its axis, by the right hand
-_GREY, _GREEN, _RED = (0.7, 0.7, 0.7, 0.8), (0.15, 0.70, 0.25, 0.8), (0.85, 0.20, 0.16, 1.0)
+_GREY, _GREEN, _RED = (0.7, 0.7, 0.7, 0.8), (0.15, 0.70, 0.25, 0.8), (1.0, 0.45, 0.40, 1.0)
 _BLUE, _ORANGE, _WHITE = (0.10, 0.45, 0.85, 0.9), (0.95, 0.60, 0.10, 0.9), (1.0, 1.0, 1.0, 1.0)
 _PALE_BLUE, _MAGENTA = (0.10, 0.45, 0.85, 0.35), (0.85, 0.15, 0.75, 0.9)
 _SHOWN = Duration(sec=2)  # advice is drawn again with every picture; what the next advice leaves out goes out
