@@ -135,6 +135,63 @@ def test_what_is_proposed_acts_and_counts_where_the_critics_prefer_it():
     assert (gain[batch.dones == 1] == 0).all()
 
 
+@pytest.mark.parametrize("method", ["varl", "rlpd+", "rlpd-own", "ibrl"])
+def test_n_step_targets_are_taken_by_rivals_too(method):
+    """``--set n_steps=3``; what was shown or proposed is discounted by as many steps."""
+    altered = (("n_steps", 3), ("learning_starts", 20), ("trigger", [40]), ("states_per_query", 8), ("batch_size", 16))
+    model: Any = make_model(Setting("reach", method, 0, 80, 0.0, net=16, altered=altered))
+    act = trainer.Acting(model)
+    for _ in range(60):
+        trainer.advance(model, act)
+    (batch,) = model.sampler.draw(1, 16)
+    assert len(batch.rewards) == 16
+    assert batch.discounts.min() == pytest.approx(model.gamma**3)
+    model.train(1, 16)
+
+
+def test_the_published_ensemble_makes_targets_of_a_random_pair(monkeypatch):
+    """RLPD, algorithm 1: ten critics apart from each other, the lesser of two of them a target, 20 updates."""
+    altered = (("learning_starts", 20), ("trigger", [40]), ("states_per_query", 8))
+    model: Any = make_model(Setting("reach", "rlpd-own", 0, 80, 0.0, net=16, altered=altered))
+    act = trainer.Acting(model)
+    for _ in range(40):
+        trainer.advance(model, act)
+    batches = [batch for batch, _ in model.sampler.batches(20, 16)]
+    q = th.stack(model.critic(batches[0].observations, batches[0].actions))
+    assert q.shape == (10, 16, 1)
+    assert len({round(float(member.mean()), 6) for member in q}) == 10
+    seen: list[Any] = []
+    monkeypatch.setattr(model.sampler, "batches", lambda n, size: ((batch, None) for batch in batches[:n]))
+    target = model.critic_target.forward
+
+    def noted(*args: Any) -> Any:
+        seen.append(target(*args))
+        return seen[-1]
+
+    monkeypatch.setattr(model.critic_target, "forward", noted)
+    monkeypatch.setattr(th, "randperm", lambda n: th.arange(n - 1, -1, -1))
+    steps: list[th.Tensor] = []
+    monkeypatch.setattr(model, "_step", lambda optimizer, loss: steps.append(loss.detach()))
+    monkeypatch.setattr(
+        model.actor, "action_log_prob", lambda states: (th.zeros(len(states), 3), th.zeros(len(states)))
+    )
+    model.train(1, 16)
+    assert len(steps) == 20 + 2, "of the critics, then temperature and actor"
+    first = batches[0]
+    least = th.minimum(seen[0][9], seen[0][8])
+    wanted = first.rewards + (1 - first.dones) * model.gamma * least
+    assert steps[0] == pytest.approx(float(((q - wanted) ** 2).mean(dim=(1, 2)).sum().detach()), rel=1e-4)
+    assert model._n_updates == 1
+
+
+def test_a_fixed_cutoff_differs_in_when_advice_is_let_go_alone():
+    adaptive, fixed = (make_model(Setting("reach", method, 0, 80, 0.0, net=16)) for method in ("varl", "varl-30k"))
+    assert fixed._cutoff.releases(30_000, 0, 0.0)
+    assert not fixed._cutoff.releases(29_999, 1_000, 1.0)
+    assert adaptive._cutoff.releases(10_000, 100, 1.0)
+    assert fixed._cutoff.factor(35_000, 30_000) == adaptive._cutoff.factor(35_000, 30_000) == 0.5
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_varl_is_above_sac_within_minutes(tmp_path):

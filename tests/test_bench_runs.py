@@ -73,6 +73,15 @@ def test_a_task_or_method_named_twice_is_trained_once(tmp_path, monkeypatch):
     assert [setting.label for setting in trained] == ["sac"]
 
 
+def test_who_asks_nobody_or_is_always_wrong_is_trained_at_one_rate_of_errors(tmp_path, monkeypatch):
+    trained: list[Setting] = []
+    monkeypatch.setattr(runner, "_train_all", lambda missing, *_: trained.extend(missing))
+    monkeypatch.setattr(runner, "write_report", lambda *_: None)
+    bench(tmp_path, "--methods", "sac", "varl", "varl-wrong-20k", "--error-rate", "0", "0.3")
+    rates = [(setting.method, setting.error_rate) for setting in trained]
+    assert rates == [("sac", 0.0), ("varl", 0.0), ("varl", 0.3), ("varl-wrong-20k", 0.0)]
+
+
 def test_a_finished_run_of_another_size_is_not_taken_for_this_one(tmp_path, monkeypatch):
     trained: list[Setting] = []
     monkeypatch.setattr(runner, "_train_all", lambda missing, *_: trained.extend(missing))

@@ -41,7 +41,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=_whole, default=5, help="seeds 0 .. n-1 after --first-seed")
     parser.add_argument("--first-seed", type=_seed, default=0)
     parser.add_argument("--steps", type=_whole, default=100_000, help="environment steps of a run")
-    parser.add_argument("--error-rate", type=_share, default=0.1, help="of the advice: wrong axes, faulty plans")
+    parser.add_argument(
+        "--error-rate",
+        nargs="+",
+        type=_share,
+        default=[0.1],
+        help="of the advice: wrong axes, faulty plans; who asks nobody, or is always wrong, runs at the first alone",
+    )
     parser.add_argument("--misplaced", type=_length, default=0.02, help="m, standard deviation of what a plan sees")
     parser.add_argument("--advisor-file", default="config/advisor.yaml", help="of varl-vlm: backend, strategy, ...")
     parser.add_argument("--net", type=_whole, default=64, help="units in each of two hidden layers")

@@ -39,7 +39,9 @@ class Demonstrated(VARL):
     def demonstrate(self, env: gym.Env[Any, Any], advisor: Labels, states: int) -> None:
         """Fill the demonstrations with ``states`` transitions in which the advisor acts, its errors included."""
         self.executor = advisor
-        self.demonstrations = ReplayBuffer(states, self.observation_space, self.action_space, self.device)
+        assert self.replay_buffer is not None
+        kind, kwargs = type(self.replay_buffer), self.replay_buffer_kwargs  # with n-step targets, if so set
+        self.demonstrations = kind(states, self.observation_space, self.action_space, self.device, **kwargs)
         observation, _ = env.reset()
         for step in range(states):
             action = advisor.acted(observation, step)
@@ -138,13 +140,14 @@ class Proposing(PlanAlone):
         if not self.guidance.plans:
             return batch
         following: Any = batch.next_observations
+        discount = self.gamma if batch.discounts is None else batch.discounts
         advised = self.advised(following.numpy(), np.empty(0))
         with th.no_grad():
             actions, log_prob = self.actor.action_log_prob(following)
             temperature = th.exp(self.log_ent_coef)  # type: ignore[arg-type]
             own = self.value(self.critic_target, following, actions) - temperature * log_prob.reshape(-1, 1)
             gain = (self.value(self.critic_target, following, advised) - own).clamp(min=0.0)
-        return batch._replace(rewards=batch.rewards + self.gamma * (1 - batch.dones) * gain)
+        return batch._replace(rewards=batch.rewards + discount * (1 - batch.dones) * gain)
 
     @staticmethod
     def value(critic: Any, states: th.Tensor, actions: Any) -> th.Tensor:

@@ -17,7 +17,7 @@ from varl_common.errors import VarlError
 
 from benchmarks.advice.environments import make_env
 from benchmarks.advice.report import write_report
-from benchmarks.advice.setting import Setting
+from benchmarks.advice.setting import Setting, asks_nobody, is_wrong
 from benchmarks.advice.trainer import COLUMNS, train
 
 PR_SET_PDEATHSIG = 1  # of prctl(2)
@@ -30,14 +30,12 @@ def run(options: argparse.Namespace) -> None:
     except OSError as error:
         raise VarlError(f"{options.out} cannot be made ({error.strerror}); name another --out") from None
     evals = options.out / "evals.csv"
-    common = {
-        name: getattr(options, name)
-        for name in ("steps", "error_rate", "misplaced", "net", "update_every", "advisor_file")
-    }
+    common = {name: getattr(options, name) for name in ("steps", "misplaced", "net", "update_every", "advisor_file")}
     settings = [
-        Setting(task, method, seed, altered=tuple(options.set), **common)
+        Setting(task, method, seed, error_rate=rate, altered=tuple(options.set), **common)
         for task in options.tasks
         for method in options.methods
+        for rate in options.error_rate[: 1 if is_wrong(method) or asks_nobody(method) else None]
         for seed in range(options.first_seed, options.first_seed + options.seeds)
     ]
     wanted = list({_key(setting): setting for setting in settings}.values())  # a task may be named twice

@@ -19,6 +19,7 @@ from varl_agent.sac.varl import VARL
 from varl_common.errors import VarlError, did_you_mean, expect
 
 from benchmarks.advice.advisors import Labels, Plans, Random, expert_of, plan_of
+from benchmarks.advice.ensemble import EnsemblePolicy, OwnRlpd
 from benchmarks.advice.environments import ARM_TASKS, MAZES, make_env
 from benchmarks.advice.film.moments import Moments
 from benchmarks.advice.film.videos import Videos
@@ -49,6 +50,13 @@ LABELS: dict[str, Any] = {**PLAIN, "gate": "distance", "cutoff": "hard", "cutoff
 # The published recipe, at the bench's learning rate, network and batch.
 PAPER = {name: value for name, value in preset("paper").items() if name not in COMMON and name != "policy_kwargs"}
 
+# For comparison with the adaptive cutoff: the same in all but the step at which advice is let go.
+FIXED: dict[str, tuple[type[VARL], dict[str, Any]]] = {
+    f"{method}-{step // 1000}k": (VARL, {"cutoff": "linear", "cutoff_step": step})
+    for method in ("varl", "varl-wrong")
+    for step in (20_000, 30_000, 40_000)
+}
+
 METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "sac": (VARL, PLAIN),
     "sac+": (VARL, {}),  # a plus: with success replay and imitation of one's own successes, as varl
@@ -61,6 +69,7 @@ METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "paper": (VARL, PAPER),
     "rlpd": (Demonstrated, PLAIN),
     "rlpd+": (Demonstrated, {}),
+    "rlpd-own": (OwnRlpd, {**PLAIN, "update": "autograd"}),  # its own ensemble and updates to a step
     "ibrl": (Proposing, FOREVER),
     "her": (Hindsight, {**PLAIN, "replay_buffer_class": HerReplayBuffer}),
     "plan": (PlanAlone, {**FOREVER, "learning_starts": 1_000_000_000}),
@@ -68,8 +77,9 @@ METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "preferences+": (Preferring, {}),
     "execute": (Executing, PLAIN),
     "execute-plans": (ExecutingPlans, {}),
+    **FIXED,
 }
-PLANNED = ("varl", "varl-wrong", "execute-plans", "ibrl", "plan")  # advised by plans
+PLANNED = ("varl", "varl-wrong", "execute-plans", "ibrl", "plan", *FIXED)  # advised by plans
 GIVEN = {"self", "policy", "env", "advisor", "policy_kwargs", "buffer_size", "seed", "device"}  # by make_model
 ALTERABLE = {"error_rate", "fresh"} | {
     name
@@ -77,6 +87,16 @@ ALTERABLE = {"error_rate", "fresh"} | {
     for name, parameter in inspect.signature(kind).parameters.items()
     if name not in GIVEN and name[0] != "_" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
 }
+
+
+def is_wrong(method: str) -> bool:
+    """Whether the method is advised by one who is always wrong, at whatever rate of other errors."""
+    return method.startswith("varl-wrong")
+
+
+def asks_nobody(method: str) -> bool:
+    """Whether the method is given no advice in any form."""
+    return method in ("sac", "sac+", "her")
 
 
 @dataclass(frozen=True)
@@ -113,7 +133,7 @@ class Setting:
             if name == "error_rate":
                 share = isinstance(value, int | float) and 0.0 <= value <= 1.0
                 expect(share, name, value, "a share from 0 to 1: error_rate=0.3")
-            if name == "trigger" and self.method in ("rlpd", "execute"):
+            if name == "trigger" and METHODS[self.method][0] in (Demonstrated, OwnRlpd, Executing):
                 steps = isinstance(value, list | tuple)
                 expect(steps, name, value, f"for {self.method} a list of steps: trigger=[1000,3000]")
 
@@ -153,15 +173,16 @@ def make_model(setting: Setting) -> VARL:
     if setting.method == "varl-videos":
         env = Filmed(env, Moments(env.unwrapped._env))  # type: ignore[attr-defined]
     wrapped = Rewarded(env, progress_of(setting.task, env) if needs_teacher else None)
-    hindsight = kind is Hindsight
-    acted: Any = GoalEnv(wrapped, setting.task, REWARD_SCALE) if hindsight else wrapped
+    acted: Any = GoalEnv(wrapped, setting.task, REWARD_SCALE) if kind is Hindsight else wrapped
     venv = DummyVecEnv([lambda: Monitor(acted)])
     net = [setting.net, setting.net]
+    own_policy: dict[type[VARL], Any] = {Hindsight: "MultiInputPolicy", OwnRlpd: EnsemblePolicy}
+    own_kwargs: dict[str, dict[str, Any]] = {"paper": preset("paper")["policy_kwargs"], "rlpd-own": {"n_critics": 10}}
     model = kind(
-        "MultiInputPolicy" if hindsight else "MlpPolicy",
+        own_policy.get(kind, "MlpPolicy"),
         venv,
         advisor=advisor,
-        policy_kwargs={**(preset("paper")["policy_kwargs"] if setting.method == "paper" else {}), "net_arch": net},
+        policy_kwargs={**own_kwargs.get(setting.method, {}), "net_arch": net},
         buffer_size=setting.steps,
         seed=setting.seed,
         device="cpu",
@@ -184,7 +205,7 @@ def make_model(setting: Setting) -> VARL:
 def _advisor(setting: Setting, env: Any, error_rate: float, fresh: bool) -> Advisor | None:
     if setting.method in PLANNED:
         plan, scene = plan_of(setting.task, env), env.get_wrapper_attr("description")
-        return Plans(plan, scene, error_rate, setting.seed, setting.misplaced, setting.method == "varl-wrong")
+        return Plans(plan, scene, error_rate, setting.seed, setting.misplaced, is_wrong(setting.method))
     if setting.method in ("varl-labels", "paper"):
         return Labels(expert_of(setting.task, env), error_rate, setting.seed, fresh)
     if setting.method == "varl-random":
