@@ -111,7 +111,7 @@ def repeated(folder: Path) -> dict[str, float]:
                     times.append(time.perf_counter() - begin)
                     path.append(joints.at(began + step * period))
                 paths.append(path)
-            apart.append(float(np.abs(np.subtract(*paths)).max()))
+            apart.append(float(np.abs(np.array(paths[1]) - np.array(paths[0])).max()))
         env.close()
     finally:
         node.destroy_node()

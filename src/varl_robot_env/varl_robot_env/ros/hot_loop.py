@@ -16,9 +16,8 @@ from varl_common.ros.node import told_to_end
 
 # A wait is cut into slices of this length, to notice a shutdown, s.
 _SLICE = 0.2
-# After a wait that came back before its time with nothing ready, s. A message that is taken between its arrival and the
-# notice of it leaves the notice behind, and every wait returns at once until another comes: at real-time priority that
-# takes a core from everybody, for minutes if nobody speaks any more. To take once more clears it.
+# After a wait that came back before its time with nothing ready, s: whatever wakes it must not take a core from
+# everybody, at real-time priority. What is said not to be there is taken all the same, which clears old notices.
 _IDLE = 1e-3
 # From Ctrl-C to the end of the context, s.
 _SHUTDOWN = 0.1

@@ -22,8 +22,8 @@ from varl_robot_env.simulation.lock_step import check_scene, whole_steps
 from varl_robot_env.types import Pose
 
 ENTITIES = ("block", "target")  # models of the world's file
-_ARRIVED = 0.02  # rad or m: a position controller's error at rest
-_AT_REST = 2e-3  # rad or m in a control period
+_ARRIVED = 5e-3  # rad or m: gz_ros2_control closes on a goal by a tenth of what is left each step, as near as one waits
+_AT_REST = 1e-3  # rad or m in a control period
 _PATIENCE = 3.0  # s of simulated time beyond what the way takes
 # From a camera as Gazebo sees it (x ahead, z up) to its optical frame (REP 103: z ahead, x right).
 _OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
