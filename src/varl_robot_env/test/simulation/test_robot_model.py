@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from varl_common.errors import VarlError
+from varl_common.task_plans import PLANS
 from varl_robot_env.config.paths import config_file, config_folder, resolve
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.arm_env import ArmEnv
@@ -173,16 +174,32 @@ def test_a_xacro_is_expanded_with_its_arguments(tmp_path: Path) -> None:
         Simulation(for_simulation(plain), CONFIG, {})
 
 
-def test_the_ur5e_is_simulated_from_the_real_ones_file() -> None:
-    robot = RobotConfig.from_yaml(config_file("robots", "ur5e"))
+@pytest.mark.parametrize("name", ["ur5e", "fr3", "gen3", "xarm6", "so101"])
+def test_a_robot_is_simulated_from_the_real_ones_file_and_reaches(name: str) -> None:
+    robot = RobotConfig.from_yaml(config_file("robots", name))
     assert robot.simulation is not None
     try:
         resolve(robot.simulation.urdf, robot.source)
     except VarlError as error:
-        pytest.skip(f"no ur_description here: {error}")
-    env = ArmEnv("reach", "ur5e")
+        pytest.skip(f"its maker's description is not here: {error}")
+    env = ArmEnv("reach_so101" if name == "so101" else "reach", name)
     state, _ = env.reset(seed=0)
-    np.testing.assert_allclose(state[:3], [0.45, 0.0, 0.18], atol=0.006)
+    ready = for_simulation(robot)
+    kinematics = Kinematics(ready.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
+    np.testing.assert_allclose(state[:3], kinematics.forward(np.array(robot.home))[0], atol=0.006)
+    ended = False
+    while not ended:
+        state, _, terminated, truncated, _ = env.step(PLANS["reach"].actions(state[None], env.description)[0])
+        ended = terminated or truncated
+    assert terminated
+
+
+def test_a_description_that_is_not_installed_is_told_with_its_package() -> None:
+    robot = RobotConfig.from_yaml(config_file("robots", "fr3"))
+    assert robot.simulation is not None
+    missing = robot.simulation.model_copy(update={"urdf": "package://no_such_description/arm.urdf"})
+    with pytest.raises(VarlError, match="install that package .apt install ros-[a-z]+-no-such-description where"):
+        for_simulation(robot.model_copy(update={"simulation": missing}))
 
 
 def test_a_gripper_that_the_description_lacks_is_stood_in_for_and_holds(

@@ -103,7 +103,12 @@ def _named(robot: RobotConfig) -> tuple[Path | None, Mapping[str, str]]:
     try:
         return resolve(robot.simulation.urdf, robot.source), robot.simulation.arguments
     except VarlError as error:
-        raise VarlError(f"{error}; install that package, or name a file in simulation: of the robot's file") from None
+        package = robot.simulation.urdf.removeprefix("package://").partition("/")[0]
+        apt = f"ros-{os.environ.get('ROS_DISTRO', 'jazzy')}-{package.replace('_', '-')}"
+        raise VarlError(
+            f"{error}; install that package (apt install {apt} where it is released, else its source in your "
+            "workspace), or name a file in simulation: of the robot's file"
+        ) from None
 
 
 def _interfaces(driver: DriverConfig, feels: bool) -> DriverConfig:
