@@ -198,7 +198,7 @@ def test_a_description_that_is_not_installed_is_told_with_its_package() -> None:
     robot = RobotConfig.from_yaml(config_file("robots", "fr3"))
     assert robot.simulation is not None
     missing = robot.simulation.model_copy(update={"urdf": "package://no_such_description/arm.urdf"})
-    with pytest.raises(VarlError, match="install that package .apt install ros-[a-z]+-no-such-description where"):
+    with pytest.raises(VarlError, match=r"install that package .apt install ros-[a-z]+-no-such-description where"):
         for_simulation(robot.model_copy(update={"simulation": missing}))
 
 
