@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from varl_bringup.cli import main
-from varl_bringup.completion import SCRIPT, candidates
+from varl_bringup.completion import SCRIPT, arguments_of, candidates
 from varl_bringup.doctor import Sign, doctor
 from varl_bringup.graph.programs import PROGRAMS
 from varl_common.errors import VarlError
@@ -30,6 +30,15 @@ ARGUMENTS = {name: program.arguments for name, program in PROGRAMS.items()}
 )
 def test_words_are_completed(line: str, expected: list[str]) -> None:
     assert candidates(line, PROGRAMS, ARGUMENTS) == expected
+
+
+def test_arguments_of_a_tool_are_those_of_its_module() -> None:
+    from varl_agent.deployment.export import ARGUMENTS as OF_EXPORT
+
+    offered = arguments_of("export")
+    if not offered:
+        pytest.skip("varl_agent is not installed")
+    assert [argument.name for argument in offered] == [argument.name for argument in OF_EXPORT]
 
 
 def test_an_argument_is_offered_once() -> None:

@@ -13,7 +13,7 @@ from varl_common.errors import VarlError, did_you_mean
 from varl_common.host.domain import free_domain
 from varl_common.host.terminal import colours
 
-from varl_bringup.completion import SCRIPT, candidates
+from varl_bringup.completion import SCRIPT, arguments_of, candidates
 from varl_bringup.graph.command_line import command
 from varl_bringup.graph.graph import Graph
 from varl_bringup.graph.launch_record import write_launch
@@ -68,6 +68,7 @@ def _main(words: list[str]) -> int:
     if words[0] == "completion":
         line = words[2] if words[1:2] == ["--"] and len(words) > 2 else None
         known = {name: program.arguments for name, program in PROGRAMS.items()}
+        known |= {executable: arguments_of(executable) for _, executable, _ in TOOLS.values() if line is not None}
         found = [] if line is None else candidates(line, [*PROGRAMS, *TOOLS, *_OWN], known)
         print(SCRIPT if line is None else "\n".join(found), end="" if line is None else "\n")
         return 0
@@ -87,7 +88,8 @@ def _main(words: list[str]) -> int:
 def _help() -> str:
     described = {program.name: program.description for program in PROGRAMS.values()}
     described |= {name: purpose for name, (_, _, purpose) in TOOLS.items()} | _OWN
-    commands = "\n".join(f"  {name:<12} {purpose}" for name, purpose in described.items())
+    widest = max(map(len, described))
+    commands = "\n".join(f"  {name:<{widest}} {purpose}" for name, purpose in described.items())
     return (
         "Usage: varl <command> [name:=value ...]\n\n"
         f"Commands:\n{commands}\n\n"

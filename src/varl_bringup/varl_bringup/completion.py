@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from varl_common.arguments import Argument
@@ -23,6 +26,18 @@ _varl() {
 }
 complete -o default -F _varl varl
 """
+
+
+def arguments_of(executable: str) -> tuple[Argument, ...]:
+    """Those of a console script, by their names: read from its module, which takes seconds to import."""
+    found = []
+    for entry in entry_points(group="console_scripts", name=executable):
+        package, *rooms = entry.module.split(".")
+        for folder in import_module(package).__path__:
+            source = Path(folder, *rooms).with_suffix(".py").read_text(encoding="utf-8")
+            calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+            found += [call.args[0] for call in calls if ast.unparse(call.func) == "Argument"]
+    return tuple(Argument(ast.literal_eval(name), "") for name in found)
 
 
 def candidates(line: str, commands: Iterable[str], arguments: Mapping[str, Sequence[Argument]]) -> list[str]:
