@@ -32,6 +32,8 @@ from varl_robot_env.types import Array, Pose
 
 # How long the simulator may take for an answer, and its messages to arrive, s.
 _ANSWER_TIMEOUT = 3.0
+# The same for a scene, s: Gazebo drives the arm to its start, for simulated seconds. Less than a Reset may take.
+_SCENE_TIMEOUT = 40.0
 # How long the first frame waits for the camera's pose, s; a simulator that rests repeats itself twice a second.
 _POSE_TIMEOUT = 2.0
 
@@ -131,7 +133,7 @@ class LockStepArm:
         request.entities.header.frame_id = self._robot.base_frame
         request.entities.names = list(entities)
         request.entities.poses = [to_pose_msg(pose) for pose in entities.values()]
-        response = self._call(self._set_scene, request)
+        response = self._call(self._set_scene, request, _SCENE_TIMEOUT)
         if not response.success:
             raise ArmError(f"the simulator refused the scene: {response.message}")
         self._motion = Trajectory.at_rest(joints)
@@ -181,13 +183,13 @@ class LockStepArm:
             message.header.stamp = stamp
             self._commands[controller].publish(message)
 
-    def _call(self, client: Any, request: Any) -> Any:
-        return self._answer(client, client.call_async(request))
+    def _call(self, client: Any, request: Any, timeout: float = _ANSWER_TIMEOUT) -> Any:
+        return self._answer(client, client.call_async(request), timeout)
 
-    def _answer(self, client: Any, future: Any) -> Any:
-        if not self._replies.spin_until(future.done, _ANSWER_TIMEOUT):
+    def _answer(self, client: Any, future: Any, timeout: float = _ANSWER_TIMEOUT) -> Any:
+        if not self._replies.spin_until(future.done, timeout):
             client.remove_pending_request(future)
-            raise ArmError(f"{client.service_name} gave no answer for {_ANSWER_TIMEOUT:g} s; check the simulator node")
+            raise ArmError(f"{client.service_name} gave no answer for {timeout:g} s; check the simulator node")
         return future.result()
 
     def _state(self, stamp_ns: int, capture: bool) -> ArmState:

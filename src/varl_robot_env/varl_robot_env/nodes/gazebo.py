@@ -38,7 +38,8 @@ from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
 from varl_robot_env.simulation.gazebo import Gazebo, World
 from varl_robot_env.types import Pose
 
-_ANSWER_TIMEOUT = 5.0  # s of wall time for a service of Gazebo, and for the steps it was told to take
+# s of wall time for a service of Gazebo, and for the steps it was told to take: less than the env waits for Advance
+_ANSWER_TIMEOUT = 2.5
 _COMMAND_TIMEOUT = 2.0  # s: how long an Advance waits for the commands that it names
 _REPORT_EVERY = 5.0  # s
 _REPEAT_EVERY = 0.5  # s
