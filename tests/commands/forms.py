@@ -117,7 +117,7 @@ FORMS = (
         needs=("pip", "wheels"),
     ),
     Form(r"pip install", needs=("pip",)),
-    Form(r"python -c", words={r"learn\(1000\)": "learn(150)"}, needs=("pip", "wheels")),
+    Form(r"python -c", words={r"learn\(1000\)": "learn(50)"}, needs=("pip", "wheels")),
 )
 
 
