@@ -12,9 +12,9 @@ pytest.importorskip("benchmarks.advice.advisors", reason="run from the repositor
 from benchmarks.advice import trainer
 from benchmarks.advice.environments import make_env
 from benchmarks.advice.report import write_report
-from benchmarks.advice.setting import METHODS, Setting, make_model
+from benchmarks.advice.setting import FIXED, METHODS, Setting, make_model
 
-OF_THE_ARM = [method for method in METHODS if method != "varl-videos"]  # those are of Meta-World
+OF_THE_ARM = [method for method in METHODS if method not in ("varl-videos", *FIXED)]  # those are of Meta-World, or varl
 
 
 def test_the_bench_acts_by_the_models_own_policy():

@@ -44,7 +44,8 @@ class Model:
         say = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(say, Exception):
             raise say
-        result: Reply = await say if asyncio.iscoroutine(say) else say(question)
+        said = say(question)
+        result: Reply = await said if asyncio.iscoroutine(said) else said
         return result
 
     async def close(self) -> None:
@@ -67,6 +68,17 @@ def bad(question: Question) -> Reply:
 
 def ask(advisor: Advisor, env: EnvDescription, state: State, deadline: float = 20.0) -> Any:
     return advisor.ask(env, [state], deadline).result(deadline + 20).advice[0]
+
+
+def never(advisor: Advisor) -> Callable[[Question], Any]:
+    """A reply that does not come: once it is asked for, the advisor's clock is past every deadline."""
+    loop, now = advisor._loop, advisor._loop.time
+
+    def hang(question: Question) -> Any:
+        loop.time = lambda: now() + 3600.0  # type: ignore[method-assign]
+        return asyncio.sleep(60)
+
+    return hang
 
 
 @pytest.fixture
@@ -153,8 +165,10 @@ def test_a_spending_that_is_no_number_is_refused(money: str, tmp_path: Path) -> 
 
 
 def test_a_call_that_was_given_up_is_paid(advisor: Make, env: EnvDescription, transition: MakeTransition) -> None:
-    asked = advisor(Model(asyncio.sleep(60)), budget={"price_in": 1.0, "price_out": 1.0})
-    assert ask(asked, env, transition(), 0.5).status == AdviceStatus.TIMEOUT
+    model = Model(good)
+    asked = advisor(model, budget={"price_in": 1.0, "price_out": 1.0})
+    model.replies = [never(asked)]
+    assert ask(asked, env, transition()).status == AdviceStatus.TIMEOUT
     spent = asked.asker.budget.spent
     assert spent.calls == 1
     assert spent.tokens > 600 + 200  # words, a picture of 640x480, and an answer
@@ -169,6 +183,21 @@ def test_answers_without_a_count_of_tokens_are_estimated(
     assert ask(asked, env, transition()).status == AdviceStatus.OK
     assert asked.statistics.tokens_in > 600
     assert 10 < asked.statistics.tokens_out < 200
+
+
+def test_a_cached_reply_does_not_hide_that_the_server_is_silent(
+    advisor: Make, env: EnvDescription, transition: MakeTransition, tmp_path: Path
+) -> None:
+    """Of each request one state is in the cache, and the server hangs on the other."""
+    settings: dict[str, Any] = {"cache": {"mode": "auto", "folder": str(tmp_path / "kept")}, "breaker": {"failures": 1}}
+    ask(advisor(Model(good), **settings), env, transition(0))
+    model = Model(good)
+    asked = advisor(model, **settings)
+    model.replies = [never(asked)]
+    states = [transition(0), replace(transition(1), id=1)]
+    statuses = [advice.status for advice in asked.ask(env, states, 20.0).result(40).advice]
+    assert statuses == [AdviceStatus.OK, AdviceStatus.TIMEOUT]
+    assert asked.asker.breaker.open
 
 
 @pytest.fixture

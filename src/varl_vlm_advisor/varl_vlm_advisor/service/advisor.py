@@ -176,14 +176,14 @@ class Advisor:
 
     async def _by(self, until: float, jobs: list[Coroutine[Any, Any, Any]]) -> list[Any]:
         """Each job's result or, where it has none by ``until``, a NoAdvice."""
-        replies = self.statistics.events["replies"]
+        heard = self.statistics.heard
         tasks = [asyncio.ensure_future(job) for job in jobs]
         _, late = await asyncio.wait(tasks, timeout=max(0.0, until - self._loop.time()))
         for task in late:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=_GRACE)
-            if self.statistics.events["replies"] == replies:
+            if self.statistics.heard == heard:
                 self.asker.breaker.silent()
         return [self._result(task) for task in tasks]
 

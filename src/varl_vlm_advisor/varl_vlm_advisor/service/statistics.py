@@ -29,6 +29,11 @@ class Statistics:
     """Seconds of the newest calls of the model."""
     last_problem: str = ""
 
+    @property
+    def heard(self) -> int:
+        """Replies that the model itself has given, none of them from the cache."""
+        return self.events["replies"] - self.events["cached"]
+
     def latency(self, percentile: float) -> float:
         """Seconds; 0 before the first call."""
         return float(np.percentile(list(self.latencies), percentile)) if self.latencies else 0.0
