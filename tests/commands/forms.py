@@ -84,7 +84,7 @@ FORMS = (
     Form(
         r"varl advisor-train .*demonstrations:=",
         TINY | {"demonstrations": "datasets/pictured"},
-        needs=("pip", "extras", "a model", "pictures"),
+        needs=("pip", "extras", "a run", "a model", "pictures"),
     ),
     Form(r"varl advisor-train .*model:=", TINY, needs=("a model",)),
     Form(r"varl advisor-train", TEACHING),

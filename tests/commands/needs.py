@@ -42,10 +42,12 @@ def _dataset(machine: Machine) -> None:
 
 def _pictures(machine: Machine) -> None:
     """A dataset with pictures."""
+    latest = (machine.folder / "runs/latest").readlink()
     _done(
         machine, "varl train_sim task:=push observation:=both steps:=40 params_file:=quick.yaml run_dir:=runs/pictured"
     )
     _done(machine, "varl dataset source:=runs/pictured out:=datasets/pictured", PYTHONPATH=machine.with_extras)
+    _done(machine, f"ln -sfn {latest} runs/latest")  # pages go on with the run that they had
 
 
 def _simulated(machine: Machine) -> None:

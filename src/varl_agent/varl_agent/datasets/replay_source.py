@@ -29,9 +29,7 @@ def open_replay(path: Path) -> tuple[Source, Iterator[Episode]]:
         raise VarlError(f"{folder.path} lacks config.yaml, which says what its numbers are; name a run of this version")
     env = load_yaml(folder.config)["env"]
     store = ReplayStore(folder.replay, writable=False)
-    names, size = tuple(env["observation_names"]), store.layout.obs_dim
-    if len(names) != size:  # some of what is observed are pictures
-        names = tuple(f"state_{i}" for i in range(size))
+    names = tuple(env["observation_names"])
     period = float(env["control_period"])
     source = Source(
         env["instruction"],
@@ -42,14 +40,14 @@ def open_replay(path: Path) -> tuple[Source, Iterator[Episode]]:
         dict(store.layout.frames),
         store.count,
     )
-    return source, _episodes(store)
+    return source, _episodes(store, len(names))
 
 
-def _episodes(store: ReplayStore) -> Iterator[Episode]:
+def _episodes(store: ReplayStore, size: int) -> Iterator[Episode]:
     try:
         for rows in whole_episodes(store):
             yield Episode(
-                rows["observation"],
+                rows["observation"][:, :size],  # features of pictures come after the state
                 rows["action"],
                 rows["reward"],
                 np.isin(rows["tag"], _PERSONS),
