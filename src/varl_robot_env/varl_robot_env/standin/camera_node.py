@@ -56,6 +56,7 @@ class StandinCamera(Node):
         self.declare_parameter("fault", CameraFault.NONE.value)
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_timer(1.0 / config.rate, self._tick)
+        self.get_logger().info(f"draws a marker on {self._images.topic_name}, {config.rate:g} pictures a second")
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         for parameter in parameters:

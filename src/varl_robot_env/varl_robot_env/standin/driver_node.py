@@ -102,6 +102,9 @@ class StandinDriver(Node):
         self.create_service(Trigger, "~/unlock_protective_stop", self._unlock)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+        self.get_logger().info(
+            f"stands in for {robot.name}: hears {robot.arm_command}, tells {self._joints.topic_name}"
+        )
 
     def inject(self, fault: DriverFault) -> None:
         """Let ``fault`` happen, or, with ``NONE``, end those that end by themselves."""
