@@ -19,9 +19,10 @@ from varl_interfaces.msg import StepStatus  # noqa: E402
 from varl_interfaces.srv import DescribeEnv, Reset  # noqa: E402
 
 CONFIG = Path(__file__).parents[1] / "config"
+BY_PLAN = ["reach", "push", "lift", "clear", "pick-place", "button", "drawer", "drawer-close", "insert", "reach-pose"]
 
 
-@pytest.mark.parametrize("task", ["pick-place", "button", "drawer", "drawer-close", "insert", "reach-pose"])
+@pytest.mark.parametrize("task", BY_PLAN)
 def test_its_plan_solves_it_as_in_one_process(processes: Any, task: str) -> None:
     processes.robot(task)
     rclpy.init()

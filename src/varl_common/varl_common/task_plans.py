@@ -38,6 +38,14 @@ PLANS: dict[str, Plan] = {
         ),
         "Get behind the block, seen from the target, and push.",
     ),
+    "clear": Plan(
+        (
+            Phase("block", (0.0, 0.0, _ABOVE), _CLOSE, _NEAR, opposite="spot", standoff=-_BEHIND),
+            Phase("block", (0.0, 0.0, 0.0), _CLOSE, _AT, opposite="spot", standoff=-_BEHIND),
+            Phase("block", (0.0, 0.0, 0.0), _CLOSE, _AT),
+        ),
+        "Get between the spot and the block, and push it off.",
+    ),
     "lift": Plan(
         (
             Phase("block", (0.0, 0.0, _ABOVE), _OPEN, _NEAR),

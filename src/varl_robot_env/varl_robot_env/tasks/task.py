@@ -289,10 +289,12 @@ def _with_files(values: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _find_classifiers(rule: Any, path: Path) -> None:
-    """Name the folders of a rule's classifiers in full."""
+    """Name the folders of a rule's classifiers in full: beside the task's file, or else where the program runs."""
     for key, value in list(rule.items()) if isinstance(rule, dict) else ():
         if key == "classifier" and isinstance(value, str):
-            rule[key] = str(path.absolute().parent / Path(value).expanduser())
+            folder = Path(value).expanduser()
+            beside = path.absolute().parent / folder
+            rule[key] = str(beside if beside.exists() or not folder.exists() else folder.absolute())
         for part in value if isinstance(value, list) else [value]:
             _find_classifiers(part, path)
 

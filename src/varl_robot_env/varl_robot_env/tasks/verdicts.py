@@ -52,7 +52,7 @@ class Classifier(Verdict):
     """A classifier says so of the cameras' pictures: ``varl train-classifier`` taught it."""
 
     classifier: str
-    """Its folder; in a file, relative to that."""
+    """Its folder; in a file, relative to that or, where it is not there, to where the program runs."""
     at_least: float | None = Field(None, ge=0.0, le=1.0)
     """Of its certainty; None: what it was found to be precise at."""
 
