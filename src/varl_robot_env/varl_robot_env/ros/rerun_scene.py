@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -23,7 +25,21 @@ _SHOWN_CURVES = (
     *("success_rate", "eval_success_rate", "episode_return", "updates_per_second"),
     *("gate_open", "alpha", "entropy", "action_latency_p99"),
 )
-_PORT = 9090  # of the page in a browser
+_PAGE, _DATA = (
+    9090,
+    9876,
+)  # ports of the page in a browser and of what it shows; those after them, where these are taken
+_TRIED = 50
+
+
+def free_port(first: int) -> int:
+    """The first port from ``first`` on that nobody listens on. Raises VarlError: all that were tried are taken."""
+    for port in range(first, first + _TRIED):
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(("", port))
+            return port
+    raise VarlError(f"ports {first} to {first + _TRIED - 1} are taken; end what has them, or take viewer:=rerun-file")
 
 
 class RerunScene:
@@ -38,9 +54,9 @@ class RerunScene:
         if sink == "window":
             self._stream.spawn()
         elif sink == "web":
-            served = self._stream.serve_grpc()
-            rr.serve_web_viewer(web_port=_PORT, open_browser=False, connect_to=served)
-            self.address = f"http://localhost:{_PORT}?url={quote(served, safe='')}"
+            served, page = self._stream.serve_grpc(grpc_port=free_port(_DATA)), free_port(_PAGE)
+            rr.serve_web_viewer(web_port=page, open_browser=False, connect_to=served)
+            self.address = f"http://localhost:{page}?url={quote(served, safe='')}"
         else:
             Path(sink).parent.mkdir(parents=True, exist_ok=True)
             self._stream.save(sink)
