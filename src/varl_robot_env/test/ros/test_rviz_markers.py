@@ -47,6 +47,7 @@ def test_box_goal_arrows_path_and_words() -> None:
     assert (start.x, start.z) == (0.41, 0.2)
     assert end.x - start.x == pytest.approx(0.5 * 0.0125 * 8)
     assert "step 5 of 10" in drawn["status"].text
+    assert 0 < drawn["status"].scale.x < drawn["status"].scale.z, "RViz's own space is metres wide"
     assert {marker.header.frame_id for marker in drawn.values()} == {ROBOT.base_frame}
 
 
