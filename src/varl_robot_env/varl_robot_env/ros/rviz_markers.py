@@ -67,7 +67,7 @@ class Markers:
     def _words(self, header: Header, env: EnvStatus, training: TrainingStatus | None) -> Marker:
         # RViz takes x for the width of a space; without it that is as wide as in a text of a metre's height.
         words = _marker(header, "status", Marker.TEXT_VIEW_FACING, _RED if env.stopped else _WHITE, (0.02, 0.0, 0.035))
-        words.pose.position = _point([self._low[0], self._high[1], self._high[2] + 0.12])
+        words.pose.position = _point([self._high[0], self._low[1], self._high[2] + 0.12])
         lines = [f"STOPPED: {env.reason}" if env.stopped else "armed"]
         if env.intervened:
             lines.append("a person acts")
