@@ -10,6 +10,7 @@ import torch as th
 pytest.importorskip("benchmarks.advice.advisors", reason="run from the repository's root")
 
 from benchmarks.advice import trainer
+from benchmarks.advice.ensemble import OwnRlpd
 from benchmarks.advice.environments import make_env
 from benchmarks.advice.report import write_report
 from benchmarks.advice.setting import FIXED, METHODS, Setting, make_model
@@ -39,6 +40,7 @@ def test_the_bench_acts_by_the_models_own_policy():
 def test_every_method_trains_and_reports(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "POINTS", 2)
     monkeypatch.setattr(trainer, "EPISODES", 2)
+    monkeypatch.setattr(OwnRlpd, "UTD", 2)
     altered = (("learning_starts", 20), ("trigger", (40,)), ("states_per_query", 8), ("batch_size", 16))
     settings = [Setting("reach", method, 0, 120, 0.1, net=16, altered=altered) for method in OF_THE_ARM]
     for setting in settings:
