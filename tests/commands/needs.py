@@ -37,7 +37,11 @@ def _run(machine: Machine) -> None:
 
 def _dataset(machine: Machine) -> None:
     if not (machine.folder / "datasets/reach").exists():
-        _done(machine, "varl dataset source:=runs/reach-demonstrations out:=datasets/reach")
+        _done(
+            machine,
+            "varl dataset source:=runs/reach-demonstrations out:=datasets/reach",
+            PYTHONPATH=machine.with_extras,
+        )
 
 
 def _pictures(machine: Machine) -> None:
