@@ -14,6 +14,7 @@ from launch.actions import (
     RegisterEventHandler,
     SetEnvironmentVariable,
     Shutdown,
+    TimerAction,
 )
 from launch.event_handlers import OnProcessExit, OnProcessStart
 from launch.events.process import ProcessExited, ProcessStarted
@@ -28,6 +29,8 @@ from varl_bringup.runner.orphan_guard import OrphanGuard
 
 # Seconds that a node gets to save what it has, on a busy machine too, before launch goes from SIGINT to SIGTERM.
 _SAVING = "15"
+# s from a node's end by Ctrl-C to launch's own notice of it, where launch is busy with what its nodes print.
+_CTRL_C = 2.0
 
 
 def describe(name: str) -> LaunchDescription:
@@ -98,8 +101,15 @@ def _actions(graph: Graph, node: Node, guard: OrphanGuard) -> list[LaunchDescrip
             return None
         if node is graph.main and event.returncode == 0:
             return Shutdown(reason=f"{node.name} has finished")
-        # What is raised here ends the launch with a non-zero status; an exit handler has no other way to.
-        raise RuntimeError(f"{node.name} ended (status {event.returncode}): stopping the run")
+
+        def fail(*_: object) -> None:
+            # What is raised here ends the launch with a non-zero status; there is no other way to.
+            raise RuntimeError(f"{node.name} ended (status {event.returncode}): stopping the run")
+
+        if event.returncode == 0:  # as it was told to: by a Ctrl-C that launch itself may hear of a moment later
+            return TimerAction(period=_CTRL_C, actions=[OpaqueFunction(function=fail)])
+        fail()
+        return None
 
     return [
         RegisterEventHandler(OnProcessStart(target_action=action, on_start=started)),
