@@ -4,8 +4,8 @@ Beside it run the Gazebo server, gz_ros2_control inside of it with its controlle
 config/gazebo/bridge.yaml and the world's services ``control`` and ``set_pose``.
 
 What time it is, and where the joints are, it hears from Gazebo's own publisher, whose every message comes.
-joint_state_broadcaster, which a driver has too, leaves out what its publisher has no time for: seen were the last
-states of two steps in three. So in lock-step this node tells the state after each step as the broadcaster would.
+joint_state_broadcaster, which a driver has too, leaves out what its publisher has no time for: seen was the last
+state of every second step. So in lock-step this node tells the state after each step as the broadcaster would.
 """
 
 from __future__ import annotations
