@@ -47,11 +47,11 @@ def gazebo_nodes(robot_file: Path, lock_step: bool, namespace: str, files: Param
         )
     world_file = resolve(f"{_FOLDER}/varl_world.sdf", robot_file)
     description = _expanded(resolve(f"{_FOLDER}/varl_arm.urdf.xacro", robot_file))
-    world = _world_name(world_file)
+    world, step = _world(world_file)
     services = (f"/world/{world}/{name}@ros_gz_interfaces/srv/{kind}" for name, kind in _SERVICES.items())
     return [
         _server(world_file),
-        *([_hurry(world_file)] if lock_step else []),
+        *([_hurry(world, step)] if lock_step else []),
         Node("robot_state_publisher", "robot_state_publisher", parameters={"robot_description": description}),
         Node("ros_gz_sim", "create", arguments=("-topic", "robot_description", "-name", robot.name), essential=False),
         Node(
@@ -83,15 +83,14 @@ def _server(world_file: Path) -> Node:
     return Node("", "gz", arguments=words, environment={_PLUGIN_PATH: path})
 
 
-def _hurry(world_file: Path) -> Node:
+def _hurry(world: str, step: str) -> Node:
     """Tells the server, once it is there, not to wait for the clock: in lock-step nobody looks at it.
 
     That is no setting of the world's file, which is the same by the clock, and ros_gz has no service for it.
     """
-    world = ElementTree.parse(world_file).getroot()
-    request = f"max_step_size: {world.findtext('.//max_step_size')}, real_time_factor: {_HURRIED}"
+    request = f"max_step_size: {step}, real_time_factor: {_HURRIED}"
     types = ("--reqtype", "gz.msgs.Physics", "--reptype", "gz.msgs.Boolean", "--timeout", "60000")
-    service = ("service", "-s", f"/world/{_world_name(world_file)}/set_physics", *types, "--req", request)
+    service = ("service", "-s", f"/world/{world}/set_physics", *types, "--req", request)
     return Node("", "gz", arguments=service, essential=False)
 
 
@@ -104,8 +103,9 @@ def _expanded(xacro_file: Path) -> str:
     return done.stdout
 
 
-def _world_name(world_file: Path) -> str:
+def _world(world_file: Path) -> tuple[str, str]:
+    """Its name, and its physics step in s as the file has it."""
     world = ElementTree.parse(world_file).getroot().find("world")
     if world is None:
         raise VarlError(f"{world_file} has no <world>; name a world's SDF file")
-    return world.get("name", "")
+    return world.get("name", ""), world.findtext(".//max_step_size", "")
