@@ -17,7 +17,7 @@ from varl_common.ros.node import told_to_end
 # A wait is cut into slices of this length, to notice a shutdown, s.
 _SLICE = 0.2
 # After a wait that came back before its time with nothing ready, s: whatever wakes it must not take a core from
-# everybody, at real-time priority. What is said not to be there is taken all the same, which clears old notices.
+# everybody, at real-time priority.
 _IDLE = 1e-3
 # From Ctrl-C to the end of the context, s.
 _SHUTDOWN = 0.1
@@ -89,16 +89,17 @@ class HotLoop:
         for event in events:
             if event.is_ready(wait_set):
                 event.take_data()
-        kinds = (("subscription", _take_message), ("client", _take_response), ("service", _take_request))
-        everything = [
-            (kind, i, take, entity)
-            for (kind, take), entities in zip(kinds, self._entities, strict=True)
-            for i, entity in enumerate(entities)
+        ready = [
+            *(
+                (_take_message, entity)
+                for i, entity in enumerate(subscriptions)
+                if wait_set.is_ready("subscription", i)
+            ),
+            *((_take_response, entity) for i, entity in enumerate(clients) if wait_set.is_ready("client", i)),
+            *((_take_request, entity) for i, entity in enumerate(services) if wait_set.is_ready("service", i)),
         ]
-        ready = [(take, entity) for kind, i, take, entity in everything if wait_set.is_ready(kind, i)]
         if not ready and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, _IDLE))
-            ready = [(take, entity) for _, _, take, entity in everything]
         for take, entity in ready:  # a callback may spin this loop again, so the wait set is done with by now
             try:
                 take(entity)
