@@ -89,19 +89,23 @@ def test_a_model_that_is_not_there_is_one_sentence(advisor: Make, name: str, rem
     assert "\n" not in str(caught.value)
 
 
+def tiny_vlm_whose_template_begins(folder: Path, words: str) -> Path:
+    model = make_tiny_vlm(folder / "tiny")
+    template = model / "chat_template.jinja"
+    template.write_text(words + template.read_text())
+    return model
+
+
 def test_a_chat_template_without_a_system_role_is_given_the_rules_in_the_users(
     advisor: Make, env: EnvDescription, transition: MakeTransition, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """vllm-project/guidellm#67: Gemma 2's template, and those of many others."""
-    folder = make_tiny_vlm(tmp_path / "tiny")
-    template = folder / "chat_template.jinja"
     refusal = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
-    template.write_text(refusal + template.read_text())
-    asked = advisor(**settings(folder))
-    answers = asked.ask(env, [transition(0), transition(1)], 60.0).result(70)
+    folder = tiny_vlm_whose_template_begins(tmp_path, refusal)
+    answers = advisor(**settings(folder)).ask(env, [transition(0), transition(1)], 60.0).result(70)
     assert {advice.status for advice in answers.advice} <= {AdviceStatus.OK, AdviceStatus.REFUSED}, answers.advice
     assert len([record for record in caplog.records if "refuses the system's role" in record.getMessage()]) == 1
-    template.write_text("{{ raise_exception('I take nothing') }}")
+    (folder / "chat_template.jinja").write_text("{{ raise_exception('I take nothing') }}")
     answers = advisor(**settings(folder)).ask(env, [transition(0)], 60.0).result(70)
     assert answers.advice[0].status == AdviceStatus.UNAVAILABLE
     assert "I take nothing" in answers.advice[0].reason
@@ -110,12 +114,9 @@ def test_a_chat_template_without_a_system_role_is_given_the_rules_in_the_users(
 def test_a_chat_template_that_passes_over_the_system_is_given_the_rules_in_the_users(
     advisor: Make, env: EnvDescription, transition: MakeTransition, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = make_tiny_vlm(tmp_path / "tiny")
-    template = folder / "chat_template.jinja"
     users = "{% set messages = messages | rejectattr('role', 'equalto', 'system') | list %}"
-    template.write_text(users + template.read_text())
-    asked = advisor(**settings(folder))
-    answers = asked.ask(env, [transition(0), transition(1)], 60.0).result(70)
+    folder = tiny_vlm_whose_template_begins(tmp_path, users)
+    answers = advisor(**settings(folder)).ask(env, [transition(0), transition(1)], 60.0).result(70)
     assert {advice.status for advice in answers.advice} <= {AdviceStatus.OK, AdviceStatus.REFUSED}, answers.advice
     assert len([record for record in caplog.records if "leaves out the system's words" in record.getMessage()]) == 1
 

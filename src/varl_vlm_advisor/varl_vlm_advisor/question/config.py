@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from varl_common.config import Config
 
-from varl_vlm_advisor.question.pointing import Convention
+from varl_vlm_advisor.question.pointing import Convention, convention_of
 
 
 class PictureConfig(Config):
@@ -42,3 +42,7 @@ class QuestionConfig(Config):
     )
     camera: CameraConfig = CameraConfig()
     picture: PictureConfig = PictureConfig()
+
+    def convention_of(self, model: str) -> Convention:
+        """How the model of that name points: as set, or else as its family does."""
+        return convention_of(model) if self.convention == "auto" else self.convention

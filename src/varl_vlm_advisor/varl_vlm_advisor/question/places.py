@@ -14,7 +14,7 @@ from varl_common.frame import Frame
 from varl_vlm_advisor.question import schema
 from varl_vlm_advisor.question.config import QuestionConfig
 from varl_vlm_advisor.question.drawing import undrawn
-from varl_vlm_advisor.question.pointing import convention_of, coordinate_limit, coordinates_asked
+from varl_vlm_advisor.question.pointing import coordinate_limit, coordinates_asked
 from varl_vlm_advisor.question.question import PlaceQuestion, content_id
 from varl_vlm_advisor.types import NoAdvice
 
@@ -25,7 +25,7 @@ class PlacePrompter:
     def __init__(self, config: QuestionConfig, model: str = "") -> None:
         """``model``: its name, by which its way of pointing is known."""
         self._config = config
-        self._convention = convention_of(model) if config.convention == "auto" else config.convention
+        self._convention = config.convention_of(model)
         folder = files("varl_vlm_advisor") / "templates" / config.template
         self._system = (folder / "place_system.md").read_text(encoding="utf-8")
         self._ask = Template((folder / "place.md").read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ from varl_common.plan import BASE
 from varl_vlm_advisor.question import descriptions, schema
 from varl_vlm_advisor.question.config import QuestionConfig
 from varl_vlm_advisor.question.drawing import picture
-from varl_vlm_advisor.question.pointing import convention_of, coordinate_limit, coordinates_asked
+from varl_vlm_advisor.question.pointing import coordinate_limit, coordinates_asked
 from varl_vlm_advisor.question.projection import Projection
 from varl_vlm_advisor.question.question import StateQuestion, content_id
 from varl_vlm_advisor.types import GRIPPER, NoAdvice, State
@@ -33,7 +33,7 @@ class Prompter:
         """``sees``: whether the backend looks at text and picture; if not, they are left out. ``model``: its name, by
         which its way of pointing is known."""
         self._config = config
-        self._convention = convention_of(model) if config.convention == "auto" else config.convention
+        self._convention = config.convention_of(model)
         self._sees = sees
         self._folder = files("varl_vlm_advisor") / "templates" / config.template
         if not self._folder.is_dir():

@@ -13,7 +13,6 @@ from varl_common.errors import VarlError
 
 from varl_vlm_advisor.question.config import QuestionConfig
 from varl_vlm_advisor.question.drawing import undrawn
-from varl_vlm_advisor.question.pointing import convention_of
 from varl_vlm_advisor.question.question import StateQuestion, content_id
 from varl_vlm_advisor.question.schema import VerdictAnswer
 from varl_vlm_advisor.types import NoAdvice, State
@@ -28,7 +27,7 @@ class VerdictPrompter:
     def __init__(self, config: QuestionConfig, sees: bool, model: str = "") -> None:
         """``sees``: whether the backend looks at text and picture; if not, they are left out. ``model``: its name."""
         self._config, self._sees = config, sees
-        self._convention = convention_of(model) if config.convention == "auto" else config.convention
+        self._convention = config.convention_of(model)
         folder = files("varl_vlm_advisor") / "templates" / config.template
         self._system = (folder / "verdict_system.md").read_text(encoding="utf-8")
         self._ask = Template((folder / "verdict.md").read_text(encoding="utf-8"))
