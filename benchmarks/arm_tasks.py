@@ -2,8 +2,10 @@
 
 Each run trains a task of config/tasks in process, from state, with a sparse reward, and with what config/agent.yaml and
 config/advisor.yaml ship, but for the number of steps: three questions to the scripted advisor, which errs as often as
-its section says. A run that was stopped goes on from its newest checkpoint. Success is that of the deterministic policy
-in 50 episodes, every 5,000 steps; a task's figure is the mean over its seeds at the last step that all have reached.
+its section says, or with ``--advice sight`` to the small model in the box. With ``--things localised`` the arm knows
+where block and target are from a localiser alone (:mod:`benchmarks.seen_things`). A run that was stopped goes on from
+its newest checkpoint. Success is that of the deterministic policy in 50 episodes, every 5,000 steps; a figure is the
+mean over the seeds at the last step that all have reached.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ import argparse
 import json
 import platform
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from varl_agent.training import checkpoint
 from varl_agent.training.control import TrainingControl
 from varl_agent.training.metrics import TrainingMetrics
@@ -34,26 +38,42 @@ from varl_robot_env.tasks.task import load_task
 
 from benchmarks.advice.trainer import commit
 from benchmarks.advice.vlm import Vlm
+from benchmarks.seen_things import SEEN_TASK, SeenThings
 
 REPOSITORY = Path(__file__).parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results" / "arm_tasks.json"
-TASKS = ("pick-place", "insert")
+TASKS = ("push", "pick-place", "insert")
+ADVICE, THINGS = ("scripted", "sight"), ("known", "localised")
 EVALUATE_EVERY, EPISODES = 5_000, 50
 
 
-def train(task: str, seed: int, steps: int, runs: Path) -> None:
+@dataclass(frozen=True)
+class Kind:
+    """What a run is, but for its seed."""
+
+    task: str
+    advice: str = ADVICE[0]
+    things: str = THINGS[0]
+
+    def __str__(self) -> str:
+        told = (self.advice if self.advice != ADVICE[0] else "", self.things if self.things != THINGS[0] else "")
+        return "-".join(part for part in (self.task, *told) if part)
+
+
+def train(kind: Kind, seed: int, steps: int, runs: Path) -> None:
     """Train one run to its end."""
     torch.set_num_threads(1)
     shipped = load_yaml(REPOSITORY / "config" / "agent.yaml")["/**/learner"]["ros__parameters"]
-    folder, control = RunFolder(runs / f"{task}-{seed}"), TrainingControl()
+    folder, control = RunFolder(runs / f"{kind}-{seed}"), TrainingControl()
     settings = LearnerSettings.from_dict(
         shipped | {"run_dir": str(folder.path), "seed": seed, "steps": steps}, "agent.yaml"
     )
-    arm = ArmEnv(task)
+    seen = SeenThings(seed) if kind.things == "localised" else None
+    arm = ArmEnv(kind.task) if seen is None else seen.env
     env, identity = ParallelEnv([arm], seed), identity_of(arm.description)
     newest = checkpoint.load_newest(folder.checkpoints, identity) if folder.checkpoints.exists() else None
     folder.create() if newest is None else folder.reopen()
-    advisor = Vlm(REPOSITORY / "config" / "advisor.yaml", SimpleNamespace(env=arm.description))
+    advisor = Vlm(_advisor_file(kind.advice, folder.path), SimpleNamespace(env=arm.description))
     model = make_model(settings, env, advisor, lock_step=True, replay=folder.replay)
     learning = make_learning(settings, model, control.stopping.is_set, lock_step=True)
     schedule = Schedule(steps, EVALUATE_EVERY, EPISODES, settings.checkpoint_every, 1, lock_step=True)
@@ -64,39 +84,56 @@ def train(task: str, seed: int, steps: int, runs: Path) -> None:
         display.show(metrics)
         if len(training.record.evaluations) > written:
             written = len(training.record.evaluations)
-            display.say(_write(folder, task, seed, training.record, len(settings.advice.trigger)))
+            display.say(_write(folder, kind, seed, training.record))
 
     training = Training(model, env, folder, identity, schedule, learning, control, note)
     if newest is not None:
         print(training.resume(*newest), flush=True)
     training.run()
     display.close()
-    if training.record.evaluations[-1].step < model.num_timesteps:
+    if not written or training.record.evaluations[-1].step < model.num_timesteps:
         training.evaluate(EPISODES)
-    print(_write(folder, task, seed, training.record, len(settings.advice.trigger)), flush=True)
+    true = None if seen is None else float(np.mean(seen.true_successes(model, EPISODES)))
+    print(_write(folder, kind, seed, training.record, true), flush=True)
     training.close()
+    (seen or arm).close()
 
 
-def _write(folder: RunFolder, task: str, seed: int, record: Record, questions: int) -> str:
-    """Keep the curve; its last point in words."""
+def _advisor_file(advice: str, folder: Path) -> Path:
+    """config/advisor.yaml, but for who is asked."""
+    config = load_yaml(REPOSITORY / "config" / "advisor.yaml")
+    config["/**/advisor"]["ros__parameters"]["backend"] = advice
+    file = folder / "advisor.yaml"
+    file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    return file
+
+
+def _write(folder: RunFolder, kind: Kind, seed: int, record: Record, true: float | None = None) -> str:
+    """Keep the curve, and where the arm may be mistaken the ``true`` success; the curve's last point in words."""
     curve = [{"step": one.step, "success": one.success_rate} for one in record.evaluations]
-    write_json(folder.path / "curve.json", {"task": task, "seed": seed, "questions": questions, "curve": curve})
-    return f"{task} {seed} {curve[-1]}"
+    run = {"kind": str(kind), "seed": seed, "commit": commit(), "curve": curve, "true_success": true}
+    write_json(folder.path / "curve.json", run)
+    return f"{kind} {seed} {curve[-1]}" + ("" if true is None else f", in truth {true}")
 
 
 def gather(runs: Path) -> dict[str, Any]:
     """The results of all runs there are."""
     found = [json.loads(path.read_text()) for path in sorted(runs.glob("*/curve.json"))]
-    results: dict[str, Any] = {"machine": platform.processor() or platform.machine(), "commit": commit()}
-    for task in TASKS:
-        curves = {run["seed"]: {p["step"]: p["success"] for p in run["curve"]} for run in found if run["task"] == task}
-        shared = sorted(set.intersection(*(set(curve) for curve in curves.values()))) if curves else []
+    results: dict[str, Any] = {"machine": platform.processor() or platform.machine()}
+    for kind in sorted({run["kind"] for run in found}):
+        own = {run["seed"]: run for run in found if run["kind"] == kind}
+        curves = {seed: {p["step"]: p["success"] for p in run["curve"]} for seed, run in own.items()}
+        shared = sorted(set.intersection(*(set(curve) for curve in curves.values())))
         if not shared:
             continue
         means = {step: float(np.mean([curve[step] for curve in curves.values()])) for step in shared}
-        name = f"{task.replace('-', '_')}_success"
+        name = f"{kind.replace('-', '_')}_success"
         results |= {name: means[shared[-1]], f"{name}_steps": shared[-1], f"{name}_curve": means}
         results[f"{name}_seeds"] = {seed: curve[shared[-1]] for seed, curve in curves.items()}
+        results[f"{name}_commits"] = sorted({run["commit"] for run in own.values()})
+        if all(run["true_success"] is not None for run in own.values()):
+            results[f"{name}_in_truth"] = {seed: run["true_success"] for seed, run in own.items()}
+    for task in sorted({run["kind"] for run in found} & set(TASKS)):
         results[f"{task.replace('-', '_')}_least_start_m"] = least_start(task)
     return results
 
@@ -117,12 +154,16 @@ def least_start(task: str, episodes: int = 1000) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=TASKS, help="train this one; without it, write the results of all runs")
+    parser.add_argument("--advice", choices=ADVICE, default=ADVICE[0], help="who is asked")
+    parser.add_argument("--things", choices=THINGS, default=THINGS[0], help="how push knows where its things are")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "arm_tasks")
     parsed = parser.parse_args()
+    if parsed.things != THINGS[0] and parsed.task != SEEN_TASK:
+        parser.error(f"--things {parsed.things} is for --task {SEEN_TASK}")
     if parsed.task:
-        train(parsed.task, parsed.seed, parsed.steps, parsed.runs)
+        train(Kind(parsed.task, parsed.advice, parsed.things), parsed.seed, parsed.steps, parsed.runs)
     else:
         write_json(RESULTS, gather(parsed.runs))
         print(RESULTS.read_text())

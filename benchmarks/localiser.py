@@ -48,7 +48,8 @@ FAR = 0.05  # m: a place farther off than this is wrong
 _LOOKS, _MARGIN = 20, 8.0  # that are tried for a camera; pixels that the workspace keeps from the picture's edge
 _EVERY = 8  # control periods between two pictures
 _WIDTH, _HEIGHT = 320, 240
-_TABLE = 0.02  # m: height of the centre of either thing
+TABLE = 0.02
+"""Metres: height of the centre of either thing."""
 _THING_GROUP = 5  # of MuJoCo's geoms: one that is drawn alone
 _OCCLUDERS, _BYSTANDER = dict(zip(THINGS, ("clutter0", "clutter1"), strict=True)), "clutter2"
 _RESULTS = Path(__file__).parents[1] / "runs" / "bench-localiser"
@@ -68,13 +69,18 @@ class Picture:
 
 
 class Scene:
-    """A task's scene in one look, acted in by an arm."""
+    """A task's scene in one look, acted in by an arm.
+
+    Attributes:
+        env, simulation: of the arm.
+        camera, lens: (4, 4) where its camera is, and how it sees.
+    """
 
     def __init__(self, seed: int, held_out: bool) -> None:
-        self._env = ArmEnv(TASK, looks=Looks(held_out=held_out, seed=seed))
+        self.env = ArmEnv(TASK, looks=Looks(held_out=held_out, seed=seed))
         self._rng = np.random.default_rng(seed)
-        self._env.reset(seed=seed)
-        self.simulation = self._env.arm.simulation
+        self.env.reset(seed=seed)
+        self.simulation = self.env.arm.simulation
         self._aim(seed)
         model = self.simulation.model
         self._renderer = mujoco.Renderer(model, _HEIGHT, _WIDTH)
@@ -88,9 +94,9 @@ class Scene:
         """The first look from ``seed`` on whose camera has all of the workspace in its picture, as a person sets it."""
         safety = RobotConfig.from_yaml(config_file("robots", "varl_arm")).safety
         low, high = safety.workspace_low, safety.workspace_high
-        corners = np.array([[x, y, _TABLE] for x in (low[0], high[0]) for y in (low[1], high[1])])
+        corners = np.array([[x, y, TABLE] for x in (low[0], high[0]) for y in (low[1], high[1])])
         for look in range(seed, seed + _LOOKS * 1000, 1000):
-            self._env.restyle(look)
+            self.env.restyle(look)
             camera = self.simulation.camera
             lens, pose = CameraModel(_WIDTH, _HEIGHT, camera.k), pose_to_matrix(camera.pose)
             pixels = _project(lens, pose, corners)
@@ -102,23 +108,28 @@ class Scene:
         """``count`` pictures of new episodes; each thing is hidden or absent in the share ``hidden`` of them."""
         taken = 0
         while taken < count:
-            observation, _ = self._env.reset(seed=int(self._rng.integers(2**31)))
+            observation, _ = self.env.reset(seed=int(self._rng.integers(2**31)))
             by_plan, ended, step = self._rng.random() < 0.5, False, 0
             while not ended and taken < count:
                 action = self._planned(observation) if by_plan else self._rng.uniform(-1, 1, 3).astype(np.float32)
-                observation, _, terminated, truncated, _ = self._env.step(action)
+                observation, _, terminated, truncated, _ = self.env.step(action)
                 ended, step = terminated or truncated, step + 1
                 if step % _EVERY == 0:
                     yield self._picture(hidden)
                     taken += 1
 
+    def seen(self, data: Any, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """What its camera sees of ``data``, with noise from ``rng``."""
+        self._renderer.update_scene(data, "camera")
+        return _noisy(self._renderer.render(), rng)
+
     def close(self) -> None:
         """Free the renderers."""
         self._renderer.close()
-        self._env.close()
+        self.env.close()
 
     def _planned(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        action = PLANS[TASK].actions(observation[None], self._env.description)[0]
+        action = PLANS[TASK].actions(observation[None], self.env.description)[0]
         return np.clip(action + self._rng.normal(0.0, 0.4, len(action)), -1, 1).astype(np.float32)
 
     def _picture(self, hidden: float) -> Picture:
@@ -139,8 +150,7 @@ class Scene:
                 self._put(_OCCLUDERS[name], places[name] + self._rng.uniform(0.15, 0.5) * way, 0.04)
         mujoco.mj_forward(model, data)
         shares = {name: 0.0 if name in gone else self._share(data, name) for name in THINGS}
-        self._renderer.update_scene(data, "camera")
-        rgb = self._noisy(self._renderer.render())
+        rgb = self.seen(data, self._rng)
         for geom, (kind, size, pos, rgba) in kept.items():
             one = model.geom(geom).id
             model.geom_type[one], model.geom_size[one], model.geom_pos[one], model.geom_rgba[one] = (
@@ -190,10 +200,11 @@ class Scene:
         renderer.disable_segmentation_rendering()
         return seen / whole if whole else 0.0
 
-    def _noisy(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """As a camera of little light takes it: its exposure varies, and so does each pixel."""
-        gain = self._rng.uniform(0.93, 1.07)
-        return np.clip(gain * rgb + self._rng.normal(0.0, 3.0, rgb.shape), 0, 255).astype(np.uint8)
+
+def _noisy(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """As a camera of little light takes it: its exposure varies, and so does each pixel."""
+    gain = rng.uniform(0.93, 1.07)
+    return np.clip(gain * rgb + rng.normal(0.0, 3.0, rgb.shape), 0, 255).astype(np.uint8)
 
 
 def _project(lens: CameraModel, camera: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -234,7 +245,7 @@ def judge(localiser: Localiser, scene: Scene, pictures: list[Picture]) -> list[d
         for name in THINGS:
             error = np.nan
             if name in found:
-                place = place_at(found[name].pixel, None, scene.lens, scene.camera, 0.0, _TABLE)
+                place = place_at(found[name].pixel, None, scene.lens, scene.camera, 0.0, TABLE)
                 error = np.inf if place is None else float(np.linalg.norm(place - picture.places[name]))
                 # Of a thing that is not there at all, any answer is wrong, also one where it was.
                 error = np.inf if name in picture.absent else error

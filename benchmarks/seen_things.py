@@ -1,0 +1,84 @@
+"""An arm that knows where block and target are from a localiser alone, in scenes that look as none for training does.
+
+The localiser is taught by 200 pictures of the scene, pointed at with a model's noise, as :mod:`benchmarks.localiser`
+has it. From then on what the policy observes, what is rewarded and when an episode ends follow from what it sees; where
+it is lost, a thing is where it was seen last. How often the arm is right in truth is asked at the end.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from varl_agent.sac.varl import VARL
+from varl_common.host.progress import progress
+from varl_robot_env.perception.lifting import place_at
+from varl_robot_env.perception.teaching import teach
+from varl_robot_env.types import Pose
+
+from benchmarks.advice.setting import EVALUATION_SEED
+from benchmarks.localiser import HIDDEN_TAUGHT, NOISE, SCENES, TABLE, TASK, TAUGHT, THINGS, Scene, pointed
+
+SEEN_TASK = TASK
+_NEAR = 0.03  # m: push has succeeded
+
+
+class SeenThings:
+    """A scene whose things are where a localiser sees them.
+
+    Attributes:
+        env: the arm in it.
+    """
+
+    def __init__(self, seed: int) -> None:
+        """Teach a localiser, in half a minute. ``seed``: of the scene's look."""
+        self._scene = Scene(SCENES[seed], held_out=True)
+        self.env, self._simulation = self._scene.env, self._scene.simulation
+        pictures = progress(self._scene.pictures(TAUGHT, HIDDEN_TAUGHT), "pictures", TAUGHT)
+        localiser = teach(THINGS, pointed(list(pictures), np.random.default_rng(seed), NOISE))
+        assert localiser is not None
+        self._localiser, self._truth = localiser, self._simulation.entities
+        self._last, self._seen_at = self._truth(), -1
+        self._simulation.entities = self._entities  # type: ignore[method-assign]
+
+    def true_successes(self, model: VARL, episodes: int) -> list[bool]:
+        """Whether block and target are together in truth as an episode of the deterministic policy ends."""
+        return [self._true_success(model, EVALUATION_SEED + episode) for episode in range(episodes)]
+
+    def close(self) -> None:
+        """Free the renderers."""
+        self._scene.close()
+
+    def _true_success(self, model: VARL, seed: int) -> bool:
+        env: gym.Env[Any, Any] = self.env
+        observation, _ = env.reset(seed=seed)
+        terminated = truncated = False
+        while not (terminated or truncated):
+            action, _ = model.predict(observation, deterministic=True)
+            observation, _, terminated, truncated, _ = env.step(action)
+        block, target = (self._truth()[name][:3] for name in THINGS)
+        return terminated and bool(np.linalg.norm(block - target) <= _NEAR)
+
+    def _entities(self) -> dict[str, Pose]:
+        if self._seen_at != self._simulation.time_ns:
+            self._seen_at = self._simulation.time_ns
+            self._last = self._last | {name: _standing(place) for name, place in self._look().items()}
+        return dict(self._last)
+
+    def _look(self) -> dict[str, NDArray[np.float64]]:
+        data = self._simulation.data
+        # One state looks alike whenever it is met, so that a run that was stopped can go on.
+        rng = np.random.default_rng(zlib.crc32(data.qpos.tobytes()))
+        sightings = self._localiser.find(self._scene.seen(data, rng))
+        places = {
+            name: place_at(one.pixel, None, self._scene.lens, self._scene.camera, 0.0, TABLE)
+            for name, one in sightings.items()
+        }
+        return {name: place for name, place in places.items() if place is not None}
+
+
+def _standing(place: NDArray[np.float64]) -> Pose:
+    return np.concatenate([place, [0.0, 0.0, 0.0, 1.0]])
