@@ -151,3 +151,13 @@ def arm(processes: Any, robot_values: dict[str, Any], tmp_path: Path) -> Iterato
         pytest.fail(f"{error}: {env_node.output[-3000:]}")
     yield env, Watcher()
     rclpy.try_shutdown()
+
+
+@pytest.fixture
+def hand(ros: int) -> Iterator[Any]:
+    """A person at a gamepad."""
+    from .hand import Hand
+
+    hand = Hand()
+    yield hand
+    hand.close()

@@ -1,9 +1,8 @@
 """A person takes the arm over, in simulation and on the stand-in for a real one; what they did is kept and tagged."""
 
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 import rclpy
 import yaml
-from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 from varl_agent.replay.layout import Tag
 from varl_agent.replay.store import ReplayStore
@@ -21,52 +19,12 @@ from varl_robot_env.ros.ros_env import EnvUnavailable, RosEnv
 
 from varl_interfaces.msg import EnvStatus
 
+from .hand import Hand
+
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
 JOYSTICK = "joystick/gamepad.yaml"
-BUTTONS = load_yaml(CONFIG / JOYSTICK)["/**/env"]["ros__parameters"]["joystick"]
-EVERY = 0.03  # s between two messages of the joystick
 POLICY = np.array([0.5, 0.0, 0.0], np.float32)
-
-
-class Hand:
-    """A person at a gamepad: repeats what it holds until it lets go."""
-
-    def __init__(self) -> None:
-        self._publisher = rclpy.create_node("hand").create_publisher(Joy, BUTTONS["topic"], 10)
-        self._message: Joy | None = None
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._repeat)
-        self._thread.start()
-
-    def hold(
-        self, ahead: float = 0.0, left: float = 0.0, up: float = 0.0, buttons: tuple[str, ...] = ("deadman",)
-    ) -> None:
-        """Push the sticks and press ``buttons`` from now on."""
-        down = [BUTTONS[name] for name in buttons]
-        self._message = Joy(axes=[left, ahead, 0.0, up, 0.0, 0.0], buttons=[int(i in down) for i in range(16)])
-
-    def let_go(self) -> None:
-        self.hold(buttons=())
-
-    def unplug(self) -> None:
-        self._message = None
-
-    def close(self) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _repeat(self) -> None:
-        while not self._end.wait(EVERY):
-            if (message := self._message) is not None:
-                self._publisher.publish(message)
-
-
-@pytest.fixture
-def hand(ros: int) -> Iterator[Hand]:
-    hand = Hand()
-    yield hand
-    hand.close()
 
 
 def step_until(
@@ -92,10 +50,10 @@ def call(node: rclpy.node.Node, service: str) -> Trigger.Response:
     return future.result()
 
 
-def simulated(processes: Any, task_file: Path) -> RosEnv:
+def simulated(processes: Any, task_file: Path, **given: float) -> RosEnv:
     files: Any = {"robot_file": CONFIG / "robots/varl_arm.yaml", "task_file": task_file}
     processes.node("varl_robot_env", "simulator", ("simulator.yaml",), **files, lock_step=True)
-    processes.node("varl_robot_env", "env", (JOYSTICK,), **files)
+    processes.node("varl_robot_env", "env", (JOYSTICK,), **files, **given)
     return RosEnv(rclpy.create_node("tester"))
 
 
@@ -122,6 +80,28 @@ def test_whoever_holds_the_arm_moves_it_through_the_same_filter(processes: Any, 
     with pytest.raises(EnvUnavailable, match="joystick fell silent"):
         step_until(env, lambda info: False)
     env.close()
+
+
+def test_beyond_the_workspace_nobody_acts_but_a_hand(processes: Any, hand: Hand) -> None:
+    env = simulated(processes, CONFIG / "tasks/find-limits.yaml", beyond=0.1)
+    before, _ = env.reset(seed=0)
+    for _ in range(5):
+        after, *_, info = env.step(POLICY)
+        np.testing.assert_array_equal(info["executed_action"], 0.0)
+    np.testing.assert_allclose(after[:3], before[:3], atol=1e-3)
+    hand.hold(left=1.0)
+    info = step_until(env, lambda info: info["intervened"] and not info["interventions"])
+    np.testing.assert_allclose(info["executed_action"], [0.0, 1.0, 0.0], atol=1e-6)
+    hand.let_go()
+    step_until(env, lambda info: not info["intervened"] and not info["executed_action"].any())
+    env.close()
+
+
+def test_beyond_the_workspace_without_a_joystick_the_env_node_does_not_start(processes: Any) -> None:
+    files = {"robot_file": CONFIG / "robots/varl_arm.yaml", "task_file": CONFIG / "tasks/find-limits.yaml"}
+    env = processes.node("varl_robot_env", "env", **files, beyond=0.1)
+    assert env.wait(30) == 2
+    assert "only a person's hand moves the arm; give a joystick" in env.output
 
 
 def test_a_person_says_that_it_is_solved(processes: Any, hand: Hand, tmp_path: Path) -> None:

@@ -83,6 +83,19 @@ def test_limits_are_not_written_into_what_ships(tmp_path: Path) -> None:
     assert parameters(describe("find_limits", "robot:=ur5e", "out:=/tmp/x.yaml"), "find_limits")["out"] == "/tmp/x.yaml"
 
 
+def test_limits_are_shown_by_hand_or_by_joystick_in_a_wider_box() -> None:
+    by_hand = describe("find_limits", "robot:=ur5e", "out:=/tmp/x.yaml")
+    assert names(by_hand) == ["find_limits"]
+    assert not by_hand.main.parameter_files
+    graph = describe("find_limits", "robot:=ur5e", "out:=/tmp/x.yaml", "joystick:=spacemouse")
+    assert [name for name in names(graph) if name != "spacenav_node"] == ["env", "find_limits"]
+    assert [file.name for file in graph.main.parameter_files] == ["spacemouse.yaml"]
+    env = parameters(graph, "env")
+    assert (env["backend"], env["beyond"], Path(env["task_file"]).name) == ("real", 0.15, "find-limits.yaml")
+    assert env["joystick.success"] == -1, "its button marks a corner, and ends no episode"
+    assert not graph.simulated
+
+
 @pytest.mark.parametrize(
     ("distro", "variable"),
     [("jazzy", "FASTRTPS_DEFAULT_PROFILES_FILE"), ("kilted", "FASTDDS_DEFAULT_PROFILES_FILE")],

@@ -161,6 +161,10 @@ CHECK_ARGUMENTS = (_TASK, _ROBOT, _NAMESPACE, _PARAMS_FILE, _LOG_LEVEL)
 
 FIND_LIMITS_ARGUMENTS = (
     _ROBOT,
+    _joystick("none"),
+    Argument(
+        "beyond", "By joystick: how far beyond its present workspace the tool may go, m.", "0.15", check=positive_number
+    ),
     Argument("out", "File to write; empty: the robot's own, where that is a file of yours."),
     _NAMESPACE,
     _PARAMS_FILE,

@@ -222,8 +222,12 @@ def _find_limits(values: dict[str, str]) -> Graph:
     out = Path(values["out"]).expanduser().absolute() if values["out"] else robot_file
     files = ParameterFiles(values["params_file"])
     given: dict[str, ParameterValue] = {"robot_file": str(robot_file), "out": str(out)}
-    main = Node("varl_robot_env", "find_limits", files.of("find_limits"), given)
-    return _graph("find_limits", values, main, [], out.parent)
+    others: list[Node] = []
+    joystick = f"joystick/{values['joystick']}" if values["joystick"] != "none" else ""
+    if joystick:
+        others = _robot("find_limits", values | {"task": "find-limits", "backend": "real"}, files)
+    main = Node("varl_robot_env", "find_limits", files.of("find_limits", joystick), given)
+    return _graph("find_limits", values, main, others, out.parent)
 
 
 def _robot(program: str, values: Mapping[str, str], files: ParameterFiles) -> list[Node]:
@@ -253,6 +257,8 @@ def _robot(program: str, values: Mapping[str, str], files: ParameterFiles) -> li
         env["moments"] = str(Path(values["moments"]).expanduser().absolute())
     if "held" in values:
         env["held"] = int(values["held"])
+    if "beyond" in values:
+        env |= {"beyond": float(values["beyond"]), "joystick.success": -1}  # its button means a corner there
     if "episode_steps" in values:
         env["max_episode_steps"] = int(values["episode_steps"])
     if backend == "real" and RobotFile.read(robot_file).calibrated and is_installed("tf2_msgs"):

@@ -7,6 +7,7 @@ import pytest
 from varl_common.host.progress import progress
 from varl_robot_env.motion import Moment, Trajectory
 from varl_robot_env.safety.governor import LEANT, REACHED
+from varl_robot_env.safety.provisional import provisional
 from varl_robot_env.safety.safety_filter import RefusedAction, SafetyFilter
 
 from .robots import kinematics, robot
@@ -51,12 +52,13 @@ def actions(rng: np.random.Generator, number: int, size: int) -> Iterator[np.nda
                     yield direction * np.sin(step * rng.uniform(0.1, 3.0)) * 1.5
 
 
-def whatever_is_asked(name: str, number: int, turns: Sequence[str] = ()) -> dict[str, float]:
+def whatever_is_asked(name: str, number: int, turns: Sequence[str] = (), wider: float = 0.0) -> dict[str, float]:
     """The worst of ``number`` actions, by the names of ALLOWED, and how many were ``accepted`` and ``refused``.
 
+    ``wider``, m: in the wider box in which a person shows the arm where it may work.
     The arm follows well, badly or not at all; its state comes late or shaken.
     """
-    config = robot(name)
+    config = provisional(robot(name), wider) if wider else robot(name)
     arm, safety, period = kinematics(config), config.safety, config.control_period
     rng = np.random.default_rng(number)
     gripper = config.gripper

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from geometry_msgs.msg import Point
-from pydantic import NonNegativeInt
+from pydantic import NonNegativeFloat, NonNegativeInt, model_validator
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import Header
@@ -40,6 +40,7 @@ from varl_robot_env.ros.observation_messages import to_observation_msg
 from varl_robot_env.ros.person import Person
 from varl_robot_env.ros.robot_description import with_description
 from varl_robot_env.safety.inputs import InputRule
+from varl_robot_env.safety.provisional import provisional
 from varl_robot_env.safety.safety_filter import RefusedAction, Stopped
 from varl_robot_env.simulation.description import for_simulation
 from varl_robot_env.success.labelling import labelling
@@ -76,6 +77,17 @@ class EnvParameters(Config):
     """Folder in which moments are kept with what they are, success or not; empty: none are."""
     held: NonNegativeInt = 0
     """Control periods for which success must hold, in place of the task's; 0: the task's."""
+    beyond: NonNegativeFloat = 0.0
+    """How much wider than in the robot's file the workspace is, m, up and to the sides, while a person shows it: nobody
+    but a hand at the joystick acts then, and slowly. 0: it is as the file says."""
+
+    @model_validator(mode="after")
+    def _has_a_hand(self) -> Self:
+        if self.beyond and self.joystick is None:
+            raise ValueError(
+                "beyond the workspace only a person's hand moves the arm; give a joystick, or leave it out"
+            )
+        return self
 
     def longer(self) -> dict[str, int]:
         """What replaces fields of the task's file."""
@@ -98,6 +110,10 @@ class EnvNode(LifecycleNode):
         self._config = parameters = declare_parameters(self, EnvParameters)
         self._agent_group, self._arm_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         robot = RobotConfig.from_yaml(parameters.robot_file)
+        if parameters.beyond:
+            robot = provisional(robot, parameters.beyond)
+            box = f"{robot.safety.workspace_low} to {robot.safety.workspace_high} m"
+            self.get_logger().warning(f"the workspace is {box} while a person shows it by joystick")
         task = load_task(parameters.task_file, parameters.held, **parameters.longer())
         self._arm: LockStepArm | DriverArm
         self._driver: DriverArm | None = None
@@ -208,6 +224,8 @@ class EnvNode(LifecycleNode):
     def _whose(self, asked: Sequence[float]) -> tuple[Sequence[float], bool]:
         """The action to take, and whether it is a person's."""
         action, held, lost = self._person.action(asked, lambda: self._arm_loop.spin_once(0.0))
+        if self._config.beyond and not held:
+            action = [0.0] * self._core.safety.size
         if lost:
             self._trip("the joystick fell silent while a person held the arm; look what became of it")
         return action, held

@@ -1,7 +1,8 @@
 """The command ``find_limits``: a person brings the tool to the corners of the workspace, and it is written down.
 
-It commands no motion. Bring the tool to a corner (by hand, by the pendant, or by ``varl teleop`` beside it), call
-``~/corner``; when the corners span the box, call ``~/write``.
+Bring the tool to a corner, call ``~/corner``; when the corners span the box, call ``~/write``. By hand or by pendant it
+commands no motion. By joystick it lets an env node's control periods pass, whose box is wider meanwhile
+(:mod:`.safety.provisional`) and in which nobody acts but whoever holds the joystick; two of its buttons are the calls.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import re
 from pathlib import Path
 
 import numpy as np
+import rclpy
 from pydantic import Field
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import JointState, Joy
 from std_srvs.srv import Trigger
 from varl_common.config import Config
 from varl_common.errors import VarlError
@@ -21,14 +23,26 @@ from varl_common.files import atomic_write
 from varl_common.ros.diagnostics import Diagnostics, Health
 from varl_common.ros.node import declare_parameters, run_node
 
+from varl_robot_env.config.names import Topic
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.kinematics import Kinematics
 from varl_robot_env.perception.calibration import joints_in_order
+from varl_robot_env.ros.hot_loop import rest_in_background
 from varl_robot_env.ros.robot_description import with_description
+from varl_robot_env.ros.ros_env import RosEnv
 from varl_robot_env.safety.survey import survey
 from varl_robot_env.types import Array
 
 _LEAST = 0.02  # m: an edge that is shorter is no box to work in
+_PATIENCE = 60.0  # s to wait for the env node and its arm
+
+
+class ButtonsConfig(Config):
+    """What the joystick's buttons mean here; -1 is none."""
+
+    topic: Topic = Field(description="sensor_msgs/Joy")
+    corner: int = Field(description="button: the tool is at a corner", ge=-1)
+    write: int = Field(description="button: the box is written down", ge=-1)
 
 
 class FindLimitsParameters(Config):
@@ -36,6 +50,7 @@ class FindLimitsParameters(Config):
 
     robot_file: Path = Field(description="the robot's file, absolute")
     out: Path = Field(description="the file to write, absolute: a copy of it with the workspace that was found")
+    joystick: ButtonsConfig | None = Field(None, description="with what the arm is moved; None: by hand")
 
 
 class FindLimitsNode(Node):
@@ -49,16 +64,39 @@ class FindLimitsNode(Node):
         self._kinematics = Kinematics(robot.urdf_text(), robot.joints, robot.base_frame, robot.tool_frame)
         self._joints: Array | None = None
         self._corners: list[Array] = []
+        self._down: dict[int, bool] = {}
         self.create_subscription(JointState, robot.driver.joint_states, self._on_joints, qos_profile_sensor_data)
         self.create_service(Trigger, "~/corner", self._corner)
         self.create_service(Trigger, "~/write", self._write)
         Diagnostics(self, "corners", lambda: Health(f"{len(self._corners)} corners"), robot.name)
+        if self.by_joystick:
+            assert self._parameters.joystick
+            self.create_subscription(Joy, self._parameters.joystick.topic, self._on_joy, 100)
         self.get_logger().info("bring the tool to a corner of the workspace and call ~/corner; after the last, ~/write")
+
+    @property
+    def by_joystick(self) -> bool:
+        """Whether it is for this node to let the arm be moved."""
+        return self._parameters.joystick is not None
 
     def _on_joints(self, message: JointState) -> None:
         joints = joints_in_order(message.name, message.position, self._robot.joints)
         if joints is not None and np.isfinite(joints).all():
             self._joints = joints
+
+    def _on_joy(self, message: Joy) -> None:
+        """A message without a button says nothing of it: spacenav's have those alone that changed."""
+        assert self._parameters.joystick
+        before = dict(self._down)
+        self._down |= {number: bool(pressed) for number, pressed in enumerate(message.buttons)}
+        calls = ((self._parameters.joystick.corner, self._corner), (self._parameters.joystick.write, self._write))
+        for button, call in calls:
+            if self._down.get(button) and not before.get(button):
+                answer = call(Trigger.Request(), Trigger.Response())
+                if answer.success:
+                    self.get_logger().info(answer.message)
+                else:
+                    self.get_logger().error(answer.message)
 
     def _corner(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self._joints is None:
@@ -136,4 +174,19 @@ def _list(place: Array) -> str:
 
 def main() -> None:
     """Entry point of the ``find_limits`` executable."""
-    run_node(FindLimitsNode)
+    run_node(FindLimitsNode, _spin)
+
+
+def _spin(node: FindLimitsNode) -> None:
+    if not node.by_joystick:
+        rclpy.spin(node)
+        return
+    with rest_in_background(node):
+        env = RosEnv(node, timeout=_PATIENCE)
+        still, ended = np.zeros(len(env.description.action_names), np.float32), True
+        while True:  # until Ctrl-C; after a stop a reset waits for a person, as ever
+            if ended:
+                env.reset()
+                node.get_logger().info("hold the joystick's deadman button, and the arm is yours")
+            _, _, terminated, truncated, _ = env.step(still)
+            ended = terminated or truncated

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, cast
 
 from rclpy.callback_groups import CallbackGroup
@@ -159,12 +160,18 @@ def spin_hot(node: HotNode) -> None:
     Raises:
         ExternalShutdownException: it was.
     """
-    rest = RestExecutor(cast(Node, node), *node.hot_groups)
+    with rest_in_background(cast(Node, node), *node.hot_groups), processors_awake():
+        node.hot_loop.spin()
+
+
+@contextlib.contextmanager
+def rest_in_background(node: Node, *groups: CallbackGroup) -> Iterator[None]:
+    """Within the block another thread executes what of ``node`` is not of the hot loops' ``groups``."""
+    rest = RestExecutor(node, *groups)
     thread = threading.Thread(target=_spin_quietly, args=[rest], daemon=True)
     thread.start()
     try:
-        with processors_awake():
-            node.hot_loop.spin()
+        yield
     finally:
         rest.shutdown(timeout_sec=0)
         thread.join(1.0)
