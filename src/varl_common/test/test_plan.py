@@ -1,6 +1,7 @@
 """Plans: the phase of a state follows from the state alone."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -90,6 +91,104 @@ def test_a_plan_that_does_not_fit_the_scene_is_refused_in_a_sentence():
 
 def test_a_plan_survives_json():
     assert Plan.from_dict(json.loads(json.dumps(LIFT.as_dict()))) == LIFT
+
+
+ERRANDS = SimpleNamespace(
+    observation_names=[*SCENE.observation_names, "lx", "ly", "lz"],
+    observation_low=np.append(SCENE.observation_low, np.full(3, -1, np.float32)),
+    observation_high=np.append(SCENE.observation_high, np.full(3, 1, np.float32)),
+    action_names=SCENE.action_names,
+    action_scale=SCENE.action_scale,
+    entities=["tool", "block", "target", "lid"],
+    entity_indices=[0, 4, 7, 10],
+)
+LIFT_THEN_LID = Plan(
+    (
+        *LIFT.phases[:-1],
+        replace(LIFT.phases[-1], brings="block", to="target", within=0.03),
+        Phase("lid", (0.0, 0.0, 0.1), -1.0, 0.02),
+        Phase("lid", (0.0, 0.0, 0.0), -1.0, 0.02),
+        Phase("lid", (0.0, 0.0, 0.0), 1.0, 0.02),
+        Phase("target", (0.0, 0.0, 0.1), 1.0, 0.02, brings="lid", to="target", within=0.12),
+        Phase("block", (0.0, 0.0, 0.1)),
+    )
+)
+LIFTED, LID = (0.3, 0.0, 0.2), (0.0, 0.4, 0.0)
+
+
+def errand(tool, block=LIFTED, lid=LID, gripper=0.04):
+    return np.array([*state(tool, block, gripper=gripper), *lid], np.float32)
+
+
+def phases(*states, plan=LIFT_THEN_LID):
+    stacked = np.stack(states)
+    return plan.phase_of(stacked, ERRANDS, plan.places(stacked, ERRANDS)).tolist()
+
+
+def test_a_later_stage_begins_where_the_sub_goal_holds_wherever_the_tool_is():
+    assert [len(stage) for stage in LIFT_THEN_LID.stages] == [4, 4, 1]
+    at_the_lid = (0.0, 0.4, 0.05)
+    assert phases(errand(at_the_lid, block=(0.3, 0.0, 0.16))) == [0], "the block is 4 cm from the target"
+    assert phases(errand(LIFTED, gripper=0.02)) == [4], "the tool still holds the block"
+    assert phases(errand((0.6, 0.6, 0.6))) == [4]
+    assert phases(errand(at_the_lid)) == [5]
+
+
+def test_a_lost_sub_goal_falls_back_to_the_stage_that_brings_it_about():
+    carries = errand((0.1, 0.1, 0.1), lid=(0.1, 0.1, 0.1), gripper=0.02)
+    fallen = errand((0.1, 0.1, 0.1), lid=(0.1, 0.1, 0.1), gripper=0.02, block=(0.3, 0.0, 0.0))
+    over_it = errand((0.3, 0.0, 0.1), block=(0.3, 0.0, 0.0))
+    assert phases(carries, fallen, over_it) == [7, 0, 1]
+    assert LIFT_THEN_LID.actions(fallen[None], ERRANDS).tolist() == LIFT.actions(fallen[None, :10], SCENE).tolist()
+
+
+def test_what_one_stage_grasped_is_none_of_the_next_one_s():
+    knock = Plan((*LIFT_THEN_LID.phases[:4], Phase("lid", (0.0, 0.0, 0.1), 1.0), Phase("lid", gripper=1.0)))
+    assert phases(errand((0.0, 0.4, 0.05)), errand((0.0, 0.4, 0.2)), plan=knock) == [5, 4], "without the block"
+    assert phases(errand(LID, gripper=0.02), errand(LID)) == [7, 6], "held, and not yet"
+
+
+def test_the_last_sub_goal_decides_even_where_one_before_it_is_undone():
+    closed = {"lid": (0.3, 0.0, 0.3)}
+    assert phases(errand((0.0, 0.0, 0.0), **closed), errand((0.0, 0.0, 0.0), block=(0.3, 0.0, 0.0), **closed)) == [8, 8]
+
+
+def test_the_sub_goal_of_a_last_phase_changes_nothing():
+    ends = Plan((*LIFT.phases[:-1], replace(LIFT.phases[-1], brings="block", to="target", within=0.03)))
+    ends.check(SCENE)
+    assert len(ends.stages) == 1
+    states = np.stack([state((0.0, 0.0, 0.3)), state((0.3, 0.0, 0.0), gripper=0.02), state(LIFTED, block=LIFTED)])
+    assert np.array_equal(ends.actions(states, SCENE), LIFT.actions(states, SCENE))
+
+
+@pytest.mark.parametrize(
+    ("subgoal", "problem"),
+    [
+        ({"brings": "lamp", "to": "target", "within": 0.03}, "names 'lamp'.*known: tool, block, target"),
+        ({"brings": "block", "to": "lamp", "within": 0.03}, "names 'lamp'"),
+        ({"brings": "block", "to": "target"}, "brings 'block' to 'target' within 0 m; expected two things and metres"),
+        ({"brings": "block", "within": 0.03}, "brings 'block' to '' within 0.03 m; expected two things"),
+        ({"to": "target", "within": 0.03}, "brings '' to 'target'"),
+        ({"within": 0.03}, "brings '' to '' within 0.03 m; .* or none of them"),
+        ({"within": -0.03}, "within -0.03 m"),
+        ({"brings": "block", "to": "target", "within": -0.03}, "within -0.03 m"),
+        ({"brings": "block", "to": "block", "within": 0.03}, "brings 'block' to 'block'"),
+        ({"brings": "block", "to": "target", "within": float("nan")}, "not finite"),
+        ({"brings": "block", "to": "target", "within": float("inf")}, "not finite"),
+    ],
+)
+def test_half_a_sub_goal_is_refused_in_a_sentence(subgoal, problem):
+    with pytest.raises(VarlError, match=problem):
+        Plan((replace(LIFT.phases[0], **subgoal), *LIFT.phases[1:])).check(SCENE)
+
+
+def test_plans_of_stages_survive_json_and_those_saved_before_there_were_any_load():
+    LIFT_THEN_LID.check(ERRANDS)
+    assert Plan.from_dict(json.loads(json.dumps(LIFT_THEN_LID.as_dict()))) == LIFT_THEN_LID
+    saved = LIFT.as_dict()
+    for phase in saved["phases"]:
+        del phase["brings"], phase["to"], phase["within"]
+    assert Plan.from_dict(json.loads(json.dumps(saved))) == LIFT
 
 
 TURNING = SimpleNamespace(

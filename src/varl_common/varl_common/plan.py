@@ -13,12 +13,19 @@ Things move and their places with them, so a tool that loses the block it pushes
 falls back to fetching it. Grasping adds one condition: after a phase that closes the gripper where the one before it
 had it open, the later phases also ask that the grasped thing is still at the tool (within the tolerance of that phase)
 and, where the state has a ``gripper`` element, that the gripper has closed far enough to hold (``SHUT``).
+
+A task of several errands, such as opening a drawer and then putting something into it, is a plan of *stages*: a phase
+with a *sub-goal*, a thing that is near another, ends one, and the phases after it are looked at only where that holds.
+The active stage is the one that follows the last sub-goal that holds, and it is a plan of its own: its phase 0 holds
+wherever the tool is. Where the sub-goal is lost the plan falls back to the stage that brings it about. Sub-goals before
+the last need not hold any longer: a drawer that has been opened may be closed again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -77,6 +84,9 @@ class Phase:
         align: thing as which the tool is to be turned, of which the state tells the orientation, or ``base``: as at
             home; empty: however it is.
         turn: from that orientation, a rotation vector in the thing's own frame, rad.
+        brings: thing whose being at ``to`` is the sub-goal with which this phase ends a stage; empty: it ends none.
+        to: name of ``Scene.entities``.
+        within: metres between the two at which the sub-goal holds.
     """
 
     target: str
@@ -87,6 +97,14 @@ class Phase:
     standoff: float = 0.0
     align: str = ""
     turn: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    brings: str = ""
+    to: str = ""
+    within: float = 0.0
+
+    @property
+    def things(self) -> tuple[str, ...]:
+        """What it names of the scene."""
+        return tuple(filter(None, (self.target, self.opposite, self.brings, self.to)))
 
 
 @dataclass(frozen=True)
@@ -96,21 +114,33 @@ class Plan:
     phases: tuple[Phase, ...]
     reason: str = ""
 
+    @property
+    def stages(self) -> list[tuple[Phase, ...]]:
+        """The phases, stage by stage."""
+        ends = [k + 1 for k, phase in enumerate(self.phases[:-1]) if phase.brings]
+        return [self.phases[first:end] for first, end in pairwise([0, *ends, len(self.phases)])]
+
     def check(self, scene: Scene) -> None:
         """Raises VarlError where the plan is empty, names what is not in the scene, or holds a number it cannot."""
         if not self.phases:
             raise VarlError("the plan has no phases; expected at least one")
         known = ", ".join(scene.entities)
         for phase in self.phases:
-            for name in filter(None, (phase.target, phase.opposite)):
+            for name in phase.things:
                 if name not in scene.entities:
                     raise VarlError(f"the plan names {name!r}, which the scene lacks; known: {known}")
             for name in filter(None, (phase.align, phase.align and TOOL)):
                 if name != BASE and not is_oriented(scene, name):
                     raise VarlError(f"the plan turns the tool by {name!r}, of which the state tells no orientation")
-            numbers = [*phase.offset, phase.gripper, phase.tolerance, phase.standoff, *phase.turn]
+            numbers = [*phase.offset, phase.gripper, phase.tolerance, phase.standoff, *phase.turn, phase.within]
             if not np.isfinite(numbers).all() or phase.tolerance <= 0:
                 raise VarlError("the plan holds a number that is not finite, or a tolerance that is not above 0")
+            given = (phase.brings != "", phase.to != "", phase.within > 0)
+            if len(set(given)) > 1 or phase.within < 0 or (phase.brings and phase.brings == phase.to):
+                said = f"brings {phase.brings!r} to {phase.to!r} within {phase.within:g} m"
+                raise VarlError(
+                    f"a sub-goal of the plan {said}; expected two things and metres above 0, or none of them"
+                )
 
     def places(self, states: np.ndarray, scene: Scene) -> np.ndarray:
         """(phases, n, 3) metres: where each phase sends the tool, for ``states`` (n, obs_dim)."""
@@ -156,15 +186,21 @@ class Plan:
         """(n,) index of the phase that each of ``states`` (n, obs_dim) is in; ``places`` as of :meth:`places`."""
         tool = _position(states, scene, TOOL)
         active = np.zeros(len(states), np.int64)
-        near = held = np.ones(len(states), bool)
+        first, begun = 0, np.ones(len(states), bool)  # the stage's first phase, and where it has begun
+        near = held = begun
         acted = [TURNS[name] for name in scene.action_names if name in TURNS]
         off = np.linalg.norm(self._turns_left(states, scene)[:, :, acted], axis=2) if self.turns(scene) else None
         for k in range(1, len(self.phases)):
             before = self.phases[k - 1]
-            if k > 1 and before.gripper > 0 > self.phases[k - 2].gripper:  # phase k-1 grasps: is it done, and kept?
+            if before.brings:
+                first, begun = k, _brought(states, scene, before)
+                near = held = begun  # what an earlier stage grasped is none of this one's
+                active[begun] = k
+                continue
+            if k > first + 1 and before.gripper > 0 > self.phases[k - 2].gripper:  # phase k-1 grasps: done, and kept?
                 near = np.linalg.norm(tool - places[k - 1], axis=1) <= before.tolerance
                 held = near & (_opening(states, scene) < SHUT)
-            enters = _distance(tool, places[k - 1], places[k]) <= before.tolerance
+            enters = begun & (_distance(tool, places[k - 1], places[k]) <= before.tolerance)
             if before.gripper > 0:
                 enters &= held if self.phases[k].gripper > 0 else near  # what lets go is opening
             if off is not None:
@@ -217,6 +253,12 @@ def vote(actions: Sequence[np.ndarray]) -> np.ndarray:
 def _position(states: np.ndarray, scene: Scene, entity: str) -> np.ndarray:
     first = scene.entity_indices[list(scene.entities).index(entity)]
     return states[:, first : first + 3].copy()
+
+
+def _brought(states: np.ndarray, scene: Scene, phase: Phase) -> np.ndarray:
+    """(n,) whether the sub-goal of ``phase`` holds."""
+    apart = _position(states, scene, phase.brings) - _position(states, scene, phase.to)
+    return np.linalg.norm(apart, axis=1) <= phase.within
 
 
 def is_oriented(scene: Scene, name: str) -> bool:

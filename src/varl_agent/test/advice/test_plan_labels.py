@@ -32,7 +32,21 @@ def some_plan(rng: np.random.Generator) -> Plan:
         offset = tuple(float(x) for x in rng.normal(0.0, 0.03, 3))
         opposite = str(rng.choice(["", "target", "tool"]))
         gripper, tolerance = float(rng.choice([-1.0, 0.0, 0.5, 1.0])), float(rng.uniform(0.02, 0.1))
-        return Phase(str(rng.choice(["block", "target"])), offset, gripper, tolerance, opposite, 0.05)  # type: ignore[arg-type]
+        subgoal = {
+            "brings": "block",
+            "to": str(rng.choice(["target", "tool"])),
+            "within": float(rng.uniform(0.05, 0.15)),
+        }
+        ends_a_stage = rng.random() < 0.2
+        return Phase(
+            str(rng.choice(["block", "target"])),
+            offset,  # type: ignore[arg-type]
+            gripper,
+            tolerance,
+            opposite,
+            0.05,
+            **(subgoal if ends_a_stage else {}),  # type: ignore[arg-type]
+        )
 
     return Plan(tuple(phase() for _ in range(rng.integers(1, 6))))
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ rclpy = pytest.importorskip("rclpy")
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from varl_agent.advice.guidance_buffer import GuidanceBuffer  # noqa: E402
-from varl_agent.advice.messages import ADVICE_LIMIT, AdviceQuery  # noqa: E402
+from varl_agent.advice.messages import ADVICE_LIMIT, AdviceAnswer, AdviceQuery  # noqa: E402
 from varl_agent.nodes.ros_advisor import RosAdvisor  # noqa: E402
 from varl_common.frame import Frame  # noqa: E402
+from varl_common.plan import Phase, Plan  # noqa: E402
 from varl_common.trajectories import Trajectories  # noqa: E402
 
 from varl_interfaces import msg  # noqa: E402
@@ -62,6 +64,36 @@ def test_the_waypoints_of_all_states_come_as_one_advice(node: Node) -> None:
     saved.load_state_dict(guidance.state_dict())
     assert guidance.label(zeros, env).tolist()[0] == [0.0, np.float32(ADVICE_LIMIT), 0.0]
     assert np.array_equal(guidance.label(zeros, env), saved.label(zeros, env))
+
+
+def test_a_plan_comes_with_all_that_its_phases_hold(node: Node) -> None:
+    def serve(request: GetAdvice.Request, response: GetAdvice.Response) -> GetAdvice.Response:
+        laid = msg.PlanPhase(target="tray", gripper=-1.0, tolerance=0.02, brings="block", to="tray", within=0.045)
+        pushed = msg.PlanPhase(target="block", tolerance=0.01, opposite="tray", standoff=0.05, align="tray")
+        pushed.offset.x, pushed.turn.z = 0.125, 0.5
+        response.plan = msg.Plan(phases=[laid, pushed], reason="r")
+        return response
+
+    node.create_service(GetAdvice, "advisor/get_advice", serve)
+    env = msg.EnvDescription(entities=["tool"], entity_indices=[0], action_names=["dx", "dy", "dz"])
+    client = RosAdvisor(node, env, 20.0, "advisor", wants_frames=True)
+    assert client._client.wait_for_service(20.0)
+    nothing = np.zeros((0, 3), np.float32)
+    plan = client.ask(AdviceQuery(0, nothing, nothing, nothing, nothing[:, 0])).result(20.0).plan
+    assert plan is not None
+    expected = Plan(
+        (
+            Phase("tray", gripper=-1.0, tolerance=0.02, brings="block", to="tray", within=0.045),
+            Phase("block", (0.125, 0.0, 0.0), 0.0, 0.01, "tray", 0.05, "tray", (0.0, 0.0, 0.5)),
+        ),
+        "r",
+    )
+    assert [asdict(phase) for phase in plan.phases] == [pytest.approx(asdict(phase)) for phase in expected.phases]
+    guidance = GuidanceBuffer(3)
+    guidance.add(nothing, AdviceAnswer.of(nothing, "r", plan), 100)
+    saved = GuidanceBuffer(3)
+    saved.load_state_dict(guidance.state_dict())
+    assert saved.plans[0][2] == plan
 
 
 @pytest.mark.parametrize(("strategy", "pictures"), [("plan", 1), ("direction", STATES - 1)])

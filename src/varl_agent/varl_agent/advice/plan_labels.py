@@ -18,6 +18,8 @@ from varl_agent.compiling import exact, exact_for
 F32 = np.float32
 # Columns of a phase as numbers; the first of a thing's three numbers in a state stands for it, -1 for none.
 _TARGET, _OFFSET, _GRIPPER, _TOLERANCE, _OPPOSITE, _STANDOFF = 0, 1, 4, 5, 6, 7
+# Columns of a stage as numbers: its first phase, its plan, and the sub-goal before it, if any.
+_FIRST, _PLAN, _BRINGS, _TO, _WITHIN = range(5)
 _HAND, _NOTHING = 3, -1  # what an element of the action is: 0, 1, 2: a motion along that axis
 
 
@@ -36,7 +38,7 @@ class Labeller:
             ],
             F32,
         )
-        self._starts = np.cumsum([0, *(len(plan.phases) for plan in plans)])
+        self._stages = np.array(_stages(plans, at), F32)
         names = list(scene.observation_names)
         hand = names.index(GRIPPER) if GRIPPER in names else -1
         low, high = (0.0, 1.0) if hand < 0 else (scene.observation_low[hand], scene.observation_high[hand])
@@ -59,10 +61,34 @@ class Labeller:
             return vote([plan.actions(states, scene) for plan in plans])
         actions = np.empty((len(states), len(self._kinds)), F32)
         _label(
-            np.asarray(states, F32), self._phases, self._starts, self._tool, *self._hand, self._kinds, self._scales,
+            np.asarray(states, F32), self._phases, self._stages, self._tool, *self._hand, self._kinds, self._scales,
             actions,
         )  # fmt: skip
         return actions
+
+
+def _stages(plans: Sequence[Plan], at: dict[str, int]) -> list[tuple[float, ...]]:
+    """All stages of all plans in order, and a row more for where they end; ``at``: index of a thing in a state."""
+    rows, first, none = [], 0, (-1, -1, 0.0)
+    for number, plan in enumerate(plans):
+        subgoal: tuple[float, ...] = none
+        for stage in plan.stages:
+            rows.append((first, number, *subgoal))
+            first += len(stage)
+            subgoal = at[stage[-1].brings], at[stage[-1].to], stage[-1].within
+    return [*rows, (first, len(plans), *none)]
+
+
+@exact
+def _has_begun(state: Any, stage: Any) -> Any:
+    """Whether the sub-goal before it holds; a plan's first has none."""
+    if stage[_BRINGS] < 0:
+        return True
+    thing, place, total = int(stage[_BRINGS]), int(stage[_TO]), F32(0)
+    for axis in range(3):
+        apart = state[thing + axis] - state[place + axis]
+        total += apart * apart
+    return total <= stage[_WITHIN] * stage[_WITHIN]
 
 
 @exact
@@ -107,22 +133,26 @@ def _median(values: Any) -> Any:
     return values[n // 2] if n % 2 else F32(0.5) * (values[n // 2 - 1] + values[n // 2])
 
 
-@exact_for("void(f4[:,:], f4[:,::1], i8[::1], i8, i8, f4, f4, i8[::1], f8[::1], f4[:,::1])")
+@exact_for("void(f4[:,:], f4[:,::1], f4[:,::1], i8, i8, f4, f4, i8[::1], f8[::1], f4[:,::1])")
 def _label(
-    states: Any, phases: Any, starts: Any, tool: int, hand: int, low: Any, span: Any, kinds: Any, scales: Any,
+    states: Any, phases: Any, stages: Any, tool: int, hand: int, low: Any, span: Any, kinds: Any, scales: Any,
     actions: Any,
 ) -> None:  # fmt: skip
-    plans = len(starts) - 1
+    plans = int(stages[-1, _PLAN])
     places, active, votes = np.empty((len(phases), 3), F32), np.empty(plans, np.int64), np.empty(plans, F32)
     for n in range(len(states)):
         state = states[n]
         shut = hand < 0 or (state[hand] - low) / span < F32(SHUT)
-        for p in range(plans):
-            first = active[p] = starts[p]
+        for j in range(len(stages) - 1):
+            stage, end = stages[j], int(stages[j + 1, _FIRST])
+            if not _has_begun(state, stage):
+                continue
+            first, p = int(stage[_FIRST]), int(stage[_PLAN])
             there = held = True
-            for k in range(first, starts[p + 1]):
+            for k in range(first, end):
                 _place(state, phases[k], places[k])
                 if k == first:
+                    active[p] = k
                     continue
                 before = phases[k - 1]
                 near = before[_TOLERANCE] * before[_TOLERANCE]

@@ -161,6 +161,9 @@ def _plan(plan: msg.Plan) -> Plan | None:
             phase.standoff,
             phase.align,
             (phase.turn.x, phase.turn.y, phase.turn.z),
+            phase.brings,
+            phase.to,
+            phase.within,
         )
         for phase in plan.phases
     )

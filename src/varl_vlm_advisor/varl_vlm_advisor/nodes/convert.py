@@ -80,6 +80,9 @@ def _plan(plan: Plan) -> msg.Plan:
             opposite=phase.opposite,
             standoff=float(phase.standoff),
             align=phase.align,
+            brings=phase.brings,
+            to=phase.to,
+            within=float(phase.within),
         )
         part.turn.x, part.turn.y, part.turn.z = (float(value) for value in phase.turn)
         part.offset.x, part.offset.y, part.offset.z = (float(value) for value in phase.offset)
