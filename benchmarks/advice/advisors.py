@@ -4,9 +4,9 @@ Labels: the expert's motion as one word an axis, {-, 0, +}; each word is replace
 ``frozen`` errors depend on the state alone (asking again brings the same mistake), ``fresh`` ones on the question too.
 
 Plans: the expert's phases, every named thing misplaced by a Gaussian of ``misplaced`` metres an axis, drawn anew for
-each question, and at rate p an error of structure: a phase missing, or two in the wrong order, in one stage of
-several; of a maze's route, a waypoint joined to none, or to another through a wall. An advisor that is always wrong
-sees everything ``ASTRAY`` metres from where it is besides, to the same side in all of its plans.
+each question, and at rate p an error of structure: a phase missing, or two in the wrong order, in one stage of several,
+whose sub-goal stays; of a maze's route, a waypoint joined to none, or to another through a wall. An advisor that is
+always wrong sees everything ``ASTRAY`` metres from where it is besides, to the same side in all of its plans.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,7 +28,7 @@ from varl_common.task_plans import PLANS
 
 from benchmarks.advice.environments import ARM_TASKS, MAZES
 from benchmarks.advice.route import Route
-from benchmarks.advice.stages import LONG, Staged
+from benchmarks.advice.stages import LONG
 
 DEAD_ZONE = 0.3  # of an axis's full speed: less than that is the word "0"
 ASTRAY = 0.15  # m: several times a phase's tolerance, and all of a plan's misplacement
@@ -130,25 +130,11 @@ class Plans(Scripted):
 
     def _phases(self, plan: Plan, rng: np.random.Generator) -> Plan:
         shift = {name: self.astray + rng.normal(0.0, self.misplaced, 3) for name in self.scene.entities}
-        if not isinstance(plan, Staged):
-            return Plan(self._erring(plan.phases, shift, rng, rng.random() < self.error_rate), "scripted")
-        wrong = int(rng.integers(len(plan.stages))) if rng.random() < self.error_rate else -1
-        phases = [self._erring(stage.plan.phases, shift, rng, i == wrong) for i, stage in enumerate(plan.stages)]
-        stages = [replace(stage, plan=Plan(own)) for stage, own in zip(plan.stages, phases, strict=True)]
-        return Staged(reason="scripted", stages=tuple(stages))
-
-    def _erring(
-        self, right: Sequence[Phase], shift: dict[str, np.ndarray], rng: np.random.Generator, wrong: bool
-    ) -> tuple[Phase, ...]:
-        """The phases where the things are seen; ``wrong``: and one of them missing, or two in the wrong order."""
-        phases = [self._shifted(phase, shift[phase.target]) for phase in right]
-        if len(phases) > 1 and wrong:
-            at = int(rng.integers(len(phases) - 1))
-            if rng.random() < 0.5:
-                del phases[at]
-            else:
-                phases[at], phases[at + 1] = phases[at + 1], phases[at]
-        return tuple(phases)
+        seen = [[self._shifted(phase, shift[phase.target]) for phase in stage] for stage in plan.stages]
+        if rng.random() < self.error_rate:
+            wrong = int(rng.integers(len(seen)))
+            seen[wrong] = _in_error(seen[wrong], rng)
+        return Plan(tuple(phase for stage in seen for phase in stage), "scripted")
 
     def _route(self, route: Route, rng: np.random.Generator) -> Route:
         """In a maze's scale."""
@@ -169,6 +155,19 @@ class Plans(Scripted):
     def _shifted(phase: Phase, shift: np.ndarray) -> Phase:
         x, y, z = (float(a + b) for a, b in zip(phase.offset, shift, strict=True))
         return replace(phase, offset=(x, y, z))
+
+
+def _in_error(stage: list[Phase], rng: np.random.Generator) -> list[Phase]:
+    """The phases with one missing, or two in the wrong order; whichever is the last now has the stage's sub-goal."""
+    if len(stage) < 2:
+        return stage
+    end, at = stage[-1], int(rng.integers(len(stage) - 1))
+    if rng.random() < 0.5:
+        phases = [*stage[:at], *stage[at + 1 :]]
+    else:
+        phases = [*stage[:at], stage[at + 1], stage[at], *stage[at + 2 :]]
+    *before, last = (replace(phase, brings="", to="", within=0.0) for phase in phases)
+    return [*before, replace(last, brings=end.brings, to=end.to, within=end.within)]
 
 
 class Random(Scripted):
