@@ -63,9 +63,11 @@ def to_plan(answer: Any) -> Plan:
 def _phase(said: Any) -> Phase:
     place, gripper = (said.x, said.y, said.z), GRIPPER_WORDS[said.gripper]
     phase = Phase(said.target, place, gripper, said.tolerance, said.opposite, said.standoff)
-    if not getattr(said, "align", ""):
-        return phase
-    return replace(phase, align=said.align, turn=(0.0, 0.0, float(np.radians(said.yaw))))
+    if getattr(said, "align", ""):
+        phase = replace(phase, align=said.align, turn=(0.0, 0.0, float(np.radians(said.yaw))))
+    if getattr(said, "brings", "") or getattr(said, "to", ""):
+        phase = replace(phase, brings=said.brings, to=said.to, within=said.within)
+    return phase
 
 
 def to_pointing(question: PlaceQuestion, answer: Any) -> Pointing:

@@ -51,7 +51,7 @@ class OpenAIBackend:
             default="", description="environment variable with the key; empty: OPENAI_API_KEY at OpenAI's own address"
         )
         api_key_file: str = Field(default="", description="file with the key; goes before the environment")
-        max_tokens: int = Field(default=1000, ge=16, le=32768, description="tokens of an answer, at most")
+        max_tokens: int = Field(default=2000, ge=16, le=32768, description="tokens of an answer, at most")
         temperature: float = Field(default=0.7, ge=-1.0, le=2.0, description="-1 leaves it to the server")
         extra: str = Field(default="", description="JSON object to add to the request's body")
 

@@ -25,7 +25,7 @@ from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.action_words import GRIPPER_WORDS, encode, words_of
 from varl_vlm_advisor.question.pointing import to_point
 from varl_vlm_advisor.question.question import PlaceQuestion, Question, StateQuestion
-from varl_vlm_advisor.question.schema import MAX_WAYPOINTS
+from varl_vlm_advisor.question.schema import MAX_WAYPOINTS, has_stages
 from varl_vlm_advisor.question.verdicts import VERDICT
 from varl_vlm_advisor.types import GRIPPER, TOOL, NoAdvice
 
@@ -118,14 +118,16 @@ class ScriptedBackend:
         return str(rng.choice(wrong)) if rng.random() < self._settings.error_rate else right
 
     def _waypoints(self, plan: Plan, question: StateQuestion, rng: np.random.Generator) -> list[dict[str, Any]]:
-        """The places that the plan still has to go to, the things where they are now; one is off at the rate of errors
-        by the block's size an axis."""
+        """The places that the plan still has to go to in its stage, the things where they are now; one is off at the
+        rate of errors by the block's size an axis."""
         env, states = question.env, question.state.state[None]
         places = plan.places(states, env)
         active = int(plan.phase_of(states, env, places)[0])
         words = {value: word for word, value in GRIPPER_WORDS.items()}
         waypoints: list[dict[str, Any]] = []
-        for phase, place in zip(plan.phases[active:], places[active:, 0], strict=True):
+        ends = [k for k, phase in enumerate(plan.phases, 1) if k > active and phase.brings]
+        end = min(ends, default=len(plan.phases))
+        for phase, place in zip(plan.phases[active:end], places[active:end, 0], strict=True):
             off = np.where(rng.random(3) < self._settings.error_rate, rng.choice([-0.04, 0.04], 3), 0.0)
             x, y, z = (round(float(value), 4) for value in place + off)
             waypoints.append({"x": x, "y": y, "z": z, "gripper": words[phase.gripper]})
@@ -143,6 +145,7 @@ class ScriptedBackend:
             askew = rng.choice([-45.0, 45.0]) if rng.random() < self._settings.error_rate else 0.0
             yaw = round(float(np.degrees(phase.turn[2])) + askew, 1) if phase.align else 0.0
             turned = {"align": phase.align, "yaw": yaw}
+        subgoal = {"brings": phase.brings, "to": phase.to, "within": phase.within} if has_stages(env) else {}
         return turned | {
             "target": phase.target,
             "x": x,
@@ -152,20 +155,23 @@ class ScriptedBackend:
             "standoff": phase.standoff,
             "gripper": gripper,
             "tolerance": phase.tolerance,
+            **subgoal,
         }
 
 
 def _has_come_to_its_end(plan: Plan, question: StateQuestion) -> bool:
-    """Whether what the plan moves (a thing that it grasps or pushes, else the tool) is where its last phase goes to."""
-    env, states, last = question.env, question.state.state[None], plan.phases[-1]
-    grasped = [after.target for before, after in itertools.pairwise(plan.phases) if before.gripper < 0 < after.gripper]
+    """Whether the plan's last stage has begun, and what it moves (a thing that it grasps or pushes, else the tool) is
+    where its last phase goes to."""
+    env, states, stage, last = question.env, question.state.state[None], plan.stages[-1], plan.phases[-1]
+    grasped = [after.target for before, after in itertools.pairwise(stage) if before.gripper < 0 < after.gripper]
     moved = last.opposite or (grasped or [TOOL])[0]
     place, target = env.position(moved, states[0]), env.position(last.target, states[0])
     assert place is not None
     assert target is not None
     if np.linalg.norm(target + last.offset - place) > (_CAME * last.tolerance if moved == TOOL else _THERE):
         return False
-    return moved != TOOL or int(plan.phase_of(states, env, plan.places(states, env))[0]) == len(plan.phases) - 1
+    least = len(plan.phases) - (1 if moved == TOOL else len(stage))
+    return int(plan.phase_of(states, env, plan.places(states, env))[0]) >= least
 
 
 def colour_patch(rgb: NDArray[np.uint8], words: str) -> NDArray[np.float64] | None:
@@ -204,7 +210,7 @@ def scripted_plan(env: EnvDescription) -> Plan:
         raise NoAdvice(
             AdviceStatus.REFUSED, f"the scripted advisor does not know the task {env.task!r}; known: {known}"
         )
-    missing = {"tool", *(name for phase in plan.phases for name in (phase.target, phase.opposite) if name)}
+    missing = {"tool", *(name for phase in plan.phases for name in phase.things)}
     missing -= set(env.entities)
     if missing:
         raise NoAdvice(AdviceStatus.REFUSED, f"the state has no position of: {', '.join(sorted(missing))}")

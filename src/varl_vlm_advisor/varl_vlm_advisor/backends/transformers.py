@@ -40,7 +40,7 @@ class TransformersBackend:
         )
         device: str = Field(default="cpu", description="torch device: cpu, cuda, cuda:1")
         dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(default="auto", description="of the weights")
-        max_tokens: int = Field(default=1000, ge=16, le=8192, description="tokens of an answer, at most")
+        max_tokens: int = Field(default=2000, ge=16, le=8192, description="tokens of an answer, at most")
         temperature: float = Field(default=0.7, ge=0.0, le=2.0, description="0 takes the likeliest token")
 
     sees: ClassVar[bool] = True

@@ -118,9 +118,11 @@ class Prompter:
             targets=", ".join(f'"{name}"' for name in schema.plan_targets(env)),
             turn_clause=_turn_clause(env),
             turn_fields=_turn_fields(env),
+            subgoal_clause=_subgoal_clause(env),
+            subgoal_fields=_subgoal_fields(env),
             gripper_clause=", and the gripper" if has_gripper else "",
             gripper_words='"open", "hold" or "close"' if has_gripper else '"hold"',
-            max_phases=schema.MAX_PHASES,
+            max_phases=schema.max_phases(env),
             max_waypoints=schema.MAX_WAYPOINTS,
             min_tolerance=schema.MIN_TOLERANCE,
             max_tolerance=schema.MAX_TOLERANCE,
@@ -144,4 +146,24 @@ def _turn_fields(env: EnvDescription) -> str:
     return (
         f'"align": one of {known}: as what the tool is to be turned, "{BASE}" as at home, "" however it is, "yaw": '
         "degrees about the vertical from that (-180 to 180), "
+    )
+
+
+def _subgoal_clause(env: EnvDescription) -> str:
+    if not schema.has_stages(env):
+        return ""
+    return (
+        " A task of several errands is solved in stages: the last phase of a stage, if another follows, says what it "
+        "has brought where. Only while that is so are the phases after it followed, from wherever the tool is then, so "
+        "that the first of them lets go and rises."
+    )
+
+
+def _subgoal_fields(env: EnvDescription) -> str:
+    """What a plan's phase says of its sub-goal."""
+    if not schema.has_stages(env):
+        return ""
+    return (
+        ', "brings", "to" and "within": in such a last phase, the name of the thing that it has brought, the name of '
+        'the thing where that then is, and how many metres apart their middles then are at most, else "", "" and 0'
     )

@@ -15,7 +15,8 @@ from varl_vlm_advisor.types import GRIPPER, TOOL
 REASON_ASKED = 240
 """Characters of reason that the schema asks for; longer ones are kept up to REASON_KEPT."""
 REASON_KEPT = 2000
-MAX_PHASES = 8
+MAX_PHASES, MAX_STAGED_PHASES = 8, 16
+"""Of a plan that solves a task in one go, and in stages: to lay a block on a tray and another on that takes 13."""
 MAX_OFFSET = 0.5
 """Metres: a phase further than this from its target is a slip of the model."""
 MAX_WAYPOINTS = 12
@@ -93,7 +94,7 @@ def answer_model(strategy: str, env: EnvDescription, coordinate_limit: float) ->
         return _point(coordinate_limit)
     if strategy == "trajectory":
         return TrajectoryAnswer
-    return _plan(plan_targets(env), GRIPPER in env.action_names, align_targets(env))
+    return _plan(plan_targets(env), GRIPPER in env.action_names, align_targets(env), has_stages(env))
 
 
 @lru_cache(maxsize=32)
@@ -114,6 +115,20 @@ def align_targets(env: EnvDescription) -> tuple[str, ...]:
     if not any(name in TURNS for name in env.action_names):
         return ()
     return (BASE, *(name for name in plan_targets(env) if is_oriented(env, name)))
+
+
+def has_stages(env: EnvDescription) -> bool:
+    """Whether a plan may have sub-goals: in a scene of more than two things.
+
+    Where there are two, one brought to the other is the end of the task, and nothing is left for a further stage. So
+    the small scenes' question stays as short as it was, for small models, and as the one in the box was trained on it.
+    """
+    return len(plan_targets(env)) > 2
+
+
+def max_phases(env: EnvDescription) -> int:
+    """How many phases a plan may have."""
+    return MAX_STAGED_PHASES if has_stages(env) else MAX_PHASES
 
 
 def json_schema(model: type[Answer], question_id: int) -> dict[str, Any]:
@@ -145,12 +160,17 @@ def _coordinates(limit: float) -> Any:
 
 
 @lru_cache(maxsize=32)
-def _plan(targets: tuple[str, ...], has_gripper: bool, aligned: tuple[str, ...]) -> type[Answer]:
-    fields: dict[str, Any] = {"target": (Literal[targets], ...), "opposite": (Literal["", *targets], ...)}
+def _plan(targets: tuple[str, ...], has_gripper: bool, aligned: tuple[str, ...], staged: bool) -> type[Answer]:
+    thing: Any = Literal["", *targets]
+    fields: dict[str, Any] = {"target": (Literal[targets], ...), "opposite": (thing, ...)}
     if not has_gripper:
         fields["gripper"] = (Literal["hold"], ...)
     if aligned:
         fields["align"] = (Literal["", *aligned], ...)
+    if staged:
+        within = Annotated[float, Field(ge=0.0, le=MAX_OFFSET)]
+        fields |= {"brings": (thing, ...), "to": (thing, ...), "within": (within, ...)}
     phase = create_model("Phase", __base__=TurningPhaseAnswer if aligned else PhaseAnswer, **fields)
-    phases = Annotated[list[phase], Field(min_length=1, max_length=MAX_PHASES)]  # type: ignore[valid-type]
+    longest = MAX_STAGED_PHASES if staged else MAX_PHASES
+    phases = Annotated[list[phase], Field(min_length=1, max_length=longest)]  # type: ignore[valid-type]
     return create_model("PlanAnswer", __base__=Answer, phases=(phases, ...))

@@ -11,7 +11,7 @@ from varl_common.config import Config
 
 from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.question import Question, StateQuestion
-from varl_vlm_advisor.question.schema import plan_targets
+from varl_vlm_advisor.question.schema import has_stages, plan_targets
 
 ODD: list[Any] = [
     None, True, -1, 0, 10**400, 1e308, float("nan"), float("inf"), "", "+LARGE", "+large ", "\ud800", "\x00", [], {},
@@ -58,6 +58,9 @@ def good(question: Question, rng: random.Random) -> dict[str, Any]:
         return answer | {"visible": rng.random() < 0.8, "point": [rng.uniform(0, 64), rng.uniform(20, 48)]}
     assert isinstance(question, StateQuestion)
     phase = {"x": 0.0, "y": 0.1, "z": 0.0, "opposite": "", "standoff": 0, "gripper": "open", "tolerance": 0.02}
+    if has_stages(question.env):
+        brings, to = rng.sample(plan_targets(question.env), 2)
+        phase |= {"brings": brings, "to": to, "within": 0.04}
     return answer | {"phases": [{"target": rng.choice(plan_targets(question.env)), **phase}]}
 
 

@@ -133,10 +133,11 @@ def good_answer(call: Call, **changes: Any) -> str:
         elif name == "point":
             answer[name] = [10, 10]
         elif name == "phases":
-            named = schema["$defs"]["Phase"]["properties"]["target"]
-            target = named["enum"][0] if "enum" in named else named["const"]
+            asked = schema["$defs"]["Phase"]["properties"]
+            target = asked["target"]["enum"][0] if "enum" in asked["target"] else asked["target"]["const"]
             phase = {"target": target, "opposite": "", "standoff": 0.0, "gripper": "hold", "tolerance": 0.02}
-            answer[name] = [{**phase, "x": 0.0, "y": 0.0, "z": 0.0}]
+            subgoal = {"brings": "", "to": "", "within": 0.0} if "brings" in asked else {}
+            answer[name] = [{**phase, "x": 0.0, "y": 0.0, "z": 0.0, **subgoal}]
     return json.dumps(answer | changes)
 
 
