@@ -200,7 +200,9 @@ class Plan:
             if k > first + 1 and before.gripper > 0 > self.phases[k - 2].gripper:  # phase k-1 grasps: done, and kept?
                 near = np.linalg.norm(tool - places[k - 1], axis=1) <= before.tolerance
                 held = near & (_opening(states, scene) < SHUT)
-            enters = begun & (_distance(tool, places[k - 1], places[k]) <= before.tolerance)
+            enters = _distance(tool, places[k - 1], places[k]) <= before.tolerance
+            if first > 0:
+                enters &= begun
             if before.gripper > 0:
                 enters &= held if self.phases[k].gripper > 0 else near  # what lets go is opening
             if off is not None:

@@ -138,18 +138,18 @@ def _label(
     states: Any, phases: Any, stages: Any, tool: int, hand: int, low: Any, span: Any, kinds: Any, scales: Any,
     actions: Any,
 ) -> None:  # fmt: skip
-    plans = int(stages[-1, _PLAN])
+    firsts, numbers = stages[:, _FIRST].astype(np.int64), stages[:, _PLAN].astype(np.int64)
+    plans = numbers[-1]
     places, active, votes = np.empty((len(phases), 3), F32), np.empty(plans, np.int64), np.empty(plans, F32)
     for n in range(len(states)):
         state = states[n]
         shut = hand < 0 or (state[hand] - low) / span < F32(SHUT)
         for j in range(len(stages) - 1):
-            stage, end = stages[j], int(stages[j + 1, _FIRST])
-            if not _has_begun(state, stage):
+            if not _has_begun(state, stages[j]):
                 continue
-            first, p = int(stage[_FIRST]), int(stage[_PLAN])
+            first, p = firsts[j], numbers[j]
             there = held = True
-            for k in range(first, end):
+            for k in range(first, firsts[j + 1]):
                 _place(state, phases[k], places[k])
                 if k == first:
                     active[p] = k
