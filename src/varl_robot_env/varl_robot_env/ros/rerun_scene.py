@@ -21,10 +21,15 @@ from varl_interfaces.msg import EnvStatus, TrainingStatus
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.kinematics.urdf import parse_urdf
 
-_SHOWN_CURVES = (
-    *("success_rate", "eval_success_rate", "episode_return", "updates_per_second"),
-    *("gate_open", "alpha", "entropy", "action_latency_p99"),
-)
+# Curves that are shown, each group on axes of its own.
+_CURVES = {
+    "success": ("success_rate", "eval_success_rate"),
+    "return": ("episode_return",),
+    "guidance and exploration": ("gate_open", "alpha"),
+    "entropy": ("entropy",),
+    "updates a second": ("updates_per_second",),
+    "time to an action": ("action_latency_p99",),
+}
 _PAGE, _DATA = (
     9090,
     9876,
@@ -60,6 +65,7 @@ class RerunScene:
         else:
             Path(sink).parent.mkdir(parents=True, exist_ok=True)
             self._stream.save(sink)
+        self._stream.send_blueprint(_layout(rr, robot))
         self._joints: dict[str, Any] = {}
         self._kinds: set[str] = set()
 
@@ -82,7 +88,7 @@ class RerunScene:
         self._stream.set_time("time", duration=seconds)
         for name, position in positions.items():
             if name in self._joints and np.isfinite(position):
-                self._stream.log(f"joints/{name}", self._joints[name].compute_transform(position))
+                self._stream.log(f"joints/{name}", self._joints[name].compute_transform(position, clamp=False))
 
     def markers(self, seconds: float, array: MarkerArray) -> None:
         """What RViz is shown, each kind an entity of its own."""
@@ -112,7 +118,7 @@ class RerunScene:
         """How learning goes."""
         self._stream.set_time("time", duration=seconds)
         self._stream.set_time("step", sequence=int(training.step))
-        for name in _SHOWN_CURVES:
+        for name in (name for group in _CURVES.values() for name in group):
             self._stream.log(f"curves/{name}", self._rr.Scalars(float(getattr(training, name))))
 
     def picture(self, seconds: float, camera: str, pixels: NDArray[np.uint8]) -> None:
@@ -133,6 +139,34 @@ def _seen(urdf: str) -> str:
         for hull in link.findall("collision"):
             link.remove(hull)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _layout(rr: Any, robot: RobotConfig) -> Any:
+    """The views: the arm among its markers, what its cameras see, and curves.
+
+    The arm's view has the base frame for its origin, and nothing without a place in that, such as the pictures. Left to
+    itself Rerun draws by a frame of its own choice, to which the arm's may have no way.
+    """
+    blueprint = rr.blueprint
+    arm = blueprint.Spatial3DView(
+        name="arm",
+        contents=["/arm/**", "/world/**"],
+        spatial_information=blueprint.SpatialInformation(target_frame=robot.base_frame),
+        defaults=[shape.from_fields(fill_mode="solid") for shape in (rr.Boxes3D, rr.Cylinders3D, rr.Ellipsoids3D)],
+    )
+    shown = [_name(camera.name) for camera in robot.cameras if camera.shown]
+    cameras = [blueprint.Spatial2DView(name=name, origin=f"/cameras/{name}") for name in shown]
+    curves = [
+        blueprint.TimeSeriesView(name=name, contents=[f"/curves/{curve}" for curve in group])
+        for name, group in _CURVES.items()
+    ]
+    safety = [
+        blueprint.TimeSeriesView(name="what the safety filter did", contents=["/safety/**", "- /safety/log"]),
+        blueprint.TextLogView(name="stops", origin="/safety/log"),
+    ]
+    left = blueprint.Vertical(arm, blueprint.Horizontal(*cameras, *safety[1:]), row_shares=[2, 1])
+    right = blueprint.Grid(*curves, *safety[:1], grid_columns=2)
+    return blueprint.Blueprint(blueprint.Horizontal(left, right), collapse_panels=True)
 
 
 def _shapes(rr: Any, markers: Sequence[Marker]) -> list[Any]:
@@ -165,6 +199,7 @@ def _name(text: str) -> str:
 def _rerun() -> Any:
     try:
         import rerun
+        import rerun.blueprint
         import rerun.urdf
     except ImportError as error:
         raise VarlError(f"viewer:=rerun needs {error.name}: pip install rerun-sdk") from None
