@@ -88,6 +88,31 @@ def test_a_classifier_ends_episodes_and_a_person_takes_its_success_back(processe
     rclpy.try_shutdown()
 
 
+@pytest.mark.parametrize(("sure", "ends"), [(5.0, "by the classifier"), (0.5, "by a person")])
+def test_a_classifier_or_a_person_ends_an_episode_of_the_task_that_ships(
+    processes: Any, tmp_path: Path, sure: float, ends: str
+) -> None:
+    """push-seen as it is, with a classifier of its beside it."""
+    classifier(tmp_path / "classifiers/push", sure, task="push")
+    task_file = tmp_path / "push-seen.yaml"
+    task_file.write_text(config_file("tasks", "push-seen").read_text())
+    files: Any = {"robot_file": config_file("robots", "varl_arm"), "task_file": task_file}
+    processes.node("varl_robot_env", "simulator", ("simulator.yaml",), **files, lock_step=True)
+    processes.node("varl_robot_env", "env", **files)
+    rclpy.init()
+    node = rclpy.create_node("tester")
+    env = RosEnv(node)
+    env.reset(seed=0)
+    ended = [env.step(STILL)[2] for _ in range(3)]
+    assert ended == [False, False, ends == "by the classifier"], "it counts once it has held for three periods"
+    if ends == "by a person":
+        client = node.create_client(Trigger, "env/success")
+        assert client.wait_for_service(20.0)
+        rclpy.spin_until_future_complete(node, client.call_async(Trigger.Request()), timeout_sec=20.0)
+        assert env.step(STILL)[1:3] == (1.0, True)
+    rclpy.try_shutdown()
+
+
 def test_one_that_is_not_sure_enough_ends_nothing(tmp_path: Path) -> None:
     classifier(tmp_path / "unsure", 0.5)  # 0.62, below its threshold
     env = ArmEnv(str(task(tmp_path, {"classifier": "unsure"})))

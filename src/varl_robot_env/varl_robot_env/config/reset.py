@@ -29,9 +29,9 @@ class PlaceConfig(Config):
 class ResetConfig(Config):
     """What is done after an episode, in this order; the way home is part of each reset."""
 
-    path: tuple[PlaceConfig, ...] = ()
-    """Places that the tool passes on its way back."""
     task: str = ""
     """Another task's file, relative to this one's, that undoes what was done: its plan acts until it is solved."""
+    path: tuple[PlaceConfig, ...] = ()
+    """Places that the tool passes on its way back. Where the first opens the gripper, it lets go before it moves."""
     person: bool = False
     """A person is told where things are to be, puts them there, and calls the service ``~/ready``."""

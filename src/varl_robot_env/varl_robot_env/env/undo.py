@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
-from varl_common.plan import Plan
+from varl_common.plan import SHUT, Plan
 from varl_common.task_plans import PLANS
 
 from varl_robot_env.arm import ArmError
@@ -16,6 +18,7 @@ from varl_robot_env.tasks.task import Task, load_task
 from varl_robot_env.types import Float32, Pose
 
 _PERIODS = 200  # on a way back, at most
+_LETS_GO = 2.0  # s at most: what a gripper takes to open, its action and all
 
 Move = Callable[[Float32], Situation]
 Describe = Callable[[Task], tuple[EnvDescription, Callable[[Situation], Float32]]]
@@ -54,14 +57,26 @@ class Undo:
             situation = self._solve(self._other, situation, move, rng)
         if self._path is not None:
             scene, observed = self._describe(self._task)
+            if self._path.phases[0].gripper < 0 and self._task.grasps:
+                situation = self._let_go(situation, move, scene)
             last = len(self._path.phases) - 1
             for _ in range(_PERIODS):
-                states = observed(situation)[None]
+                states = observed(_ahead(situation, scene.control_period))[None]
                 place, tool = self._path.places(states, scene)[last, 0], situation.position(TOOL)
                 if np.linalg.norm(place - tool) <= self._path.phases[last].tolerance:
                     return
                 situation = move(self._path.actions(states, scene)[0])
             raise ArmError(f"the tool did not come along the path of {self._task.name}'s reset; look what holds it")
+
+    def _let_go(self, situation: Situation, move: Move, scene: EnvDescription) -> Situation:
+        """Open the gripper where it is: what it holds would come along."""
+        still = np.zeros(len(scene.action_names), np.float32)
+        still[list(scene.action_names).index("gripper")] = -1.0
+        for _ in range(math.ceil(_LETS_GO / scene.control_period)):
+            if situation.opening is not None and situation.opening >= SHUT:
+                break
+            situation = move(still)
+        return situation
 
     def _solve(self, other: Task, situation: Situation, move: Move, rng: np.random.Generator) -> Situation:
         scene, observed = self._describe(other)
@@ -75,10 +90,22 @@ class Undo:
 
         other.begin(as_other(situation))
         for _ in range(other.config.max_episode_steps):
-            situation = move(PLANS[other.name].actions(observed(as_other(situation))[None], scene)[0])
+            states = observed(_ahead(as_other(situation), scene.control_period))[None]
+            situation = move(PLANS[other.name].actions(states, scene)[0])
             if other.is_success(as_other(situation)):
                 return situation
         raise ArmError(f"{other.name} did not undo {self._task.name}; put things back by hand, then reset")
+
+
+def _ahead(now: Situation, period: float) -> Situation:
+    """``now``, but with the tool where it is going to be in a control period, s.
+
+    A plan asks for the way that is left. By the clock the arm is a period behind what it is told, and asked so it
+    swings about each place: into what it should not touch, or for so long that the reset is given up.
+    """
+    tool = np.array(now.poses[TOOL])
+    tool[:3] += period * now.velocity
+    return replace(now, poses={**now.poses, TOOL: tool})
 
 
 def _check(task: Task, other: Task) -> None:

@@ -33,7 +33,7 @@ from varl_robot_env.ros.hot_loop import HotLoop, spin_hot
 from varl_robot_env.simulation.description import for_simulation
 from varl_robot_env.simulation.simulation import Simulation
 from varl_robot_env.simulation.world import SimulatorConfig
-from varl_robot_env.tasks.task import load_task
+from varl_robot_env.tasks.task import Task, load_task
 
 RCLError = rclpy_implementation.RCLError
 
@@ -43,6 +43,7 @@ _COMMAND_TIMEOUT = 2.0
 _IDLE_RATE = 2.0
 # Real time that could not be kept is given up beyond this lag, s, rather than made up for in a rush.
 _MAX_LAG = 0.1
+_UPRIGHT = (0.0, 0.0, 0.0, 1.0)  # quaternion of the tool as it stands at home
 
 
 class SimulatorParameters(SimulatorConfig):
@@ -64,6 +65,8 @@ class SimulatorNode(Node):
         self._robot = for_simulation(RobotConfig.from_yaml(self._config.robot_file))
         task = load_task(self._config.task_file)
         self._simulation = Simulation(self._robot, self._config, task.config.things)
+        if not self._config.lock_step:
+            self._place(task)
         self._lock = threading.RLock()  # in real time the simulation has a thread of its own
         self._command_group, self._service_group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         self.hot_groups: tuple[CallbackGroup, ...] = (self._command_group, self._service_group)
@@ -119,6 +122,12 @@ class SimulatorNode(Node):
         for camera in self._simulation.cameras:
             camera.close()
         super().destroy_node()
+
+    def _place(self, task: Task) -> None:
+        """Put things where an episode could begin: in a heap at the base's origin they would press on the arm, and one
+        that is pressed is not ready for a first reset."""
+        places = task.sample(np.random.default_rng(0), np.array([*self._simulation.tool, *_UPRIGHT]))
+        self._simulation.place({name: pose for name, pose in places.items() if task.config.things[name].object})
 
     def _obeys(self, controller: str) -> Callable[[JointTrajectory], None]:
         """A callback for the controller's commands; like the real one it warns of a bad command and does not move."""

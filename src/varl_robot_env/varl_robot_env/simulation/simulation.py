@@ -92,6 +92,11 @@ class Simulation:
         """Simulated time."""
         return self._step * self.step_ns
 
+    @property
+    def tool(self) -> Array:
+        """(3,) m: where the tool is."""
+        return np.array(self.data.xpos[self._tool])
+
     def joints(self) -> tuple[Array, Array]:
         """Positions (rad, m) and speeds (rad/s, m/s) of ``joint_names``."""
         return self.data.qpos[self._qpos], self.data.qvel[self._dofs]
