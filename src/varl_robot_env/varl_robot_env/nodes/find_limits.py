@@ -69,10 +69,13 @@ class FindLimitsNode(Node):
         self.create_service(Trigger, "~/corner", self._corner)
         self.create_service(Trigger, "~/write", self._write)
         Diagnostics(self, "corners", lambda: Health(f"{len(self._corners)} corners"), robot.name)
-        if self.by_joystick:
-            assert self._parameters.joystick
-            self.create_subscription(Joy, self._parameters.joystick.topic, self._on_joy, 100)
-        self.get_logger().info("bring the tool to a corner of the workspace and call ~/corner; after the last, ~/write")
+        how = ""
+        if joystick := self._parameters.joystick:
+            self.create_subscription(Joy, joystick.topic, self._on_joy, 100)
+            buttons = {"~/corner": joystick.corner, "~/write": joystick.write}
+            how = "".join(f"; button {number} does {call}" for call, number in buttons.items() if number >= 0)
+        log = self.get_logger()
+        log.info(f"bring the tool to a corner of the workspace and call ~/corner; after the last, ~/write{how}")
 
     @property
     def by_joystick(self) -> bool:
