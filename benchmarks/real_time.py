@@ -5,6 +5,9 @@
 Writes benchmarks/results/real_time.json: how evenly commands come, how long a fault takes to a halted command, whether
 anything moved while stopped, whether training went on after each rearm. Times are of receipt in this process, so its
 own delays count against the stack.
+
+With ``--pictures`` the policy learns from two stand-in cameras' pictures, encoder included, and a bare timer runs
+beside it: how many beats either missed goes to benchmarks/results/pixels.json as well.
 """
 
 from __future__ import annotations
@@ -15,13 +18,17 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rclpy
+import yaml
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -38,6 +45,9 @@ from varl_interfaces.msg import EnvStatus, TrainingStatus
 ROOT = Path(__file__).parents[1]
 ROBOT_FILE = ROOT / "config/robots/ur5e.yaml"
 RESULTS = ROOT / "benchmarks/results/real_time.json"
+PIXELS = ROOT / "benchmarks/results/pixels.json"
+CAMERAS = ("camera", "side_camera")
+CAMERA_RATE, SIDE = 20.0, 128  # Hz: a new picture for each step; pixels of what is seen of it
 PASSING = ("lost_commands",)  # it stops nothing; the leash and the next command cope
 FAULTS = ("protective_stop", "program_stopped", "speed_zero", "silent", "contact", "estop", "late_commands", *PASSING)
 PASSING_FOR = 3.0  # s
@@ -238,36 +248,82 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--fault-every", type=float, default=20.0, help="seconds; 0: none")
     parser.add_argument("--rate", type=float, default=500.0, help="joint states a second")
+    parser.add_argument("--pictures", action="store_true", help="the policy learns from pictures")
     parser.add_argument("launch", nargs="*", help="launch arguments of train_real: seed:=1")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="varl-real-time-"))
-    driver = subprocess.Popen(
-        ["python", "-c", "from varl_robot_env.standin.driver_node import main; main()", "--ros-args",
-         "-p", f"robot_file:={ROBOT_FILE}", "-p", f"rate:={arguments.rate}",
-         "-p", f"urdf_file:={ROOT / 'src/varl_robot_env/urdf/standin_ur5e.urdf'}"],
-    )  # fmt: skip
-    print(f"log of the training: {folder / 'log'}", flush=True)
-    steps = int(60 * arguments.minutes * 20 * 2)  # more than there is time for
-    words = ["varl", "train_real", "robot:=ur5e", f"steps:={steps}", f"run_dir:={folder / 'run'}", *arguments.launch]
-    training = subprocess.Popen(words, stdout=(folder / "log").open("w"), stderr=subprocess.STDOUT)
-    rclpy.init()
-    try:
+    robot, words = ROBOT_FILE, arguments.launch
+    if arguments.pictures:
+        robot, words = _with_cameras(folder), [*words, "observation:=pixels"]
+    with ExitStack() as processes:
+
+        def start(command: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
+            return processes.enter_context(_Running(command, **how)).process
+
+        urdf = ROOT / "src/varl_robot_env/urdf/standin_ur5e.urdf"
+        start(_standin("driver", robot_file=robot, rate=arguments.rate, urdf_file=urdf))
+        for camera in CAMERAS if arguments.pictures else ():
+            start(_standin("camera", camera=f"{camera}/{camera}", rate=CAMERA_RATE))
+        print(f"log of the training: {folder / 'log'}", flush=True)
+        steps = int(60 * arguments.minutes * 20 * 2)  # more than there is time for
+        train = ["varl", "train_real", f"robot:={robot}", f"steps:={steps}", f"run_dir:={folder / 'run'}", *words]
+        training = start(train, stdout=(folder / "log").open("w"), stderr=subprocess.STDOUT)
+        rclpy.init()
+        processes.callback(rclpy.try_shutdown)
         wire = Wire()
+        woke = folder / "woke.npy"
+        period = str(wire.robot.control_period)
+        timer = start([sys.executable, "-m", "benchmarks.real.bare_timer", period, str(woke)], cwd=ROOT)
         result = measure(wire, arguments.minutes, arguments.fault_every)
+        timer.terminate()
+        timer.wait(60)
+        result["missed_by_a_bare_timer"] = int((np.diff(np.load(woke)) >= 1.5 * wire.robot.control_period).sum())
         wire.clear()
         training.send_signal(signal.SIGINT)
         training.wait(60)
         result["evaluated"] = evaluated(folder / "run")
-    finally:
-        for process in (training, driver):
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-                process.wait(60)
-        rclpy.try_shutdown()
+    if arguments.pictures:
+        beats = {"missed_beats": result["missed"], "missed_by_a_bare_timer": result["missed_by_a_bare_timer"]}
+        figures = json.loads(PIXELS.read_text(encoding="utf-8")) | beats | {"missed_beats_minutes": arguments.minutes}
+        PIXELS.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps({key: value for key, value in result.items() if key != "each"}, indent=2))
+
+
+class _Running:
+    """A process, ended as by Ctrl-C at the end."""
+
+    def __init__(self, command: Sequence[str], **how: Any) -> None:
+        self.process = subprocess.Popen(command, **how)
+
+    def __enter__(self) -> _Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(60)
+
+
+def _standin(name: str, **parameters: Any) -> list[str]:
+    told = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
+    return ["python", "-c", f"from varl_robot_env.standin.{name}_node import main; main()", "--ros-args", *told]
+
+
+def _with_cameras(folder: Path) -> Path:
+    """The robot's file with two cameras, without depth."""
+    robot = yaml.safe_load(ROBOT_FILE.read_text(encoding="utf-8"))
+    topics = {"image_topic": "image_raw", "info_topic": "camera_info"}
+    robot["cameras"] = [
+        {"name": name, "stale_after": 0.2, "view": {"side": SIDE}}
+        | {key: f"{name}/{name}/color/{topic}" for key, topic in topics.items()}
+        for name in CAMERAS
+    ]
+    file = folder / ROBOT_FILE.name
+    file.write_text(yaml.safe_dump(robot, sort_keys=False), encoding="utf-8")
+    return file
 
 
 if __name__ == "__main__":

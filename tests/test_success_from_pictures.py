@@ -13,7 +13,6 @@ import yaml
 pytest.importorskip("transformers")
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not sourced")
 
-import torch  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from varl_common.errors import VarlError  # noqa: E402
 from varl_common.vision.classifier import Heads, SuccessClassifier, write  # noqa: E402
@@ -34,8 +33,10 @@ LAYOUT = Layout("reach", list(VIEWS), 128, [list(view.crop) for view in VIEWS.va
 def classifier(folder: Path, sure: float, **other: Any) -> Path:
     """One that is ``sure`` of success, whatever it sees."""
     tower = Tower("varl-sight", 1)
-    heads = Heads(128, 1)
-    heads.members[0].weigh.data = torch.tensor([0.0, sure])
+    heads = Heads(128, len(LAYOUT.cameras), 1)
+    verdict: Any = heads.get_submodule("members.0.judge.2")
+    verdict.weight.data.zero_()
+    verdict.bias.data.fill_(sure)
     shown = {"tower": "varl-sight", "layers": 1, "fingerprint": tower.fingerprint, "members": 1, "threshold": 0.7}
     write(folder, heads, asdict(LAYOUT) | shown | other)
     return folder

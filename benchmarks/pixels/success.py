@@ -17,10 +17,11 @@ from varl_common.yaml_file import load_yaml
 from varl_robot_env.config.paths import config_file
 from varl_robot_env.env.arm_env import ArmEnv
 from varl_robot_env.success.command import train_classifier
-from varl_robot_env.success.moments import Label, read, read_layout
+from varl_robot_env.success.moments import Label, Moments, read, read_layout
 
 TAUGHT, JUDGED = 200, 1_100  # moments
-SEEDS = {"taught": 810_000, "judged": 910_000}  # of the scenes' first; no training draws these
+_OFFERED = 600  # of which those that teach are chosen, as many of each label: a person, too, shows what matters
+SEEDS = {"taught": 810_000, "judged": 930_000}  # of the scenes' first; no training draws these
 HELD = 10  # control periods of success before an episode ends, as varl collect has it
 
 
@@ -50,11 +51,27 @@ def _episodes(env: ArmEnv, plan: ErringPlan, seed: int) -> Iterator[None]:
         yield
 
 
+def choose(offered: Path, taught: Path) -> None:
+    """Keep ``TAUGHT`` of the moments in ``offered`` in ``taught``: the first of each label, as many of each."""
+    if taught.exists():
+        return
+    rows, layout = read(offered), read_layout(offered)
+    firsts = [np.flatnonzero(rows["label"] == label)[: -(-TAUGHT // len(Label))] for label in Label]
+    with closing(Moments(taught, layout)) as kept:
+        for number in sorted(np.concatenate(firsts).tolist())[:TAUGHT]:
+            row = rows[number]
+            kept.episode = int(row["episode"])
+            kept.add(
+                dict(zip(layout.cameras, row["pictures"], strict=True)), Label(row["label"]), False, int(row["step"])
+            )
+
+
 def classifier(runs: Path) -> dict[str, Any]:
     """Its share of false successes and of missed ones; moments in ``runs`` are used again."""
-    for name, count in (("taught", TAUGHT), ("judged", JUDGED)):
+    for name, count, seed in (("offered", _OFFERED, SEEDS["taught"]), ("judged", JUDGED, SEEDS["judged"])):
         if not (runs / name).exists():
-            collect(runs / name, count, SEEDS[name])
+            collect(runs / name, count, seed)
+    choose(runs / "offered", runs / "taught")
     train_classifier(runs / "taught", runs / "classifier")
     judge, rows = SuccessClassifier(runs / "classifier"), read(runs / "judged")
     cameras, success = read_layout(runs / "judged").cameras, rows["label"] == Label.SUCCESS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,25 +20,34 @@ from varl_common.vision.encoder import FrozenEncoder
 from varl_common.vision.tower import Tower
 
 ABOUT, WEIGHTS = "classifier.json", "heads.safetensors"
-_WIDTH = 24  # channels of a head's layers
+_PLACES, _SEEN, _WIDTH = 4, 16, 48  # places that a head looks at, channels of what it sees there, width of its verdict
 
 
 class Head(nn.Module):
-    """Looks for a pattern that shows success anywhere in the maps of each camera: what it learns here holds there."""
+    """Looks at some places of each camera's picture, of its own choice, and judges by where they are and what is there.
 
-    def __init__(self, channels: int) -> None:
+    Whether one thing is at another is a matter of both places, which no pattern of a few patches shows: a head that
+    looks for such patterns misses twice as many successes.
+    """
+
+    def __init__(self, channels: int, cameras: int) -> None:
         super().__init__()
-        self.look = nn.Sequential(
-            nn.Conv2d(channels + 2, _WIDTH, 1), nn.GELU(), nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1), nn.GELU()
-        )
-        self.score = nn.Conv2d(_WIDTH, 1, 1)
-        self.weigh = nn.Parameter(torch.tensor([1.0, 0.0]))
+        self._cameras = cameras
+        self.look = nn.Conv2d(channels + 2, _PLACES * cameras, 1)
+        self.see = nn.Conv2d(channels + 2, _SEEN, 1)
+        seen = cameras * _PLACES * (_SEEN + 2)
+        self.judge = nn.Sequential(nn.Linear(seen, _WIDTH), nn.GELU(), nn.Linear(_WIDTH, 1))
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """Logits of success (n,) of ``maps`` (n, cameras, channels + 2, height, width)."""
-        scores = self.score(self.look(maps.flatten(0, 1))).flatten(1)
-        highest = torch.logsumexp(scores, 1) - math.log(scores.shape[1])
-        return highest.unflatten(0, maps.shape[:2]).sum(1) * self.weigh[0] + self.weigh[1]
+        """Logits of success (n,) of ``maps`` (n, cameras, channels + 2, height, width); the last two: where."""
+        n, cameras = maps.shape[:2]
+        flat = maps.flatten(0, 1)
+        looks = self.look(flat).view(n, cameras, self._cameras, _PLACES, -1)
+        own = torch.stack([looks[:, camera, camera] for camera in range(cameras)], 1).softmax(-1)
+        seen = torch.cat([self.see(flat).view(n, cameras, _SEEN, -1), maps[:, :, -2:].flatten(3)], 2)
+        there = torch.einsum("ncpx,ncsx->ncps", own, seen)
+        logits: torch.Tensor = self.judge(there.flatten(1))[:, 0]
+        return logits
 
 
 class Heads(nn.Module):
@@ -52,11 +60,11 @@ class Heads(nn.Module):
     mean: torch.Tensor
     scale: torch.Tensor
 
-    def __init__(self, channels: int, count: int) -> None:
+    def __init__(self, channels: int, cameras: int, count: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("scale", torch.ones(channels))
-        self.members = nn.ModuleList(Head(channels) for _ in range(count))
+        self.members = nn.ModuleList(Head(channels, cameras) for _ in range(count))
 
     def scaled(self, maps: torch.Tensor) -> torch.Tensor:
         """``maps`` (n, cameras, channels, height, width) of one size, with where each place is."""
@@ -95,7 +103,7 @@ class SuccessClassifier:
             if tower.fingerprint != about["fingerprint"]:
                 raise VarlError(f"{folder} was taught with other weights of {about['tower']}; train it again")
             self._encoder = FrozenEncoder(tower, self.cameras, self.side, "maps")
-            self._heads = Heads(self._encoder.shape[0], members)
+            self._heads = Heads(self._encoder.shape[0], len(self.cameras), members)
             self._heads.load_state_dict(load_file(folder / WEIGHTS))
         except FileNotFoundError as error:
             raise VarlError(f"{error.filename} is missing; varl train-classifier writes such a folder") from None

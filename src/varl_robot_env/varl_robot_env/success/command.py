@@ -17,7 +17,7 @@ from varl_common.vision.tower import Tower
 
 from varl_robot_env.success.moments import Label, read, read_layout
 from varl_robot_env.success.page import write_page
-from varl_robot_env.success.training import FOLDS, Taught, teach
+from varl_robot_env.success.training import HEADS, Taught, teach
 
 ARGUMENTS = (
     Argument("moments", "Folder of labelled moments, as varl collect leaves it."),
@@ -39,7 +39,7 @@ def train_classifier(moments: Path, out: Path, tower: str = IN_THE_BOX, layers: 
     looks = Tower(tower, layers)
     encoder = FrozenEncoder(looks, layout.cameras, layout.side, "maps")
     taught = teach(rows, encoder, list(layout.cameras), steps)
-    about = asdict(layout) | {"tower": tower, "layers": layers, "fingerprint": looks.fingerprint, "members": FOLDS}
+    about = asdict(layout) | {"tower": tower, "layers": layers, "fingerprint": looks.fingerprint, "members": HEADS}
     figures = {"threshold": taught.threshold, "false": taught.false, "missed": taught.missed, "moments": len(rows)}
     write(out, taught.heads, about | figures)
     write_page(out / PAGE, layout, rows, taught)
