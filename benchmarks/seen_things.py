@@ -8,13 +8,13 @@ it is lost, a thing is where it was seen last. How often the arm is right in tru
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from collections.abc import Callable, Mapping
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from varl_agent.sac.varl import VARL
 from varl_common.host.progress import progress
+from varl_robot_env.env.arm_env import ArmEnv
 from varl_robot_env.perception.lifting import place_at
 from varl_robot_env.perception.teaching import teach
 from varl_robot_env.types import Pose
@@ -31,6 +31,7 @@ class SeenThings:
 
     Attributes:
         env: the arm in it.
+        truth: where its things are.
     """
 
     def __init__(self, seed: int) -> None:
@@ -40,27 +41,13 @@ class SeenThings:
         pictures = progress(self._scene.pictures(TAUGHT, HIDDEN_TAUGHT), "pictures", TAUGHT)
         localiser = teach(THINGS, pointed(list(pictures), np.random.default_rng(seed), NOISE))
         assert localiser is not None
-        self._localiser, self._truth = localiser, self._simulation.entities
-        self._last, self._seen_at = self._truth(), -1
+        self._localiser, self.truth = localiser, self._simulation.entities
+        self._last, self._seen_at = self.truth(), -1
         self._simulation.entities = self._entities  # type: ignore[method-assign]
-
-    def true_successes(self, model: VARL, episodes: int) -> list[bool]:
-        """Whether block and target are together in truth as an episode of the deterministic policy ends."""
-        return [self._true_success(model, EVALUATION_SEED + episode) for episode in range(episodes)]
 
     def close(self) -> None:
         """Free the renderers."""
         self._scene.close()
-
-    def _true_success(self, model: VARL, seed: int) -> bool:
-        env: gym.Env[Any, Any] = self.env
-        observation, _ = env.reset(seed=seed)
-        terminated = truncated = False
-        while not (terminated or truncated):
-            action, _ = model.predict(observation, deterministic=True)
-            observation, _, terminated, truncated, _ = env.step(action)
-        block, target = (self._truth()[name][:3] for name in THINGS)
-        return terminated and bool(np.linalg.norm(block - target) <= _NEAR)
 
     def _entities(self) -> dict[str, Pose]:
         if self._seen_at != self._simulation.time_ns:
@@ -82,3 +69,18 @@ class SeenThings:
 
 def _standing(place: NDArray[np.float64]) -> Pose:
     return np.concatenate([place, [0.0, 0.0, 0.0, 1.0]])
+
+
+def true_successes(model: VARL, env: ArmEnv, truth: Callable[[], Mapping[str, Pose]], episodes: int) -> list[bool]:
+    """Whether block and target are together in ``truth`` where the deterministic policy ends an episode."""
+    return [_true_success(model, env, truth, EVALUATION_SEED + episode) for episode in range(episodes)]
+
+
+def _true_success(model: VARL, env: ArmEnv, truth: Callable[[], Mapping[str, Pose]], seed: int) -> bool:
+    observation, _ = env.reset(seed=seed)
+    terminated = truncated = False
+    while not (terminated or truncated):
+        action, _ = model.predict(observation, deterministic=True)
+        observation, _, terminated, truncated, _ = env.step(action)
+    block, target = (truth()[name][:3] for name in THINGS)
+    return terminated and bool(np.linalg.norm(block - target) <= _NEAR)
