@@ -1,16 +1,10 @@
 """The description of the graph: what each argument leads to, and what is refused with which words."""
 
-import shutil
 from pathlib import Path
 
 import pytest
-import yaml
-from varl_bringup.graph import command_line as command_line_module
-from varl_bringup.graph import gazebo as gazebo_module
 from varl_bringup.graph import programs as graph_module
-from varl_bringup.graph import watchers as watchers_module
 from varl_bringup.graph.command_line import command
-from varl_bringup.graph.launch_record import read_launch, write_launch
 from varl_bringup.graph.programs import PROGRAMS
 from varl_common.arguments import parse
 from varl_common.errors import VarlError
@@ -178,137 +172,9 @@ def test_a_parameter_file_that_no_node_would_read_is_refused(tmp_path: Path, tex
     assert str(mine) in str(error.value)
 
 
-def test_gazebo_that_is_not_installed_is_one_line_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gazebo_module, "is_installed", lambda package: package != "ros_gz_bridge")
-    with pytest.raises(VarlError, match=r"\(ros_gz_bridge\): sudo apt install ros-\w+-ros-gz .*backend:=mujoco$"):
-        describe("train_sim", "backend:=gazebo")
-    monkeypatch.setattr(gazebo_module, "is_installed", lambda package: True)
-    for word, message in (("robot:=ur5e", "for varl_arm alone"), ("namespace:=r1", "leave out the namespace")):
-        with pytest.raises(VarlError, match=message):
-            describe("train_sim", "backend:=gazebo", word)
-
-
-def gazebo_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    if shutil.which("xacro") is None:
-        pytest.skip("the command xacro is not installed")
-    monkeypatch.setattr(gazebo_module, "is_installed", lambda package: True)
-    monkeypatch.setattr(gazebo_module, "prefix", lambda package: Path("/opt/ros") / package)
-
-
-def test_gazebos_server_keeps_the_names_of_its_nodes_finds_their_plugin_and_needs_no_display(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    gazebo_is_installed(monkeypatch)
-    monkeypatch.setenv("GZ_SIM_SYSTEM_PLUGIN_PATH", "/mine")
-    monkeypatch.setattr(command_line_module, "find_program", lambda name: Path("/bin") / name)
-    graph = describe("train_sim", "backend:=gazebo")
-    server = graph.nodes[0]
-    program, *words = command(graph, server)
-    assert program == "/bin/gz"
-    assert words[:-1] == ["sim", "-s", "-r", "--headless-rendering"]
-    assert Path(words[-1]).name == "varl_world.sdf"
-    assert server.environment == {"GZ_SIM_SYSTEM_PLUGIN_PATH": "/opt/ros/gz_ros2_control/lib:/mine"}
-
-
-@pytest.mark.parametrize(("program", "lock_step"), [("train_sim", True), ("train_real", False), ("teleop", False)])
-def test_gazebo_takes_the_simulators_place(monkeypatch: pytest.MonkeyPatch, program: str, lock_step: bool) -> None:
-    gazebo_is_installed(monkeypatch)
-    monkeypatch.setattr(graph_module, "is_installed", lambda package: package != "joy")
-    monkeypatch.setattr(watchers_module, "is_installed", lambda package: True)
-    graph = describe(program, "backend:=gazebo", "rviz:=true")
-    hurry = ["gz"] if lock_step else []  # Gazebo is told not to wait for the clock
-    there = ["gz", *hurry, "robot_state_publisher", "create", "parameter_bridge", "spawner", "gazebo", "env"]
-    assert names(graph)[: len(there)] == there
-    assert names(graph).count("robot_state_publisher") == 1
-    assert [node.name for node in graph.nodes if not node.essential] == [*hurry, "create", "spawner", "rviz2"]
-    assert parameters(graph, "gazebo")["lock_step"] is lock_step
-    assert parameters(graph, "env")["backend"] == "gazebo"
-    assert "gz_ros2_control" in parameters(graph, "robot_state_publisher")["robot_description"]
-    bridge = next(node for node in graph.nodes if node.name == "parameter_bridge")
-    assert bridge.arguments[0] == "/world/varl/control@ros_gz_interfaces/srv/ControlWorld"
-    assert all(Path(value).is_file() for value in bridge.parameters.values())
-
-
 def test_an_argument_given_twice_is_refused() -> None:
     with pytest.raises(VarlError, match="given twice"):
         parse(["seed:=1", "seed:=2"])
-
-
-def started(tmp_path: Path, *words: str) -> Path:
-    run_dir = tmp_path / "run"
-    graph = describe("train_sim", f"run_dir:={run_dir}", *words)
-    write_launch(graph.run_dir, graph.program, graph.values)
-    return run_dir
-
-
-def test_evaluation_brings_up_what_the_run_was_trained_on(tmp_path: Path) -> None:
-    mine = tmp_path / "mine.yaml"
-    mine.write_text("/**/env:\n  ros__parameters:\n    reward: dense\n")
-    run_dir = started(tmp_path, "task:=push", "seed:=3", f"params_file:={mine}")
-    mine.unlink()  # the run keeps a copy
-    graph = describe("evaluate", f"run:={run_dir}", "episodes:=5")
-    assert names(graph) == ["simulator", "env", "evaluate"]
-    assert not graph.starts_run
-    assert Path(parameters(graph, "env")["task_file"]).name == "push.yaml"
-    assert parameters(graph, "evaluate")["episodes"] == 5
-    env = next(node for node in graph.nodes if node.name == "env")
-    assert yaml.safe_load(env.parameter_files[-1].read_text())["/**/env"]["ros__parameters"]["reward"] == "dense"
-
-
-def test_a_policy_is_deployed_on_what_it_was_trained_on_or_by_the_clock_on_an_arm(tmp_path: Path) -> None:
-    run_dir = started(tmp_path, "task:=push")
-    graph = describe("deploy", f"run:={run_dir}")
-    assert names(graph) == ["simulator", "env", "deploy"], "and no learner"
-    assert parameters(graph, "simulator")["lock_step"] is True
-    assert parameters(graph, "deploy") == {
-        "run_dir": str(run_dir),
-        "episodes": 0,
-        "seconds": 0.0,
-        "start": "now",
-        "seed": 0,
-    }
-    real = describe("deploy", f"run:={run_dir}", "backend:=real", "start:=goal", "seconds:=60")
-    assert names(real) == ["env", "deploy"]
-    assert parameters(real, "env")["backend"] == "real"
-    assert parameters(real, "deploy")["start"] == "goal"
-    with pytest.raises(VarlError, match="unknown backend 'raal'"):
-        describe("deploy", f"run:={run_dir}", "backend:=raal")
-
-
-def test_a_run_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
-    started(tmp_path)
-    with pytest.raises(VarlError, match=r"is not a run .*there are: run"):
-        describe("evaluate", f"run:={tmp_path / 'other'}")
-
-
-def test_resuming_takes_the_arguments_that_the_run_was_started_with(tmp_path: Path) -> None:
-    run_dir = started(tmp_path, "task:=lift", "seed:=3", "advisor:=none")
-    graph = describe("train_sim", f"run_dir:={run_dir}", "resume:=true", "steps:=99")
-    assert Path(parameters(graph, "env")["task_file"]).name == "lift.yaml"
-    assert parameters(graph, "learner") == {
-        "run_dir": str(run_dir),
-        "seed": 3,
-        "resume": True,
-        "recipe": "varl",
-        "advisor": "none",
-        "steps": 99,
-    }
-    assert not graph.starts_run
-    with pytest.raises(VarlError, match="was started by train_sim"):
-        describe("train_real", f"run_dir:={run_dir}", "resume:=true")
-
-
-def test_a_run_starts_from_another_and_keeps_to_it_when_it_is_resumed(tmp_path: Path) -> None:
-    first = started(tmp_path)
-    latest = tmp_path / "latest"
-    latest.symlink_to(first)
-    graph = describe("train_real", f"start_from:={latest}", f"run_dir:={tmp_path / 'second'}")
-    assert parameters(graph, "learner")["start_from"] == str(first), "latest is about to be another"
-    write_launch(graph.run_dir, graph.program, graph.values)
-    again = describe("train_real", f"run_dir:={tmp_path / 'second'}", "resume:=true")
-    assert parameters(again, "learner")["start_from"] == str(first)
-    with pytest.raises(VarlError, match="is not a run"):
-        describe("train_real", f"start_from:={tmp_path / 'none'}")
 
 
 def test_a_person_takes_over_with_the_joystick_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,20 +215,6 @@ def test_calibration_needs_a_measured_marker_and_moves_nothing() -> None:
     assert parameters(graph, "calibrate")["calibration_file"] == str(Path.cwd() / "calibrations/camera.yaml")
     assert not graph.simulated
     assert not graph.starts_run
-
-
-def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
-    run_dir = started(tmp_path)
-    (run_dir / "checkpoints").mkdir()
-    with pytest.raises(VarlError, match="holds a run already"):
-        started(tmp_path)
-
-
-def test_a_malformed_launch_file_of_a_run_is_one_line(tmp_path: Path) -> None:
-    run_dir = started(tmp_path)
-    (run_dir / "launch.yaml").write_text("program: rm\narguments: {}\n")
-    with pytest.raises(VarlError, match=r"launch.yaml: program is 'rm'; expected train_sim or train_real"):
-        read_launch(run_dir)
 
 
 def test_every_program_can_be_started_from_a_launch_file_of_its_name() -> None:

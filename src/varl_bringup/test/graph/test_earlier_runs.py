@@ -1,0 +1,101 @@
+"""What is taken over from a run: to evaluate, deploy or resume it, or to begin with it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from varl_bringup.graph.launch_record import read_launch, write_launch
+from varl_common.errors import VarlError
+
+from .described import describe, names, parameters
+
+
+def started(tmp_path: Path, *words: str) -> Path:
+    run_dir = tmp_path / "run"
+    graph = describe("train_sim", f"run_dir:={run_dir}", *words)
+    write_launch(graph.run_dir, graph.program, graph.values)
+    return run_dir
+
+
+def test_evaluation_brings_up_what_the_run_was_trained_on(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("/**/env:\n  ros__parameters:\n    reward: dense\n")
+    run_dir = started(tmp_path, "task:=push", "seed:=3", f"params_file:={mine}")
+    mine.unlink()  # the run keeps a copy
+    graph = describe("evaluate", f"run:={run_dir}", "episodes:=5")
+    assert names(graph) == ["simulator", "env", "evaluate"]
+    assert not graph.starts_run
+    assert Path(parameters(graph, "env")["task_file"]).name == "push.yaml"
+    assert parameters(graph, "evaluate")["episodes"] == 5
+    env = next(node for node in graph.nodes if node.name == "env")
+    assert yaml.safe_load(env.parameter_files[-1].read_text())["/**/env"]["ros__parameters"]["reward"] == "dense"
+
+
+def test_a_policy_is_deployed_on_what_it_was_trained_on_or_by_the_clock_on_an_arm(tmp_path: Path) -> None:
+    run_dir = started(tmp_path, "task:=push")
+    graph = describe("deploy", f"run:={run_dir}")
+    assert names(graph) == ["simulator", "env", "deploy"], "and no learner"
+    assert parameters(graph, "simulator")["lock_step"] is True
+    assert parameters(graph, "deploy") == {
+        "run_dir": str(run_dir),
+        "episodes": 0,
+        "seconds": 0.0,
+        "start": "now",
+        "seed": 0,
+    }
+    real = describe("deploy", f"run:={run_dir}", "backend:=real", "start:=goal", "seconds:=60")
+    assert names(real) == ["env", "deploy"]
+    assert parameters(real, "env")["backend"] == "real"
+    assert parameters(real, "deploy")["start"] == "goal"
+    with pytest.raises(VarlError, match="unknown backend 'raal'"):
+        describe("deploy", f"run:={run_dir}", "backend:=raal")
+
+
+def test_a_run_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    started(tmp_path)
+    with pytest.raises(VarlError, match=r"is not a run .*there are: run"):
+        describe("evaluate", f"run:={tmp_path / 'other'}")
+
+
+def test_resuming_takes_the_arguments_that_the_run_was_started_with(tmp_path: Path) -> None:
+    run_dir = started(tmp_path, "task:=lift", "seed:=3", "advisor:=none")
+    graph = describe("train_sim", f"run_dir:={run_dir}", "resume:=true", "steps:=99")
+    assert Path(parameters(graph, "env")["task_file"]).name == "lift.yaml"
+    assert parameters(graph, "learner") == {
+        "run_dir": str(run_dir),
+        "seed": 3,
+        "resume": True,
+        "recipe": "varl",
+        "advisor": "none",
+        "steps": 99,
+    }
+    assert not graph.starts_run
+    with pytest.raises(VarlError, match="was started by train_sim"):
+        describe("train_real", f"run_dir:={run_dir}", "resume:=true")
+
+
+def test_a_run_starts_from_another_and_keeps_to_it_when_it_is_resumed(tmp_path: Path) -> None:
+    first = started(tmp_path)
+    latest = tmp_path / "latest"
+    latest.symlink_to(first)
+    graph = describe("train_real", f"start_from:={latest}", f"run_dir:={tmp_path / 'second'}")
+    assert parameters(graph, "learner")["start_from"] == str(first), "latest is about to be another"
+    write_launch(graph.run_dir, graph.program, graph.values)
+    again = describe("train_real", f"run_dir:={tmp_path / 'second'}", "resume:=true")
+    assert parameters(again, "learner")["start_from"] == str(first)
+    with pytest.raises(VarlError, match="is not a run"):
+        describe("train_real", f"start_from:={tmp_path / 'none'}")
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    run_dir = started(tmp_path)
+    (run_dir / "checkpoints").mkdir()
+    with pytest.raises(VarlError, match="holds a run already"):
+        started(tmp_path)
+
+
+def test_a_malformed_launch_file_of_a_run_is_one_line(tmp_path: Path) -> None:
+    run_dir = started(tmp_path)
+    (run_dir / "launch.yaml").write_text("program: rm\narguments: {}\n")
+    with pytest.raises(VarlError, match=r"launch.yaml: program is 'rm'; expected train_sim or train_real"):
+        read_launch(run_dir)
