@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 from varl_agent.training.evaluation import EpisodeResult
 from varl_agent.training.metrics import TrainingMetrics
@@ -62,6 +63,20 @@ def test_pictures_of_the_policy(tmp_path: Path) -> None:
     strip, moving = save_pictures(folder, [EpisodeResult(True, 1.0, 3, [Picture()] * 4)])
     assert strip.read_bytes().startswith(b"\x89PNG")
     assert moving.read_bytes().startswith(b"GIF")
+
+
+def test_a_small_target_keeps_its_colour_in_the_moving_picture(tmp_path: Path) -> None:
+    across, down = np.meshgrid(np.arange(320), np.arange(240))
+    scene = np.stack([120 + across // 3, 130 + down // 3, 140 + (across + down) // 6], 2).astype(np.uint8)
+    scene[100:112, 50:62] = (30, 200, 60)
+
+    class Seen:
+        jpeg = encode_jpeg(scene)
+
+    _, moving = save_pictures(RunFolder(tmp_path), [EpisodeResult(True, 1.0, 3, [Seen()] * 2)])  # type: ignore[list-item]
+    with Image.open(moving) as opened:
+        target = np.array(opened.convert("RGB"))[106, 56].astype(int)
+    assert np.abs(target - (30, 200, 60)).max() < 40
 
 
 def test_a_line_about_every_ten_seconds() -> None:

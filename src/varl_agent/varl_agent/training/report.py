@@ -91,7 +91,10 @@ def save_pictures(folder: RunFolder, episodes: Sequence[EpisodeResult]) -> list[
     strip, gif = folder.path / "policy.png", folder.path / "policy.gif"
     with atomic_write(strip) as aside:
         Image.fromarray(np.concatenate(rows)).save(aside, format="PNG")
-    moving = [Image.fromarray(picture) for pictures in shown for picture in pictures]
+    # The octree keeps a small thing's colour; by the usual median cut a target of few pixels is grey.
+    moving = [
+        Image.fromarray(picture).quantize(256, Image.Quantize.FASTOCTREE) for pictures in shown for picture in pictures
+    ]
     with atomic_write(gif) as aside:
         moving[0].save(aside, format="GIF", save_all=True, append_images=moving[1:], duration=GIF_FRAME_MS, loop=0)
     return [strip, gif]
