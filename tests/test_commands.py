@@ -31,7 +31,6 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 RUN = sorted((command for command in ALL if not command.reason), key=graph)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("command", RUN, ids=str)
 def test_a_command_runs(command: Command, machine: Machine) -> None:

@@ -63,21 +63,32 @@ class Models:
         for statement, after in zip(body, [*body[1:], None], strict=True):
             if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
                 continue
-            name, kind = statement.target.id, statement.annotation
+            name = _alias(statement.value) or statement.target.id
             if name.startswith("_") or name == "model_config":
                 continue
-            nested = self.nested(model.file, kind)
+            file, kind = self._spelled_out(model.file, statement.annotation)
+            nested = self.nested(file, kind)
             default, meaning = _default(statement.value)
             if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
                 meaning = str(after.value.value)
             if nested:
                 if meaning or isinstance(kind, ast.BinOp | ast.Subscript):
-                    yield Field(prefix + name, ast.unparse(kind), default, meaning or nested.meaning)
-                yield from self.fields(
-                    nested, f"{prefix}{name}." if isinstance(kind, ast.Name | ast.BinOp) else f"{prefix}{name}[]."
-                )
+                    yield Field(prefix + name, _plain(kind), default, meaning or nested.meaning)
+                yield from self.fields(nested, f"{prefix}{name}{_each(kind)}.")
             else:
                 yield Field(prefix + name, _plain(kind), default, meaning)
+
+    def _spelled_out(self, file: Path, kind: ast.expr) -> tuple[Path, ast.expr]:
+        """A type that the code has given a name, as it is written where it has that name."""
+        if not isinstance(kind, ast.Name):
+            return file, kind
+        for node in parse(file).body:
+            if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [kind.id]:
+                return (file, node.value) if isinstance(node.value, ast.Subscript) else (file, kind)
+            if isinstance(node, ast.ImportFrom) and node.module and kind.id in (a.asname or a.name for a in node.names):
+                source = self._file(node.module)
+                return self._spelled_out(source, kind) if source else (file, kind)
+        return file, kind
 
     def nested(self, file: Path, kind: ast.expr) -> Model | None:
         """The model that a field's type is made of, if it is."""
@@ -109,6 +120,19 @@ def _plain(kind: ast.expr) -> str:
     if isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "Annotated" and isinstance(kind.slice, ast.Tuple):
         kind = kind.slice.elts[0]
     return ast.unparse(kind)
+
+
+def _each(kind: ast.expr) -> str:
+    """What stands between a field's name and those of the models that it holds several of: ``[]``, or ``.<name>``."""
+    if isinstance(kind, ast.Name | ast.BinOp):
+        return ""
+    return ".<name>" if _plain(kind).startswith("dict[") else "[]"
+
+
+def _alias(value: ast.expr | None) -> str:
+    """What a field is called in a file, where that is not its name in the code."""
+    given = value.keywords if isinstance(value, ast.Call) else []
+    return next((str(ast.literal_eval(keyword.value)) for keyword in given if keyword.arg == "alias"), "")
 
 
 def _default(value: ast.expr | None) -> tuple[str, str]:

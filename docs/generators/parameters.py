@@ -109,5 +109,6 @@ def _both(meaning: str, reason: str) -> str:
 
 
 def _doubled(text: str) -> str:
-    """Docstrings' ``code`` as Markdown's, and nothing of theirs as HTML."""
-    return text.replace("``", "`").replace("<", "&lt;")
+    """Docstrings' ``code`` as Markdown's, and nothing of theirs as HTML; within code Markdown sees to that itself."""
+    parts = text.replace("``", "`").split("`")
+    return "`".join(part if number % 2 else part.replace("<", "&lt;") for number, part in enumerate(parts))
