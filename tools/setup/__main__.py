@@ -39,6 +39,11 @@ def main() -> int:
                 environment = prepare_environment(ROOT, home, ros, python, log, bar)
                 if packages_only:
                     say(f"to build and run with them: source {home}/venv/bin/activate")
+                    if ros.prefix is None:
+                        say(
+                            "no ROS 2 install is sourced, which colcon and ros2 need: source "
+                            f"/opt/ros/{ros.distro}/setup.bash and run this again, or let `make build` set up all of it"
+                        )
                 else:
                     build_workspace(ROOT, home, ros, environment, log, bar)
     except SetupError as error:

@@ -229,7 +229,11 @@ def _film(training: Training, settings: LearnerSettings) -> list[EpisodeResult]:
 def _next(folder: RunFolder, pictures: list[str]) -> list[tuple[str, str]]:
     run = os.path.relpath(folder.path)
     shown = [(f"xdg-open {os.path.relpath(pictures[-1])}", "see what it learned")] if pictures else []
+    workspace = os.environ.get("COLCON_PREFIX_PATH", "").split(os.pathsep)[0]
+    by_make = bool(workspace) and "MAKELEVEL" in os.environ  # the terminal itself has not entered the workspace
+    entered = [(f"source {os.path.relpath(workspace)}/setup.bash", "so that this terminal knows what follows")]
     return [
+        *(entered if by_make else []),
         (f"varl evaluate run:={run}", "play the policy again"),
         *shown,
         (f"tensorboard --logdir {run}/tensorboard", "every curve"),
