@@ -174,7 +174,7 @@ def _read_all(descriptor: int, seconds: float) -> str:
     [
         (["train_sim", "task:=raech"], "unknown task 'raech'; did you mean 'reach'?"),
         (["trian_sim"], "unknown command 'trian_sim'; did you mean 'train_sim'?"),
-        (["evaluate", "run:=runs/none"], "is not a run"),
+        (["evaluate", "run:=runs/none"], "there is no run"),
     ],
 )
 def test_bad_use_is_one_line_and_status_2(tmp_path: Path, words: list[str], message: str) -> None:

@@ -104,7 +104,7 @@ def _actions(graph: Graph, node: Node, guard: OrphanGuard) -> list[LaunchDescrip
 
         def fail(*_: object) -> None:
             # What is raised here ends the launch with a non-zero status; there is no other way to.
-            raise RuntimeError(f"{node.name} ended (status {event.returncode}): stopping the run")
+            raise RuntimeError(f"{node.name} ended (status {event.returncode}): stopping")
 
         if event.returncode == 0:  # as it was told to: by a Ctrl-C that launch itself may hear of a moment later
             return TimerAction(period=_CTRL_C, actions=[OpaqueFunction(function=fail)])

@@ -4,7 +4,28 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from varl_common.files import atomic_write, write_text_atomically
+from varl_common.errors import VarlError
+from varl_common.files import atomic_write, real_path, write_text_atomically
+from varl_common.yaml_file import load_yaml
+
+
+def test_a_real_path_follows_links_and_leaves_a_circle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "latest").symlink_to("run")
+    (tmp_path / "circle").symlink_to("circle")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert real_path("latest/") == real_path("~/latest") == tmp_path / "run"
+    assert real_path("circle") == tmp_path / "circle"
+
+
+def test_a_yaml_file_that_is_not_there_is_refused_with_those_that_are_not_hidden(tmp_path: Path) -> None:
+    (tmp_path / ".pre-commit-config.yaml").touch()
+    with pytest.raises(VarlError, match="its folder has no YAML file"):
+        load_yaml(tmp_path / "no.yaml")
+    (tmp_path / "mine.yaml").touch()
+    with pytest.raises(VarlError, match=r"there are: mine\.yaml$"):
+        load_yaml(tmp_path / "no.yaml")
 
 
 def test_a_body_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

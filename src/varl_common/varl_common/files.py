@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the process ends."""
+"""Files that are there whole or not at all, whenever the process ends, and their names."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+
+
+def real_path(name: str | Path) -> Path:
+    """The absolute path of ``name`` as it is now, every link followed; what is not there, or a link in a circle, stays.
+
+    For a folder that is named once and used for hours: a link such as ``runs/latest`` may point elsewhere by then.
+    """
+    return Path(os.path.realpath(Path(name).expanduser()))  # Path.resolve raises RuntimeError for a circle
 
 
 @contextlib.contextmanager

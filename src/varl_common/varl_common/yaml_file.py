@@ -20,7 +20,7 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        siblings = sorted(other.name for other in path.parent.glob("*.yaml"))
+        siblings = sorted(other.name for other in path.parent.glob("[!.]*.yaml"))
         there = f"there are: {', '.join(siblings)}" if siblings else "its folder has no YAML file"
         raise VarlError(f"{path} does not exist; {there}") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -106,6 +106,31 @@ def test_durations(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
 
 
+@pytest.mark.parametrize("name", ["latest", "latest/", "../elsewhere/latest"])
+def test_a_run_that_is_named_by_latest_leaves_that_link_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "elsewhere").symlink_to("runs")
+    monkeypatch.chdir(tmp_path / "runs")
+    first = RunFolder("first")
+    first.create()
+    first.point_latest()
+    again = RunFolder(name)
+    again.reopen()
+    again.point_latest()
+    assert (again.path, again.name) == (first.path, "first")
+    assert (tmp_path / "runs/latest").readlink() == Path("first")
+
+
+def test_a_link_in_a_circle_is_mended_by_the_next_run(tmp_path: Path) -> None:
+    (tmp_path / "latest").symlink_to("latest")
+    folder = RunFolder(tmp_path / "next")
+    folder.create()
+    folder.point_latest()
+    assert (tmp_path / "latest").resolve() == folder.path
+
+
 def test_a_run_is_not_written_over_and_latest_points_at_the_newest(tmp_path: Path) -> None:
     for name in ("first", "second"):
         folder = RunFolder(tmp_path / name)

@@ -226,3 +226,16 @@ def test_after_an_evaluation_in_real_time_the_episodes_begin_anew(
     assert not training.model.successes.succeeded([{}]).any()
     assert training.model.consultation._frames == [[f"reset of {robot.target}"]]
     training.close()
+
+
+def test_a_training_that_never_began_is_closed(
+    make_training: Make, point_reach: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path, resumed_at: int | None) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("varl_agent.training.training.make_logger", full)
+    training = make_training(point_reach, tmp_path)
+    with pytest.raises(OSError, match="no space left"):
+        training.run()
+    training.close()

@@ -63,7 +63,7 @@ def export_policy(run: str | Path, file_format: str = "torch", out: str | Path =
     Raises:
         VarlError: there is no such run, it is not from a state, a package is missing, or the file acts otherwise.
     """
-    folder = RunFolder(Path(run).resolve())
+    folder = RunFolder(run)
     model, about = _policy(folder)
     path = Path(out).expanduser() if out else folder.path / f"policy.{FORMATS[file_format]}"
     module = MeanAction(model).eval()

@@ -9,14 +9,14 @@ from typing import Any
 
 import yaml
 from varl_common.errors import VarlError
-from varl_common.files import atomic_write
+from varl_common.files import atomic_write, real_path
 
 
 class RunFolder:
     """``runs/<name>/``: config.yaml, checkpoints/, replay/, tensorboard/ and what the report adds."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser().absolute()
+        self.path = real_path(path)  # latest would be a link to itself where that is the name of the run
         self.name = self.path.name
         self.config = self.path / "config.yaml"
         self.checkpoints = self.path / "checkpoints"

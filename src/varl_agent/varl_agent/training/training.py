@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 from varl_common.env_description import EnvDescription
 from varl_common.errors import VarlError
 
@@ -79,6 +80,7 @@ class Training:
         self._saved_at = self._evaluated_at = 0  # steps
         self._logged = 0  # episodes that had ended when the curves were written last
         self._resumed = False
+        self._logger: Logger | None = None  # from run() on
 
     def resume(self, path: Path, state: dict[str, Any]) -> str:
         """Go on from a checkpoint, as ``checkpoint.load_newest`` gives it; returns words for the user.
@@ -107,7 +109,8 @@ class Training:
     def run(self) -> None:
         """Train up to the schedule's steps, with evaluations and checkpoints on the way, and save."""
         resumed_at = self.model.num_timesteps if self._resumed else None
-        self.model.set_logger(make_logger(self.folder.tensorboard, resumed_at))
+        self._logger = make_logger(self.folder.tensorboard, resumed_at)
+        self.model.set_logger(self._logger)
         self.record.phase, self.record.since = Phase.TRAINING, time.monotonic()
         if not self._resumed:
             self.save()  # whatever happens from here on, the run can be resumed
@@ -157,9 +160,10 @@ class Training:
         self._saved_at = step
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files, also where the training never began."""
         self._replay().store.close()
-        self.model.logger.close()
+        if self._logger is not None:
+            self._logger.close()
 
     def _restore_replay(self, state: dict[str, int]) -> None:
         """Go back to the rows that the checkpoint knows of; in real time, keep those stored since then as well.

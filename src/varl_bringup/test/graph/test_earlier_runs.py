@@ -1,5 +1,6 @@
 """What is taken over from a run: to evaluate, deploy or resume it, or to begin with it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,10 +52,54 @@ def test_a_policy_is_deployed_on_what_it_was_trained_on_or_by_the_clock_on_an_ar
         describe("deploy", f"run:={run_dir}", "backend:=raal")
 
 
-def test_a_run_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
-    started(tmp_path)
-    with pytest.raises(VarlError, match=r"is not a run .*there are: run"):
-        describe("evaluate", f"run:={tmp_path / 'other'}")
+# What is said of a name for a run, after the program's own words, by the program.
+BY_NAME = {"evaluate": "run:=", "deploy": "run:=", "train_sim": "resume:=true run_dir:=", "train_real": "start_from:="}
+
+
+@pytest.mark.parametrize("program", BY_NAME)
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        (None, "launch.yaml is missing"),
+        ("latest", "its link leads round in a circle"),
+        ("removed", r"it is a link to .*/removed, which is not there"),
+    ],
+)
+def test_a_run_that_is_not_there_is_refused_with_those_that_are(
+    tmp_path: Path, program: str, target: str | None, why: str
+) -> None:
+    (started(tmp_path) / "checkpoints").mkdir()
+    (tmp_path / "run/checkpoints/step-000000000000.safetensors").touch()
+    shutil.copytree(tmp_path / "run", tmp_path / ".hidden")
+    (tmp_path / "again").symlink_to("run")
+    (tmp_path / "typo").mkdir()  # of a start that failed: nothing to resume or to play
+    shutil.copyfile(tmp_path / "run/launch.yaml", tmp_path / "typo/launch.yaml")
+    if target is not None:
+        (tmp_path / "latest").symlink_to(target)
+    with pytest.raises(VarlError, match=rf"there is no run {tmp_path}/latest \({why}\); there are: run$"):
+        describe(program, *f"{BY_NAME[program]}{tmp_path}/latest".split())
+
+
+@pytest.mark.parametrize("program", BY_NAME)
+@pytest.mark.parametrize("name", ["runs/latest", "runs/latest/", "elsewhere/latest", "runs/run/", "./runs/../runs/run"])
+def test_a_run_goes_by_its_own_name_however_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_dir = started(tmp_path / "runs")
+    (tmp_path / "runs/latest").symlink_to("run")
+    (tmp_path / "elsewhere").symlink_to("runs")
+    graph = describe(program, *f"{BY_NAME[program]}{name}".split())
+    given = parameters(graph, graph.main.name)
+    assert given["start_from" if program == "train_real" else "run_dir"] == str(run_dir)
+
+
+def test_a_new_run_does_not_take_the_name_of_a_link(tmp_path: Path) -> None:
+    (started(tmp_path) / "checkpoints").mkdir()
+    (tmp_path / "latest").symlink_to("run")
+    graph = describe("train_sim", f"run_dir:={tmp_path / 'latest'}")
+    with pytest.raises(VarlError, match=r"/run holds a run already"):
+        write_launch(graph.run_dir, graph.program, graph.values)
 
 
 def test_resuming_takes_the_arguments_that_the_run_was_started_with(tmp_path: Path) -> None:
@@ -83,7 +128,7 @@ def test_a_run_starts_from_another_and_keeps_to_it_when_it_is_resumed(tmp_path: 
     write_launch(graph.run_dir, graph.program, graph.values)
     again = describe("train_real", f"run_dir:={tmp_path / 'second'}", "resume:=true")
     assert parameters(again, "learner")["start_from"] == str(first)
-    with pytest.raises(VarlError, match="is not a run"):
+    with pytest.raises(VarlError, match="there is no run"):
         describe("train_real", f"start_from:={tmp_path / 'none'}")
 
 

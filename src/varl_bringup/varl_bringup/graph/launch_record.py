@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 from varl_common.errors import VarlError
+from varl_common.files import real_path
 from varl_common.yaml_file import load_yaml
 
 FILE = "launch.yaml"
@@ -40,16 +42,37 @@ def write_launch(run_dir: Path, program: str, values: Mapping[str, str]) -> None
         raise VarlError(f"run_dir {run_dir} cannot be written: {error.strerror}; name a folder you may write") from None
 
 
-def read_launch(run_dir: Path) -> tuple[str, dict[str, str]]:
-    """The program that started a run, and its launch arguments.
+def find_run(name: str) -> Path:
+    """The folder of the run that a user names by its folder or by a link to it, such as ``runs/latest``.
 
     Raises:
-        VarlError: there is no such run, or its file is malformed.
+        VarlError: there is no such run.
     """
-    if not (run_dir / FILE).is_file():
-        there = sorted(path.parent.name for path in run_dir.parent.glob(f"*/{FILE}") if not path.parent.is_symlink())
-        remedy = f"there are: {', '.join(there)}" if there else "train one first: varl train_sim"
-        raise VarlError(f"{run_dir} is not a run ({FILE} is missing); {remedy}")
+    run_dir = real_path(name)
+    if (run_dir / FILE).is_file():
+        return run_dir
+    named = Path(os.path.abspath(Path(name).expanduser()))
+    why = f"{FILE} is missing"
+    if run_dir.is_symlink():
+        why = "its link leads round in a circle"
+    elif named.is_symlink() and not run_dir.exists():
+        why = f"it is a link to {run_dir}, which is not there"
+    there = sorted(path.parent.name for path in named.parent.glob(f"[!.]*/{FILE}") if _is_run(path.parent))
+    remedy = f"there are: {', '.join(there)}" if there else "train one first: varl train_sim"
+    raise VarlError(f"there is no run {named} ({why}); {remedy}")
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether ``folder`` is one that can be resumed or played; links to others do not count."""
+    return not folder.is_symlink() and any((folder / "checkpoints").glob("step-*"))
+
+
+def read_launch(run_dir: Path) -> tuple[str, dict[str, str]]:
+    """The program that started the run in ``run_dir``, and its launch arguments.
+
+    Raises:
+        VarlError: its file is missing or malformed.
+    """
     record = load_yaml(run_dir / FILE)
     program, arguments = record.get("program"), record.get("arguments")
     if program not in _RECORDED_PROGRAMS:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from varl_common.arguments import Argument, complete, namespace
 from varl_common.errors import VarlError
+from varl_common.files import real_path
 from varl_robot_env.config.paths import config_file
 
 from varl_bringup.graph.advisor import advisor_node, judge
@@ -28,7 +29,7 @@ from varl_bringup.graph.arguments import (
 )
 from varl_bringup.graph.gazebo import gazebo_nodes
 from varl_bringup.graph.graph import Graph
-from varl_bringup.graph.launch_record import read_launch
+from varl_bringup.graph.launch_record import find_run, read_launch
 from varl_bringup.graph.node import Node, ParameterValue
 from varl_bringup.graph.packages import is_installed
 from varl_bringup.graph.parameter_files import ParameterFiles
@@ -71,12 +72,12 @@ def _training(program: str, values: dict[str, str]) -> Graph:
             raise VarlError("resume:=true needs the run's folder; add run_dir:=runs/latest")
         values = _resumed(program, values)
     elif values["start_from"]:
-        values["start_from"] = str(Path(values["start_from"]).expanduser().resolve())  # latest is about to be another
+        values["start_from"] = str(find_run(values["start_from"]))  # latest is about to be another
         read_launch(Path(values["start_from"]))
     judges = dict(values)  # who judges, where the task asks: even where nobody advises
     if values["recipe"] == "sac":
         values["advisor"] = "none"
-    run_dir = Path(values["run_dir"] or _new_run_dir(values)).expanduser().absolute()
+    run_dir = real_path(values["run_dir"] or _new_run_dir(values))
     values["run_dir"] = str(run_dir)
     files = ParameterFiles(values["params_file"])
     learner: dict[str, ParameterValue] = {
@@ -132,7 +133,7 @@ def _deploy(values: dict[str, str]) -> Graph:
 
 def _as_trained(values: dict[str, str]) -> tuple[Path, str, dict[str, str]]:
     """The folder of the run that is named, what it was trained by, and its arguments below those of ``values``."""
-    run_dir = Path(values["run"]).expanduser().resolve()
+    run_dir = find_run(values["run"])
     program, recorded = read_launch(run_dir)
     trained = {argument.name: argument.default for argument in PROGRAMS[program].arguments} | recorded
     return run_dir, program, values | trained | {name: value for name, value in values.items() if value}
@@ -140,7 +141,7 @@ def _as_trained(values: dict[str, str]) -> tuple[Path, str, dict[str, str]]:
 
 def _teleop(values: dict[str, str]) -> Graph:
     name = f"runs/{Path(values['task']).stem}-demonstrations-{time.strftime(TIME)}"
-    run_dir = Path(values["run_dir"] or name).expanduser().absolute()
+    run_dir = real_path(values["run_dir"] or name)
     files = ParameterFiles(values["params_file"])
     teleop: dict[str, ParameterValue] = {
         "run_dir": str(run_dir),
@@ -294,11 +295,13 @@ def _graph(
 
 def _resumed(program: str, values: dict[str, str]) -> dict[str, str]:
     """The arguments that the run was started with, overridden by those that are not left at their defaults."""
-    recorded_program, recorded = read_launch(Path(values["run_dir"]).expanduser())
+    run_dir = find_run(values["run_dir"])  # once: latest may be another in a moment
+    recorded_program, recorded = read_launch(run_dir)
     if recorded_program != program:
-        raise VarlError(f"{values['run_dir']} was started by {recorded_program}; resume it with that")
+        raise VarlError(f"{run_dir} was started by {recorded_program}; resume it with that")
     defaults = {argument.name: argument.default for argument in PROGRAMS[program].arguments}
-    return values | {name: value for name, value in recorded.items() if values[name] == defaults[name]}
+    values = values | {name: value for name, value in recorded.items() if values[name] == defaults[name]}
+    return values | {"run_dir": str(run_dir)}
 
 
 def _new_run_dir(values: Mapping[str, str]) -> str:

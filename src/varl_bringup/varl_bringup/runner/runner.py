@@ -111,7 +111,7 @@ class Runner:
             if failed is not None:
                 code = self._children[failed].returncode
                 self._show_for(_LAST_WORDS)
-                self._display.say(f"{failed} ended ({_describe(code)}): stopping the run")
+                self._display.say(f"{failed} ended ({_describe(code)}): stopping")
                 return _status(code) or 1
             if self._children[self._main.name].returncode == 0:
                 return 0
