@@ -129,6 +129,15 @@ def test_topics_and_services_in_the_table_exist(graph: None, ros: int, tmp_path:
     assert not missing, (tmp_path / "log").read_text()
 
 
+def test_the_reference_has_every_service_of_a_node() -> None:
+    page = (ROOT / "docs/reference/nodes.md").read_text(encoding="utf-8")
+    code_files = [path for path in (ROOT / "src").glob("varl_*/varl_*/**/*.py") if "standin" not in path.parts]
+    offered = {name for path in code_files for name in re.findall(r'create_service\(\w+, "~/(\w+)"', path.read_text())}
+    offered |= {"success", "veto", "nearly", "ready", "pause", "resume", "save"}  # made in a loop
+    assert len(offered) > 15
+    assert [name for name in sorted(offered) if f"/{name}`" not in page] == []
+
+
 def absolute(name: str) -> str:
     return name if name.startswith("/") else f"/{name}"
 
