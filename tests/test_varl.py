@@ -118,7 +118,7 @@ def test_ctrl_c_saves_and_ends(training: tuple["subprocess.Popen[str]", Path]) -
     output, _ = runner.communicate(timeout=60)
     assert runner.returncode == 130
     assert {path.name for path in (run / "checkpoints").glob("*")} - saved
-    assert "resume:=true" in output
+    assert "stopped; to go on: varl train_sim resume:=true run_dir:=runs/long\n" in output
     assert "Traceback" not in output
     assert not processes_of(run)
 
@@ -134,7 +134,33 @@ def test_a_node_that_is_killed_ends_the_run_with_its_name(training: tuple["subpr
     output, _ = runner.communicate(timeout=60)
     assert runner.returncode == 128 + signal.SIGKILL
     assert "env ended (killed by SIGKILL)" in output
+    assert "to go on: varl train_sim resume:=true run_dir:=runs/long\n" in output
     assert not processes_of(run)
+
+
+def test_a_learner_that_is_killed_leaves_a_run_that_latest_resumes(
+    training: tuple["subprocess.Popen[str]", Path],
+) -> None:
+    runner, run = training
+    os.kill(processes_of(run)["learner"], signal.SIGKILL)
+    output, _ = runner.communicate(timeout=60)
+    said = re.search(r"the checkpoint of step (\d+) is kept; to go on: varl (train_sim.* run_dir:=runs/long)\n", output)
+    assert said, output
+    words = said[2].replace("runs/long", "runs/latest").split()
+    again = varl(*words, "steps:=120", cwd=run.parents[1])
+    output, _ = again.communicate(timeout=100)
+    assert again.returncode == 0, output
+    assert re.search(rf"continues from {run}/.*, step {said[1]}; {said[1]} transitions kept", output), output
+    assert (run.parent / "latest").readlink() == Path("long")
+
+
+def test_a_start_that_fails_leaves_no_run(tmp_path: Path) -> None:
+    (tmp_path / "typo.yaml").write_text("task: reach\ninstrucion: reach the ball\n")
+    runner = varl("train_sim", "task:=typo.yaml", f"params_file:={QUICK}", *ADVICE, cwd=tmp_path)
+    output, _ = runner.communicate(timeout=60)
+    assert runner.returncode == 2, output
+    assert "unknown parameter 'instrucion'" in output
+    assert not list((tmp_path / "runs").iterdir())
 
 
 def _parent(folder: Path) -> int:
@@ -149,6 +175,7 @@ def test_on_a_terminal_the_learner_draws_its_bar(tmp_path: Path) -> None:
     )
     os.close(slave)
     shown = _read_all(master, 90)
+    os.close(master)
     assert runner.wait(20) == 0, shown
     assert "━" in shown  # the bar
     assert "success" in shown
@@ -156,16 +183,34 @@ def test_on_a_terminal_the_learner_draws_its_bar(tmp_path: Path) -> None:
     assert "learner   |" not in shown  # it has the terminal to itself
 
 
-def _read_all(descriptor: int, seconds: float) -> str:
+def test_on_a_terminal_what_is_said_last_stands_below_the_bar_in_one_line(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / ("a-name-that-is-longer-than-a-terminal-is-wide" + 2 * "-and-still-longer")
+    master, slave = pty.openpty()
+    words = ["varl", "train_sim", f"params_file:={QUICK}", "advisor:=none", f"run_dir:={run}"]
+    runner = subprocess.Popen(
+        words, stdin=slave, stdout=slave, stderr=slave, cwd=tmp_path, env=environment() | {"TERM": "xterm"}
+    )
+    os.close(slave)
+    shown = _read_all(master, 60, until="updates/s")
+    runner.send_signal(signal.SIGINT)
+    shown = _read_all(master, 60)
+    os.close(master)
+    assert runner.wait(20) == 130, shown
+    _, _, after = shown.partition("stopped; ")
+    assert re.match(rf"to go on: varl train_sim resume:=true run_dir:=runs/{run.name}\r?\n", after), shown
+    assert "updates/s" not in after, "the bar is above it"
+
+
+def _read_all(descriptor: int, seconds: float, until: str = "") -> str:
+    """What comes until the other end is closed, or ``until`` has come."""
     data, deadline = b"", time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not (until and until.encode() in data):
         if select.select([descriptor], [], [], 0.5)[0]:
             try:
                 piece = os.read(descriptor, 65536)
             except OSError:  # the other end is closed
                 break
             data += piece
-    os.close(descriptor)
     return data.decode("utf-8", "replace")
 
 

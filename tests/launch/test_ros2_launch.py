@@ -54,6 +54,7 @@ def test_a_node_that_fails_fails_the_launch_with_its_name(launch: Start, tmp_pat
     assert failed.wait() == 1
     assert "unknown parameter 'no_such_parameter'" in failed.output
     assert "env ended (status 2)" in failed.output
+    assert not (tmp_path / "run").exists(), "there is nothing in it to resume or to play"
 
 
 @pytest.mark.parametrize("text", ["0815", "1e5", "y", "nan"])

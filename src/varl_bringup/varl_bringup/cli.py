@@ -16,7 +16,7 @@ from varl_common.host.terminal import colours
 from varl_bringup.completion import SCRIPT, arguments_of, candidates
 from varl_bringup.graph.command_line import command
 from varl_bringup.graph.graph import Graph
-from varl_bringup.graph.launch_record import write_launch
+from varl_bringup.graph.launch_record import remove_unless_begun, way_on, write_launch
 from varl_bringup.graph.packages import find_executable
 from varl_bringup.graph.programs import PROGRAMS, Program
 from varl_bringup.runner.display import Display
@@ -115,7 +115,15 @@ def _run(program: Program, words: list[str]) -> int:
             for node in graph.others
         ]
         main_process = Process(graph.main.name, commands[graph.main.name], terminal=bar)
-        return Runner(main_process, others, environment, display).run()
+        runner = Runner(main_process, others, environment, display)
+        try:
+            status = runner.run()
+        finally:
+            if graph.starts_run:
+                remove_unless_begun(graph.run_dir)
+        if graph.trains and runner.main_was_killed:
+            display.say(way_on(graph.run_dir, graph.program))
+        return status
 
 
 @contextlib.contextmanager

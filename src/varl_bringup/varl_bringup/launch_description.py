@@ -22,7 +22,7 @@ from launch_ros.actions import Node as LaunchNode
 
 from varl_bringup.graph.command_line import command, ros_arguments
 from varl_bringup.graph.graph import Graph
-from varl_bringup.graph.launch_record import write_launch
+from varl_bringup.graph.launch_record import remove_unless_begun, way_on, write_launch
 from varl_bringup.graph.node import Node
 from varl_bringup.graph.programs import PROGRAMS, Program
 from varl_bringup.runner.orphan_guard import OrphanGuard
@@ -97,6 +97,8 @@ def _actions(graph: Graph, node: Node, guard: OrphanGuard) -> list[LaunchDescrip
 
     def ended(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity | None:
         guard.forget(event.pid)
+        if node is graph.main and graph.starts_run:
+            remove_unless_begun(graph.run_dir)
         if context.is_shutdown or not node.essential:
             return None
         if node is graph.main and event.returncode == 0:
@@ -104,7 +106,9 @@ def _actions(graph: Graph, node: Node, guard: OrphanGuard) -> list[LaunchDescrip
 
         def fail(*_: object) -> None:
             # What is raised here ends the launch with a non-zero status; there is no other way to.
-            raise RuntimeError(f"{node.name} ended (status {event.returncode}): stopping")
+            killed = graph.trains and node is graph.main and event.returncode < 0
+            words = f"; {way_on(graph.run_dir, graph.program)}" if killed else ""
+            raise RuntimeError(f"{node.name} ended (status {event.returncode}): stopping{words}")
 
         if event.returncode == 0:  # as it was told to: by a Ctrl-C that launch itself may hear of a moment later
             return TimerAction(period=_CTRL_C, actions=[OpaqueFunction(function=fail)])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from varl_common.errors import VarlError
-from varl_common.files import atomic_write, real_path, write_text_atomically
+from varl_common.files import atomic_write, real_path, short_path, write_text_atomically
 from varl_common.yaml_file import load_yaml
 
 
@@ -17,6 +17,8 @@ def test_a_real_path_follows_links_and_leaves_a_circle(tmp_path: Path, monkeypat
     monkeypatch.setenv("HOME", str(tmp_path))
     assert real_path("latest/") == real_path("~/latest") == tmp_path / "run"
     assert real_path("circle") == tmp_path / "circle"
+    assert short_path(tmp_path / "run") == "run"
+    assert short_path(tmp_path.parent) == str(tmp_path.parent), "not by way of .."
 
 
 def test_a_yaml_file_that_is_not_there_is_refused_with_those_that_are_not_hidden(tmp_path: Path) -> None:

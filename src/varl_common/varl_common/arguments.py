@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,11 @@ def parse(words: Iterable[str]) -> dict[str, str]:
             raise VarlError(f"argument {name!r} is given twice; give it once")
         given[name] = value
     return given
+
+
+def command_line(program: str, **values: str) -> str:
+    """What is typed into a shell to start ``program`` with these arguments: the inverse of :func:`parse`."""
+    return " ".join(["varl", program, *(shlex.quote(f"{name}:={value}") for name, value in values.items())])
 
 
 def complete(arguments: Sequence[Argument], given: Mapping[str, str]) -> dict[str, str]:

@@ -17,6 +17,11 @@ def real_path(name: str | Path) -> Path:
     return Path(os.path.realpath(Path(name).expanduser()))  # Path.resolve raises RuntimeError for a circle
 
 
+def short_path(path: Path) -> str:
+    """``path`` as it is typed here: from the working directory on, where it is below that."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """A file beside ``path`` to write; at the end it is on the disk and takes the name ``path`` in one step.

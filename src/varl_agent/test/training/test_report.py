@@ -123,6 +123,49 @@ def test_a_run_that_is_named_by_latest_leaves_that_link_as_it_is(
     assert (tmp_path / "runs/latest").readlink() == Path("first")
 
 
+def test_a_run_that_never_began_leaves_only_what_was_there_before(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "fails")
+    folder.create()
+    folder.point_latest()
+    folder.replay.mkdir()
+    folder.write_config({})
+    folder.remove_unless_begun()
+    assert not list(tmp_path.iterdir())
+
+    shown = RunFolder(tmp_path / "shown")  # as teleop leaves it
+    shown.replay.mkdir(parents=True)
+    shown.create()
+    shown.remove_unless_begun()
+    assert list(shown.path.iterdir()) == [shown.replay]
+
+    begun = RunFolder(tmp_path / "begun")
+    begun.create()
+    (begun.checkpoints / "step-000000000000.safetensors").touch()
+    before = sorted(begun.path.rglob("*"))
+    begun.remove_unless_begun()
+    assert sorted(begun.path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("program", ["train_sim", "train_real", None])
+def test_the_way_on_is_what_is_typed_where_the_run_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder("runs/first")
+    folder.create()
+    if program:
+        (folder.path / "launch.yaml").write_text(f"program: {program}\narguments: {{}}\n")
+    words = f"varl {program} " if program else "start the learner again with "
+    assert folder.way_on == f"{words}resume:=true run_dir:=runs/first"
+
+
+def test_what_is_said_beside_a_bar_stays_one_line() -> None:
+    out = io.StringIO()
+    bar = BarDisplay(Console(file=out, force_terminal=True, width=80, color_system=None))
+    bar.say("go on: " + 20 * "runs/long/")
+    assert "go on: " + 20 * "runs/long/" in out.getvalue()
+
+
 def test_a_link_in_a_circle_is_mended_by_the_next_run(tmp_path: Path) -> None:
     (tmp_path / "latest").symlink_to("latest")
     folder = RunFolder(tmp_path / "next")

@@ -239,3 +239,19 @@ def test_a_training_that_never_began_is_closed(
     with pytest.raises(OSError, match="no space left"):
         training.run()
     training.close()
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_resume_says_what_it_keeps_of_a_run_that_was_killed(
+    make_training: Make, point_reach: Any, tmp_path: Path, beside: bool
+) -> None:
+    first = make_training(point_reach, tmp_path, beside=beside)
+    first.run()
+    first.close()
+    *_, before, newest = checkpoint.list_checkpoints(first.folder.checkpoints)
+    newest.unlink()  # as if it had been killed before
+    step = int(before.stem.removeprefix("step-"))
+    kept = "step 200; 200 transitions kept"  # by the clock none is taken again
+    if not beside:
+        kept = f"step {step}; {step} transitions kept, the {200 - step} after them are taken again"
+    assert resume(make_training(point_reach, tmp_path, beside=beside)).endswith(kept)

@@ -93,7 +93,9 @@ def train(node: LearnerNode) -> None:
                 node.status.end(Phase.FAILED, str(error))
                 raise
             interrupts.disarm()
-            words = f"stopped; to go on, start it again with run_dir:={node.folder.path} resume:=true"
+            node.display.close()  # the bar is drawn anew beneath whatever is said before
+            begun = checkpoint.list_checkpoints(node.folder.checkpoints)
+            words = f"stopped; to go on: {node.folder.way_on}" if begun else "stopped before it began: no run is left"
             node.status.end(Phase.PAUSED, words)
             node.display.say(words)
         except Exception as error:
@@ -101,6 +103,7 @@ def train(node: LearnerNode) -> None:
             raise
         finally:
             node.display.close()
+            node.folder.remove_unless_begun()
 
 
 def _train(node: LearnerNode) -> None:

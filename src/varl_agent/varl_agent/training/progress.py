@@ -127,7 +127,8 @@ class BarDisplay:
         self._progress.refresh()
 
     def say(self, words: str) -> None:
-        self._progress.console.print(words, highlight=False, markup=False)
+        # Unwrapped: a line that is copied is to stay one.
+        self._progress.console.print(words, highlight=False, markup=False, soft_wrap=True)
 
     def close(self) -> None:
         self._progress.stop()

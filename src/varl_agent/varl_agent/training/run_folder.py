@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
+from varl_common.arguments import command_line
 from varl_common.errors import VarlError
-from varl_common.files import atomic_write, real_path
+from varl_common.files import atomic_write, real_path, short_path
+from varl_common.yaml_file import load_yaml
+
+from varl_agent.training.checkpoint import list_checkpoints
 
 
 class RunFolder:
@@ -25,6 +30,7 @@ class RunFolder:
         self.summary = self.path / "summary.json"
         self.evaluation = self.path / "evaluation.json"
         self.curve = self.path / "curve.png"
+        self._made: list[Path] = []  # what create() found missing
 
     def create(self) -> None:
         """Make the folder of a new run.
@@ -34,7 +40,32 @@ class RunFolder:
         """
         if self.checkpoints.exists():
             raise VarlError(f"{self.path} holds a run already; continue it with resume:=true or name another run_dir")
+        parts = (self.checkpoints, self.tensorboard, self.replay, self.config, self.path)
+        self._made = [part for part in parts if not part.exists()]
         self._make()
+
+    def remove_unless_begun(self) -> None:
+        """Remove what a run has left that :meth:`create` made and that ended before its first checkpoint."""
+        if list_checkpoints(self.checkpoints):
+            return
+        for part in self._made:
+            if part == self.config:
+                part.unlink(missing_ok=True)
+            elif part != self.path:
+                shutil.rmtree(part, ignore_errors=True)
+            elif part.is_dir() and not any(part.iterdir()):
+                part.rmdir()
+        latest = self.path.parent / "latest"
+        if latest.is_symlink() and not latest.exists():
+            latest.unlink()
+
+    @property
+    def way_on(self) -> str:
+        """What a user types to resume this run."""
+        launch = self.path / "launch.yaml"
+        if not launch.is_file():  # its nodes were started one by one
+            return f"start the learner again with resume:=true run_dir:={short_path(self.path)}"
+        return command_line(str(load_yaml(launch)["program"]), resume="true", run_dir=short_path(self.path))
 
     def reopen(self) -> None:
         """Open the folder of a run to continue.

@@ -96,7 +96,7 @@ class Training:
                 f"{path} does not fit the present settings ({why}); train with those in {self.folder.config}"
             ) from None
         self.record.restore(state["record"])
-        self._restore_replay(state["replay"])
+        kept = self._restore_replay(state["replay"])
         self._saved_at, self._evaluated_at = self.model.num_timesteps, state["evaluated_at"]
         self._logged = state["logged"]
         replaced = replace_broken_rows(self._replay().store)
@@ -104,7 +104,7 @@ class Training:
         self._resumed = True
         self.metrics_reader = MetricsReader(self.model, self.env)
         words = f"; {replaced} stored transitions are not finite and were replaced by their neighbours"
-        return f"continues from {path}, step {self.model.num_timesteps}{words if replaced else ''}"
+        return f"continues from {path}, step {self.model.num_timesteps}; {kept}{words if replaced else ''}"
 
     def run(self) -> None:
         """Train up to the schedule's steps, with evaluations and checkpoints on the way, and save."""
@@ -165,20 +165,24 @@ class Training:
         if self._logger is not None:
             self._logger.close()
 
-    def _restore_replay(self, state: dict[str, int]) -> None:
+    def _restore_replay(self, state: dict[str, int]) -> str:
         """Go back to the rows that the checkpoint knows of; in real time, keep those stored since then as well.
+
+        Returns words for the user: how many transitions are kept.
 
         In lock-step the steps since the checkpoint are about to be taken again, and come out the same.
         """
         replay, model = self._replay(), self.model
+        more = replay.store.count - state["count"]
         if self.schedule.lock_step:
             replay.load_state_dict(state)
-            return
-        more = replay.store.count - state["count"]
+            again = f", the {more * model.n_envs} after them are taken again" if more > 0 else ""
+            return f"{_kept(replay)}{again}"
         if more < 0:
             raise VarlError(f"{self.folder.replay} lacks {-more} rows of the checkpoint; it is another run's")
         model.successes.time += more
         model.num_timesteps += more * model.n_envs
+        return _kept(replay)
 
     def _stand_at(self, state: dict[str, Any]) -> None:
         """Let the environments stand where ``state`` was taken; in real time they begin their next episodes."""
@@ -254,6 +258,10 @@ class Training:
         self.record.phase = Phase.TRAINING
         if self.control.stopping.is_set():
             raise Stopped
+
+
+def _kept(replay: PersistentReplayBuffer) -> str:
+    return f"{(replay.store.count - replay.store.oldest) * replay.n_envs} transitions kept"
 
 
 class _BetweenSteps(BaseCallback):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from varl_bringup.graph.launch_record import read_launch, write_launch
+from varl_bringup.graph.launch_record import read_launch, remove_unless_begun, way_on, write_launch
 from varl_common.errors import VarlError
 
 from .described import describe, names, parameters
@@ -137,6 +137,35 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
     (run_dir / "checkpoints").mkdir()
     with pytest.raises(VarlError, match="holds a run already"):
         started(tmp_path)
+
+
+def test_a_start_that_failed_leaves_nothing_of_its_own(tmp_path: Path) -> None:
+    params = tmp_path / "mine.yaml"
+    params.write_text("/**/env:\n  ros__parameters:\n    reward: dense\n")
+    run_dir = started(tmp_path, f"params_file:={params}")
+    remove_unless_begun(run_dir)
+    assert not run_dir.exists()
+    (started(tmp_path) / "notes.txt").touch()
+    remove_unless_begun(run_dir)
+    assert [path.name for path in run_dir.iterdir()] == ["notes.txt"]
+    (started(tmp_path) / "checkpoints").mkdir()
+    remove_unless_begun(run_dir)
+    assert read_launch(run_dir)[0] == "train_sim", "its learner has begun"
+
+
+def test_a_run_whose_learner_was_killed_says_what_is_kept_and_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_dir = tmp_path / "my runs/first"
+    assert way_on(run_dir, "train_sim") == "it ended before its first checkpoint: there is nothing to resume"
+    (run_dir / "checkpoints").mkdir(parents=True)
+    for step in (0, 9000, 12000):
+        (run_dir / f"checkpoints/step-{step:012d}.safetensors").touch()
+    monkeypatch.chdir(tmp_path)
+    command = "resume:=true 'run_dir:=my runs/first'"
+    assert way_on(run_dir, "train_sim") == f"the checkpoint of step 12000 is kept; to go on: varl train_sim {command}"
+    assert "step 12000 and all transitions since then are kept" in way_on(run_dir, "train_real")
+    assert way_on(run_dir, "train_real").endswith(f"to go on: varl train_real {command}")
 
 
 def test_a_malformed_launch_file_of_a_run_is_one_line(tmp_path: Path) -> None:

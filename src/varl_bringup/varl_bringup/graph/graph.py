@@ -34,9 +34,14 @@ class Graph:
         return (*self.others, self.main)
 
     @property
+    def trains(self) -> bool:
+        """Whether a run is begun or resumed in ``run_dir``."""
+        return self.program.startswith("train_")
+
+    @property
     def starts_run(self) -> bool:
         """Whether this begins a new run in ``run_dir``."""
-        return self.program.startswith("train_") and self.values["resume"] == "false"
+        return self.trains and self.values["resume"] == "false"
 
     def environment(self, user: Mapping[str, str]) -> dict[str, str]:
         """Environment variables that the nodes get on top of the ``user``'s, none of which is overridden."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+from varl_common.arguments import command_line
 from varl_common.errors import VarlError
-from varl_common.files import real_path
+from varl_common.files import real_path, short_path
 from varl_common.yaml_file import load_yaml
 
 FILE = "launch.yaml"
 _RECORDED_PROGRAMS = ("train_sim", "train_real")
 _PARAMS = "params.yaml"
+_CHECKPOINTS = "checkpoints"
 # What only says how a run is watched or continued does not belong to what it is.
 _NOT_RECORDED = {"run_dir", "resume", "rviz", "viewer", "record", "log_level"}
 
@@ -25,7 +28,7 @@ def write_launch(run_dir: Path, program: str, values: Mapping[str, str]) -> None
     Raises:
         VarlError: the folder holds a run already, or cannot be written.
     """
-    if (run_dir / "checkpoints").exists():
+    if (run_dir / _CHECKPOINTS).exists():
         raise VarlError(f"{run_dir} holds a run already; continue it with resume:=true, or name another run_dir")
     arguments = {name: value for name, value in values.items() if name not in _NOT_RECORDED}
     try:
@@ -40,6 +43,27 @@ def write_launch(run_dir: Path, program: str, values: Mapping[str, str]) -> None
         (run_dir / FILE).write_text(text, encoding="utf-8")
     except OSError as error:
         raise VarlError(f"run_dir {run_dir} cannot be written: {error.strerror}; name a folder you may write") from None
+
+
+def remove_unless_begun(run_dir: Path) -> None:
+    """Remove what :func:`write_launch` wrote where the run ended before its learner had a checkpoint's folder."""
+    if (run_dir / _CHECKPOINTS).exists():
+        return
+    for name in (FILE, _PARAMS):
+        (run_dir / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # somebody else has something in it
+        run_dir.rmdir()
+
+
+def way_on(run_dir: Path, program: str) -> str:
+    """What is kept of a run whose learner could not say so itself, and what a user types to resume it."""
+    newest = max((path.stem for path in (run_dir / _CHECKPOINTS).glob("step-*")), default="")
+    if not newest:
+        return "it ended before its first checkpoint: there is nothing to resume"
+    # In lock-step the transitions since then are taken again.
+    kept = "is" if program == "train_sim" else "and all transitions since then are"
+    command = command_line(program, resume="true", run_dir=short_path(run_dir))
+    return f"the checkpoint of step {int(newest.removeprefix('step-'))} {kept} kept; to go on: {command}"
 
 
 def find_run(name: str) -> Path:
@@ -64,7 +88,7 @@ def find_run(name: str) -> Path:
 
 def _is_run(folder: Path) -> bool:
     """Whether ``folder`` is one that can be resumed or played; links to others do not count."""
-    return not folder.is_symlink() and any((folder / "checkpoints").glob("step-*"))
+    return not folder.is_symlink() and any((folder / _CHECKPOINTS).glob("step-*"))
 
 
 def read_launch(run_dir: Path) -> tuple[str, dict[str, str]]:

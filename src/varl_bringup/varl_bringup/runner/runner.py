@@ -79,6 +79,12 @@ class Runner:
         clean_shared_memory()
         return status
 
+    @property
+    def main_was_killed(self) -> bool:
+        """Whether a signal has ended the main process, before it could say or save anything."""
+        code = self._children[self._main.name].poll()
+        return code is not None and code < 0
+
     def _note_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signals.append(number)
 
