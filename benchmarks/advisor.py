@@ -92,7 +92,7 @@ def serve(behaviour: str) -> Iterator[str]:
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
-        yield server.stdout.readline().strip()
+        yield server.stdout.readline().split()[2]  # "answers at URL"
     finally:
         server.terminate()
         server.wait(10)

@@ -53,10 +53,11 @@ class Processes:
         self._running.append((process, log))
         return Process(process, Path(log.name))
 
-    def robot(self, task: str = "reach") -> tuple["Process", "Process"]:
-        """A simulator in lock-step and its env node."""
+    def robot(self, task: str | Path = "reach") -> tuple["Process", "Process"]:
+        """A simulator in lock-step and its env node. ``task``: a name, or a file."""
         robot_file = CONFIG / "robots/varl_arm.yaml"
-        files: Any = {"robot_file": robot_file, "task_file": CONFIG / f"tasks/{task}.yaml"}
+        task_file = task if isinstance(task, Path) else CONFIG / f"tasks/{task}.yaml"
+        files: Any = {"robot_file": robot_file, "task_file": task_file}
         simulator = self.node("varl_robot_env", "simulator", ("simulator.yaml",), **files, lock_step=True)
         return simulator, self.node("varl_robot_env", "env", **files)
 

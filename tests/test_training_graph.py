@@ -16,6 +16,8 @@ pytest.importorskip("rclpy")
 from varl_agent.replay.store import ReplayStore
 from varl_agent.training import checkpoint
 
+from .conftest import CONFIG
+
 
 def wait_until(condition: Callable[[], object], seconds: float = 90.0) -> None:
     end = time.monotonic() + seconds
@@ -113,6 +115,23 @@ def test_training_goes_on_without_an_advisor(processes: Any, tmp_path: Path) -> 
     assert learner.wait(60) == 0
     assert "goes on without advice" in learner.output
     assert json.loads((tmp_path / "run/summary.json").read_text())["advice_used"] == 0
+
+
+@pytest.mark.parametrize(
+    ("task", "advisor", "told"), [("hover", "sight", True), ("hover", "openai", False), ("reach", "sight", False)]
+)
+def test_that_nobody_advises_on_a_task_is_told_before_the_first_step(
+    task: str, advisor: str, told: bool, processes: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(yaml.safe_load((CONFIG / "tasks/reach.yaml").read_text()) | {"task": task}))
+    processes.robot(file)
+    processes.advisor()
+    learner = processes.learner(tmp_path / "run", 100_000, advisor=advisor)
+    wait_until(lambda: f"learns {task} with" in learner.output)
+    before, _ = learner.output.split(f"learns {task} with")
+    assert ("learns without advice: neither advisor:=sight nor scripted knows the task 'hover'" in before) == told
+    assert ("keep that name in your file (task: reach), else see docs/tasks.md" in before) == told
 
 
 def test_services_pause_save_and_stop_and_the_status_tells(processes: Any, tmp_path: Path, ros: int) -> None:

@@ -80,6 +80,12 @@ FORMS = (
     Form(r"varl dataset", needs=("pip", "extras", "a run")),
     Form(r"varl export", needs=("pip", "extras", "a run")),
     Form(r"varl advisor-eval", {"count": "1"}),
+    # Any free port, as others may have 8000 here; it serves until it is told to end.
+    Form(
+        r"python -m varl_vlm_advisor\.testing\.server",
+        words={"python": "timeout --preserve-status -s INT 5 python", " 8000": ""},
+        says="answers at",
+    ),
     Form(r"varl advisor-train .*states:=", TINY, needs=("a model", "states")),
     Form(
         r"varl advisor-train .*demonstrations:=",

@@ -76,3 +76,16 @@ PLANS: dict[str, Plan] = {
     "drawer": Plan(_BY_ITS_HANDLE, "Come from above, close on the handle, pull."),
     "drawer-close": Plan(_BY_ITS_HANDLE, "Come from above, close on the handle, push."),
 }
+
+
+def no_plan_for(task: str) -> str:
+    """Why neither ``advisor:=sight`` nor ``scripted`` advises on ``task``, and the remedy; empty where one does.
+
+    They know tasks by their name: what has another has no plan here.
+    """
+    if task in PLANS:
+        return ""
+    return (
+        f"neither advisor:=sight nor scripted knows the task {task!r}; where a plan of {', '.join(PLANS)} solves it, "
+        "keep that name in your file (task: reach), else see docs/tasks.md, 'Who advises on it'"
+    )

@@ -12,6 +12,7 @@ from varl_common.env_description import EnvDescription, as_yaml
 from varl_common.errors import VarlError
 from varl_common.ros.messages import to_description_msg
 from varl_common.ros.node import declare_parameters, run_node
+from varl_common.task_plans import no_plan_for
 from varl_robot_env.ros.ros_env import EnvUnavailable, RosEnv
 
 from varl_agent.datasets.lerobot_source import import_lerobot, is_lerobot
@@ -203,6 +204,9 @@ def _advisor(node: LearnerNode, description: EnvDescription) -> RosAdvisor | Non
     """A client of the advisor node; training goes on where it does not come."""
     if node.settings.advisor == "none":
         return None
+    nobody = no_plan_for(description.task) if node.settings.advisor in ("sight", "scripted") else ""
+    if nobody:
+        node.display.say(f"learns without advice: {nobody}")
     # The scripted stand-in looks at the state alone: no need to render for it.
     wants_frames = node.settings.advisor != "scripted" and bool(description.cameras)
     advisor = RosAdvisor(node, to_description_msg(description), node.settings.advice.deadline, "advisor", wants_frames)

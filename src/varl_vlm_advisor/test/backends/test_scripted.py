@@ -69,6 +69,7 @@ def test_an_unknown_task_is_refused_by_name(advisor: Make, env: EnvDescription, 
     answers = advisor().ask(replace(env, task="juggle"), [transition()], 5.0).result(10)
     assert answers.advice[0].status == AdviceStatus.REFUSED
     assert "'juggle'" in answers.advice[0].reason
+    assert "keep that name in your file (task: reach), else see docs/tasks.md" in answers.advice[0].reason
     assert answers.advice[0].action is None
 
 

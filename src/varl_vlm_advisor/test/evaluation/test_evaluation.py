@@ -2,14 +2,17 @@
 
 import contextlib
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
 import pytest
 from varl_common.arguments import complete, parse
 from varl_common.errors import VarlError
-from varl_vlm_advisor.evaluation.command import ARGUMENTS, judge
+from varl_vlm_advisor.evaluation import predictions
+from varl_vlm_advisor.evaluation.command import ARGUMENTS, judge, run
 from varl_vlm_advisor.evaluation.labelled_states import collect, restore
 from varl_vlm_advisor.evaluation.metrics import agreement, score
 from varl_vlm_advisor.evaluation.storage import load_or_make
@@ -73,6 +76,73 @@ def test_the_command_judges_a_users_own_endpoint(tmp_path: Path) -> None:
         assert sorted(call.pictures for call in server.calls) == [0] * 2 + [1] * 8
     scores = {row["who"]: row for row in json.loads((tmp_path / "scores.json").read_text())}
     assert {"openai (m)", "openai (m), without the picture"} <= set(scores)
+
+
+@pytest.mark.parametrize("about", ["advice", "success"])
+def test_a_server_that_is_down_is_told_once_with_its_address_and_the_command_fails(
+    about: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("openai")
+    pytest.importorskip("varl_robot_env")
+    with Server("good") as server:
+        url = server.url  # where nobody listens any more
+    settings = {"openai": {"base_url": url, "model": "m"}, "cache": {"mode": "off"}}
+    params = tmp_path / "mine.yaml"
+    params.write_text(json.dumps({"/**/advisor": {"ros__parameters": settings}}))
+    words = ["task:=reach", "advisor:=openai", f"about:={about}", f"params_file:={params}", "count:=2"]
+    monkeypatch.setattr("sys.argv", ["advisor-eval", *words, f"out:={tmp_path}"])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert err == "error: no question was answered; the reasons stand under the table\n"
+    asked, told = out.split("not answered: 4 of 4\n")
+    assert "reach: openai (m) is asked" in asked, "a line before it is waited for"
+    reasons = told.split("\n\n")[0].splitlines()
+    assert sum(int(line.split(" x ")[0]) for line in reasons) == 4
+    assert len({line.split(" x ")[1] for line in reasons}) == len(reasons)
+    assert all(url in line and "is the server running?" in line for line in reasons)
+
+
+def test_a_server_that_answers_only_with_a_picture_is_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("openai")
+    pytest.importorskip("varl_robot_env")
+    with Server("good") as server:
+        settings = {
+            "openai": {"base_url": server.url, "model": "m"},
+            "cache": {"mode": "off"},
+            "surface_height": 0.0,
+        }
+        params = tmp_path / "mine.yaml"
+        params.write_text(json.dumps({"/**/advisor": {"ros__parameters": settings}}))
+        words = ["task:=reach", "advisor:=openai", "strategy:=point", f"params_file:={params}", "count:=2"]
+        assert judge(complete(ARGUMENTS, parse([*words, f"out:={tmp_path}"])))
+    assert "2 x without the picture: pointing needs a frame" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("strategy", "told"), [("plan", True), ("direction", False)])
+def test_under_the_table_stands_what_the_picture_is_to_a_plan(
+    strategy: str, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("varl_robot_env")
+    words = ["task:=reach", "advisor:=scripted", f"strategy:={strategy}", "count:=1", f"out:={tmp_path}"]
+    assert judge(complete(ARGUMENTS, parse(words)))
+    out = capsys.readouterr().out
+    for text in (out, (tmp_path / "table.txt").read_text(), (tmp_path / "page.html").read_text()):
+        assert ("the picture hardly counts" in text) == told
+    assert "not answered" not in out
+
+
+def test_a_slow_server_is_waited_for_with_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(predictions, "_SAID_EVERY", 0.01)
+    pending: Future[int] = Future()
+    threading.Timer(0.2, pending.set_result, (3,)).start()
+    assert predictions.awaited(pending, "reach: m is asked") == 3
+    assert "reach: m is asked: 0 s" in capsys.readouterr().out
 
 
 def test_the_command_counts_false_and_missed_successes(tmp_path: Path) -> None:

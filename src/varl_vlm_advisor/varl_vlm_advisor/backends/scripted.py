@@ -19,7 +19,7 @@ from varl_common.config import Config
 from varl_common.env_description import TURNS, EnvDescription
 from varl_common.image_codec import decode_image
 from varl_common.plan import Phase, Plan
-from varl_common.task_plans import PLANS
+from varl_common.task_plans import PLANS, no_plan_for
 
 from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.question.action_words import GRIPPER_WORDS, encode, words_of
@@ -206,10 +206,7 @@ def scripted_plan(env: EnvDescription) -> Plan:
     """
     plan = PLANS.get(env.task)
     if plan is None:
-        known = ", ".join(PLANS)
-        raise NoAdvice(
-            AdviceStatus.REFUSED, f"the scripted advisor does not know the task {env.task!r}; known: {known}"
-        )
+        raise NoAdvice(AdviceStatus.REFUSED, no_plan_for(env.task))
     missing = {"tool", *(name for phase in plan.phases for name in phase.things)}
     missing -= set(env.entities)
     if missing:

@@ -5,18 +5,29 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from varl_common.arguments import Argument, positive_number, whole_number
+from varl_common.errors import VarlError
 from varl_common.tool import run_tool
 
 from varl_vlm_advisor.backends import backend_class
 from varl_vlm_advisor.evaluation import verdicts
 from varl_vlm_advisor.evaluation.metrics import score
 from varl_vlm_advisor.evaluation.predictions import ask_advisor, baselines
-from varl_vlm_advisor.evaluation.report import LEGEND, Row, picture, table, write_html, write_png
+from varl_vlm_advisor.evaluation.report import (
+    LEGEND,
+    OF_A_PLAN,
+    Row,
+    picture,
+    table,
+    unanswered,
+    write_html,
+    write_png,
+)
 from varl_vlm_advisor.evaluation.storage import load_or_make
 from varl_vlm_advisor.evaluation.worlds import World, make_world
 from varl_vlm_advisor.service.config import AdvisorConfig, config_model, load_config
@@ -52,8 +63,8 @@ _SHOWN = 12
 """Pictures per task on the page."""
 
 
-def judge(values: dict[str, str]) -> None:
-    """Judge an advisor, by the value of each of :data:`ARGUMENTS`.
+def judge(values: dict[str, str]) -> bool:
+    """Judge an advisor, by the value of each of :data:`ARGUMENTS`; false where it was asked and answered nothing.
 
     Raises:
         VarlError: the configuration or the advisor is wrong, with the remedy.
@@ -64,8 +75,7 @@ def judge(values: dict[str, str]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     tasks = list(filter(None, values["task"].split(",")))
     if values["about"] == "success":
-        _judge_verdicts(tasks, config, values, out)
-        return
+        return _judge_verdicts(tasks, config, values, out)
     rows: list[Row] = []
     pictures = []
     for task in tasks:
@@ -74,15 +84,25 @@ def judge(values: dict[str, str]) -> None:
             judged, shown = _judge(world, config, values)
         rows += judged
         pictures += shown
-        (out / "table.txt").write_text(f"{table(rows)}\n\n{LEGEND}\n", encoding="utf-8")
+        notes = _notes(rows, config)
+        (out / "table.txt").write_text(f"{table(rows)}\n\n{notes}\n", encoding="utf-8")
     figures = [{"task": r.task, "who": r.predictions.name, "states": r.count, **asdict(r.score)} for r in rows]
     (out / "scores.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    write_html(out / "page.html", rows, pictures)
+    write_html(out / "page.html", rows, pictures, notes)
     write_png(out / "page.png", pictures)
-    print(f"\n{table(rows)}\n\n{LEGEND}\n\n{out}/page.html, page.png, table.txt, scores.json")
+    print(f"\n{table(rows)}\n\n{notes}\n\n{out}/page.html, page.png, table.txt, scores.json")
+    return config.backend == "none" or any(row.predictions.statuses["OK"] for row in rows)
 
 
-def _judge_verdicts(tasks: list[str], config: AdvisorConfig, values: dict[str, str], out: Path) -> None:
+def _notes(rows: list[Row], config: AdvisorConfig) -> str:
+    """What is to be said under the table."""
+    asked = [row for row in rows if row.predictions.statuses]
+    reasons = sum((row.predictions.unanswered for row in asked), Counter[str]())
+    of_a_plan = OF_A_PLAN if config.strategy == "plan" and asked else ""
+    return "\n\n".join(filter(None, (LEGEND, of_a_plan, unanswered(reasons, sum(row.count for row in asked)))))
+
+
+def _judge_verdicts(tasks: list[str], config: AdvisorConfig, values: dict[str, str], out: Path) -> bool:
     scores: list[verdicts.VerdictScore] = []
     for task in tasks:
         with contextlib.closing(make_world(task)) as world:
@@ -90,12 +110,20 @@ def _judge_verdicts(tasks: list[str], config: AdvisorConfig, values: dict[str, s
             scores.append(verdicts.judge(world, config, count, seed, deadline))
         (out / "verdicts.txt").write_text(f"{verdicts.table(scores)}\n", encoding="utf-8")
         (out / "verdicts.json").write_text(json.dumps(verdicts.figures(scores), indent=1), encoding="utf-8")
-    print(f"\n{verdicts.table(scores)}\n\n{out}/verdicts.txt, verdicts.json")
+    asked = sum(one.unsolved + one.solved for one in scores)
+    reasons = unanswered(sum((Counter(one.reasons) for one in scores), Counter[str]()), asked)
+    print("\n" + "\n\n".join(filter(None, (verdicts.table(scores), reasons, f"{out}/verdicts.txt, verdicts.json"))))
+    return any(one.untold < one.unsolved + one.solved for one in scores)
 
 
 def run() -> None:
     """The console script."""
-    run_tool("advisor-eval", "Judge an advisor on labelled states, before it is trusted.", ARGUMENTS, judge)
+    run_tool("advisor-eval", "Judge an advisor on labelled states, before it is trusted.", ARGUMENTS, _judge_or_fail)
+
+
+def _judge_or_fail(values: dict[str, str]) -> None:
+    if not judge(values):
+        raise VarlError("no question was answered; the reasons stand under the table")
 
 
 def _config(values: dict[str, str]) -> AdvisorConfig:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +23,10 @@ from varl_vlm_advisor.service.config import AdvisorConfig
 from varl_vlm_advisor.types import Advice, State
 
 Actions = NDArray[np.float32]
+T = TypeVar("T")
+
+_SAID_EVERY = 10.0
+"""Seconds between two lines while answers are waited for."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,8 @@ class Predictions:
     actions: Actions
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: list[str] = field(default_factory=list)
+    unanswered: Counter[str] = field(default_factory=Counter)
+    """Why there are no actions, in the words of the statuses, and of how many states."""
     consistency: float = float("nan")
     """Agreement of two samples of the same question."""
     mirrored: float = float("nan")
@@ -59,36 +69,72 @@ def ask_advisor(
 ) -> list[Predictions]:
     """The configured advisor's predictions, and the same without the picture.
 
-    Each state is asked about as configured, mirrored and without the picture, and twice to compare.
+    Each state is asked about as configured, mirrored and without the picture, and twice to compare. A line tells of
+    each round of questions.
     """
     states = [example.transition for example in examples]
     flipped = [replace(state, frames=tuple(mirror(frame) for frame in state.frames)) for state in states]
     blind = [replace(state, frames=()) for state in states]
     advisor = Advisor(config)
     try:
-        told = _ask(advisor, env, states, deadline)
-        in_mirror = _actions(env, _ask(advisor, env, flipped, deadline))
-        unseeing = _ask(advisor, env, blind, deadline)
-        twice = _ask(advisor, env, states, deadline, votes=2)
+        told = _ask(advisor, env, states, deadline, "as configured")
+        in_mirror = _actions(env, _ask(advisor, env, flipped, deadline, "in a mirror"))
+        unseeing = _ask(advisor, env, blind, deadline, "without the picture")
+        twice = _ask(advisor, env, states, deadline, "twice, to compare", votes=2)
     finally:
         advisor.close()
     sure = [advice.confidence for advice in twice if advice.status == AdviceStatus.OK]
     actions = _actions(env, told)
     consistency = float(np.mean(sure)) if sure else float("nan")
     mirrored = agreement(env, in_mirror, actions)
+    why = _unanswered(told)
+    why_unseeing = {
+        reason if reason in why else f"without the picture: {reason}": n for reason, n in _unanswered(unseeing).items()
+    }
     return [
-        Predictions(advisor.label, actions, _count(told), [advice.reason for advice in told], consistency, mirrored),
-        Predictions(f"{advisor.label}, without the picture", _actions(env, unseeing), _count(unseeing)),
+        Predictions(
+            advisor.label,
+            actions,
+            _count(told),
+            [advice.reason for advice in told],
+            why,
+            consistency,
+            mirrored,
+        ),
+        Predictions(
+            f"{advisor.label}, without the picture",
+            _actions(env, unseeing),
+            _count(unseeing),
+            unanswered=Counter(why_unseeing),
+        ),
     ]
 
 
-def _ask(advisor: Advisor, env: EnvDescription, states: list[State], deadline: float, votes: int = 0) -> list[Advice]:
-    return advisor.ask(env, states, deadline, votes).result().advice
+def awaited(pending: Future[T], what: str) -> T:
+    """What ``pending`` comes to; a line every few seconds says that ``what`` is still waited for."""
+    begun = time.monotonic()
+    while True:
+        try:
+            return pending.result(_SAID_EVERY)
+        except NotYet:
+            print(f"{what}: {time.monotonic() - begun:.0f} s", flush=True)
+
+
+def _ask(
+    advisor: Advisor, env: EnvDescription, states: list[State], deadline: float, how: str, votes: int = 0
+) -> list[Advice]:
+    what = f"{env.task}: {advisor.label} is asked {how}"
+    print(what, flush=True)
+    return awaited(advisor.ask(env, states, deadline, votes), what).advice
 
 
 def _actions(env: EnvDescription, advice: list[Advice]) -> Actions:
     none = np.full(len(env.action_names), np.nan, np.float32)
     return np.stack([none if item.action is None else item.action for item in advice])
+
+
+def _unanswered(advice: list[Advice]) -> Counter[str]:
+    return Counter(item.reason for item in advice if item.status != AdviceStatus.OK)
 
 
 def _count(advice: list[Advice]) -> Counter[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,9 @@ _ARROW = 0.12  # m that an action of length 1 is drawn long
 _COLUMNS = 4
 _THUMBNAIL = 320  # px
 _WIDTH = 2 * _THUMBNAIL
+
+_REASONS = 8
+"""So many different reasons are told: a model that writes nonsense has one for each state."""
 
 HEADER = ("task", "who", "ok", "cosine", "signs", "gripper", "progress", "consistency", "mirrored", "per axis")
 
@@ -57,8 +61,19 @@ def table(rows: list[Row]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 
 
-def write_html(path: Path, rows: list[Row], pictures: list[tuple[Image, str]]) -> None:
-    """One page that needs nothing beside it."""
+def unanswered(counts: Counter[str], asked: int) -> str:
+    """Why not all that was ``asked`` has an answer: each reason once, with its count; empty where all has one."""
+    if not counts:
+        return ""
+    lines = [f"  {count} x {reason or 'no reason given'}" for reason, count in counts.most_common(_REASONS)]
+    others = counts.most_common()[_REASONS:]
+    if others:
+        lines.append(f"  {sum(count for _, count in others)} x {len(others)} other reasons")
+    return "\n".join((f"not answered: {counts.total()} of {asked}", *lines))
+
+
+def write_html(path: Path, rows: list[Row], pictures: list[tuple[Image, str]], notes: str) -> None:
+    """One page that needs nothing beside it; ``notes``: what is to be said under the table."""
     head = "".join(f"<th>{cell}</th>" for cell in HEADER)
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row.cells())}</tr>" for row in rows)
     figures = "".join(
@@ -73,7 +88,7 @@ def write_html(path: Path, rows: list[Row], pictures: list[tuple[Image, str]]) -
     )
     path.write_text(
         f'<!doctype html><meta charset="utf-8"><title>Advisor</title><style>{style}</style><h1>Advisor</h1>'
-        f"<table><tr>{head}</tr>{body}</table><p>{html.escape(LEGEND)}</p>{figures}",
+        f'<table><tr>{head}</tr>{body}</table><p style="white-space:pre-wrap">{html.escape(notes)}</p>{figures}',
         encoding="utf-8",
     )
 
@@ -83,6 +98,13 @@ LEGEND = (
     "expert's translation. progress: return of following the advice for 8 steps, 0 is standing still and 1 the "
     "expert's action. consistency: two samples of a question. mirrored: the same scene in a mirror, signs that stay."
 )
+
+OF_A_PLAN = (
+    "A plan names things, and the state tells where they are: the picture hardly counts, and a right plan is as good "
+    'without it. Judge a plan by its signs and progress against "mean action"; whether the model sees is told by '
+    "strategy:=direction or strategy:=point."
+)
+"""Under the table where the strategy is plan."""
 
 
 def picture(env: EnvDescription, example: LabelledState, predictions: Predictions, number: int) -> tuple[Image, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from varl_common.errors import VarlError
 from varl_common.host.progress import progress
 
 from varl_vlm_advisor.evaluation.labelled_states import collect
+from varl_vlm_advisor.evaluation.predictions import awaited
 from varl_vlm_advisor.evaluation.worlds import World
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.service.config import AdvisorConfig
@@ -36,6 +38,8 @@ class VerdictScore:
     """Of the solved, not called so, for whatever reason."""
     untold: int
     """Of all, without a verdict."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Why they are without, in the words of the statuses."""
 
 
 def judge(world: World, config: AdvisorConfig, count: int, seed: int, deadline: float) -> VerdictScore:
@@ -51,7 +55,9 @@ def judge(world: World, config: AdvisorConfig, count: int, seed: int, deadline: 
     advisor = Advisor(config)
     try:
         verdicts = [advisor.judge(world.env, state, deadline) for state in (*unsolved, *solved)]
-        told = [verdict.result() for verdict in verdicts]
+        what = f"{world.env.task}: {advisor.label} is asked about {len(verdicts)} moments"
+        print(what, flush=True)
+        told = [awaited(verdict, what) for verdict in verdicts]
         label = advisor.label
     finally:
         advisor.close()
@@ -64,6 +70,7 @@ def judge(world: World, config: AdvisorConfig, count: int, seed: int, deadline: 
         count,
         sum(not verdict.accomplished for verdict in of_solved),
         sum(verdict.status != AdviceStatus.OK for verdict in told),
+        dict(Counter(verdict.reason for verdict in told if verdict.status != AdviceStatus.OK)),
     )
 
 

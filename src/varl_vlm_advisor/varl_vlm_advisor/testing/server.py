@@ -1,6 +1,6 @@
 """An OpenAI-compatible server on loopback that misbehaves on demand.
 
-``python -m varl_vlm_advisor.testing.server BEHAVIOUR`` runs one until it is told to end, and prints its URL.
+``python -m varl_vlm_advisor.testing.server BEHAVIOUR [PORT]`` runs one until it is told to end, and says where.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 KEY = "sk-test-0123456789"
 """The only key that the server takes."""
+_LAST_PORT = 65535
 
 
 @dataclass
@@ -55,10 +56,12 @@ class Server:
     """Answers as ``behaviour`` says: a name of :data:`BEHAVIOURS`, or one of its own. It may be changed at any time."""
 
     behaviour: str | Behaviour = "good"
+    port: int = 0
+    """0: any that is free."""
     calls: list[Call] = field(default_factory=list)
 
     def __enter__(self) -> Server:
-        self._http = _Listener(("127.0.0.1", 0), Handler)
+        self._http = _Listener(("127.0.0.1", self.port), Handler)
         self._http.server = self  # type: ignore[attr-defined]
         self.released = threading.Event()
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
@@ -124,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def good_answer(call: Call, **changes: Any) -> str:
-    """An answer of the form that the question asks for: the first word of each axis."""
+    """An answer of the form that the question asks for: the first word of each axis, and no success."""
     schema, _ = json.JSONDecoder().raw_decode(call.text, call.text.index("\n{") + 1)
     answer: dict[str, Any] = {"id": call.asked_id, "reason": "because", "can_tell": True}
     for name, form in schema["properties"].items():
@@ -132,6 +135,8 @@ def good_answer(call: Call, **changes: Any) -> str:
             answer[name] = form["enum"][0]
         elif name == "point":
             answer[name] = [10, 10]
+        elif name == "accomplished":
+            answer[name] = False
         elif name == "phases":
             asked = schema["$defs"]["Phase"]["properties"]
             target = asked["target"]["enum"][0] if "enum" in asked["target"] else asked["target"]["const"]
@@ -236,13 +241,18 @@ BEHAVIOURS: dict[str, Behaviour] = {
 
 
 def main() -> None:
-    """Serve as the one argument says."""
-    behaviour = sys.argv[1] if len(sys.argv) == 2 else ""
-    if behaviour not in BEHAVIOURS:
-        sys.exit(f"error: name one behaviour of {', '.join(BEHAVIOURS)}")
-    with Server(behaviour) as server, contextlib.suppress(KeyboardInterrupt):
-        print(server.url, flush=True)
-        threading.Event().wait()
+    """Serve as the arguments say: a behaviour, and a port, which is any that is free unless named."""
+    behaviour, port, *more = [*sys.argv[1:], *("", "0")[len(sys.argv) - 1 :]]
+    if behaviour not in BEHAVIOURS or more:
+        sys.exit(f"error: name one behaviour of {', '.join(BEHAVIOURS)}, and a port if it is to be a certain one")
+    if not port.isdecimal() or int(port) > _LAST_PORT:
+        sys.exit(f"error: the port {port!r} is not a number from 0 to {_LAST_PORT}")
+    try:
+        with Server(behaviour, port=int(port)) as server, contextlib.suppress(KeyboardInterrupt):
+            print(f"answers at {server.url} ({behaviour}); Ctrl-C ends it", flush=True)
+            threading.Event().wait()
+    except OSError as error:
+        sys.exit(f"error: port {port} cannot be had ({error.strerror}); name another, or end what listens there")
 
 
 if __name__ == "__main__":
