@@ -235,3 +235,13 @@ def test_bad_input_is_one_line(
     assert node.wait(30) == 2
     assert words in node.output
     assert "Traceback" not in node.output
+    assert not (tmp_path / "run").exists(), "a run that never began"
+
+
+def test_ctrl_c_before_a_run_begins_leaves_none_and_says_so(processes: Any, tmp_path: Path) -> None:
+    learner = processes.learner(tmp_path / "run", 100)
+    wait_until(lambda: "waiting for /env/describe" in learner.output)
+    learner.signal(signal.SIGINT)
+    assert learner.wait(30) == 0
+    assert "stopped before it began: no run is left" in learner.output
+    assert not (tmp_path / "run").exists()
