@@ -1,5 +1,7 @@
 """``varl advisor-train`` from its words to a model that the advisor loads, with a tiny one."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,9 +32,12 @@ def train(*words: str) -> None:
 
 
 @pytest.mark.usefixtures("renders")
-def test_scenes_training_and_judgement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scenes_training_and_judgement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(scenes, "SHARD", 6)
     tiny = make_tiny_vlm(tmp_path / "tiny")
+    capsys.readouterr()  # what making it has said
     judged = []
     monkeypatch.setattr(command.evaluation, "judge", judged.append)
     words = [f"model:={tiny}", "task:=reach", "count:=6", "steps:=2", "batch:=2", "judge:=3", f"out:={tmp_path}/run"]
@@ -43,6 +48,17 @@ def test_scenes_training_and_judgement(tmp_path: Path, monkeypatch: pytest.Monke
         assert load_config(asked["params_file"]).transformers.model == str(model)  # type: ignore[attr-defined]
     assert (tmp_path / "run" / scenes.MODEL / "model.safetensors").exists()
     assert (tmp_path / "run" / "loss.png").stat().st_size > 1000
+    out, err = capsys.readouterr()
+    assert "'loss'" in out, "a line now and then"
+    assert "%|" not in err, "no bar where no terminal is"
+
+
+def test_a_new_model_is_made_without_a_word() -> None:
+    """In a process of its own: transformers warns but once."""
+    words = "['Where is the red block?'], ['[10, 20]']"
+    code = f"from varl_vlm_advisor.training.small_model import make_small_model as make; make({words}, width=32)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 @pytest.mark.usefixtures("renders")

@@ -52,10 +52,14 @@ def train(values: dict[str, str]) -> None:
     os.environ.setdefault("MUJOCO_GL", "egl")
     settings = _settings(values)
     try:
+        from transformers.utils.logging import disable_progress_bar
+
         from varl_vlm_advisor.training import trainer
     except ImportError as error:
         raise VarlError(f"advisor-train needs {error.name}; pip install {error.name}") from None
 
+    if not sys.stderr.isatty():
+        disable_progress_bar()  # in a file each of a bar's states is a line
     out = Path(values["out"]).expanduser()
     taught = _examples(values, out)
     print(f"{len(taught)} examples", flush=True)

@@ -54,13 +54,14 @@ def make_small_model(
     ``questions`` and ``answers``: what the tokenizer learns by.
     """
     import torch
-    from transformers import (
-        Idefics3Config,
-        Idefics3ForConditionalGeneration,
-        Idefics3ImageProcessor,
-        Idefics3Processor,
-        LlamaConfig,
-    )
+    from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3Processor, LlamaConfig
+    from transformers.utils import logging
+
+    said = logging.get_verbosity()
+    logging.set_verbosity_error()  # not that torchvision is not installed: PIL does the same
+    from transformers import Idefics3ImageProcessor
+
+    logging.set_verbosity(said)
 
     tokenizer = _tokenizer(questions, answers)
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}

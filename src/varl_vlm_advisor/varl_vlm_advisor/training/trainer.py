@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def train(model: Any, processor: Any, examples: Sequence[Example], settings: Set
         report_to=[],
         remove_unused_columns=False,
         dataloader_pin_memory=False,
+        disable_tqdm=not sys.stderr.isatty(),
     )
     ending = _Ending()
     encode = Encoder(processor, _end_of(model, processor))
