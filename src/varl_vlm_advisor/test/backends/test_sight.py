@@ -66,6 +66,21 @@ def test_it_answers_what_it_was_trained_on_and_the_stand_in_the_rest(
     assert reasons(advisor(backend="sight", strategy="direction"), env, transition())[1] == STAND_IN
 
 
+def test_of_a_task_that_the_stand_in_does_not_know_either_the_answer_is_the_remedy(
+    advisor: Callable[..., Advisor],
+    env: EnvDescription,
+    transition: Callable[..., State],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(sight, "TransformersBackend", Model)
+    asked = advisor(backend="sight", strategy="plan")
+    (advice,) = asked.ask(replace(env, task="hover"), [transition()], 20.0).result(30).advice
+    assert advice.status == AdviceStatus.REFUSED
+    assert "keep that name in your file (task: reach), else see docs/tasks.md" in advice.reason
+    assert not caplog.records, "nobody answers in its place"
+
+
 def test_where_it_cannot_be_loaded_one_line_says_so(
     advisor: Callable[..., Advisor],
     env: EnvDescription,

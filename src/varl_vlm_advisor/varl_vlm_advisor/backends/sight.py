@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from varl_common.config import Config
 from varl_common.errors import VarlError
+from varl_common.task_plans import no_plan_for
 
 from varl_vlm_advisor.backends import Reply
 from varl_vlm_advisor.backends.scripted import ScriptedBackend
@@ -49,7 +50,8 @@ class SightBackend:
             return await self._stand_in.reply(question, sample)
         problem = _problem(question)
         if problem:
-            self._say(problem)
+            if not _nobody_knows(question):  # else the stand-in's refusal tells, with the remedy
+                self._say(problem)
             self.label = self._stand_in.label
             return await self._stand_in.reply(question, sample)
         self.label = self._model.label
@@ -65,6 +67,11 @@ class SightBackend:
         if why not in self._said:
             self._said.add(why)
             log.warning("%s; the scripted stand-in answers in its place", why)
+
+
+def _nobody_knows(question: Question) -> bool:
+    """Whether the stand-in does not know the task, either."""
+    return isinstance(question, StateQuestion) and bool(no_plan_for(question.env.task))
 
 
 def _problem(question: Question) -> str:
