@@ -12,6 +12,7 @@ MENDED = {
     '<aside class="toc-drawer">': '<aside class="toc-drawer" aria-label="On this page">',
     '<aside class="toc-drawer no-toc">': '<aside class="toc-drawer no-toc" aria-label="On this page">',
     '<th class="head"><p></p></th>': "<td></td>",
+    '\n<div id="search-results"></div>': '\n<h1>Search</h1><div id="search-results"></div>',
     "<pre>": '<pre tabindex="0">',
     '<div class="table-wrapper colwidths-auto docutils container">': (
         '<div class="table-wrapper colwidths-auto docutils container" tabindex="0">'
