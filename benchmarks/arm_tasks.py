@@ -125,7 +125,8 @@ def gather(runs: Path) -> dict[str, Any]:
     results: dict[str, Any] = {"machine": platform.processor() or platform.machine()}
     for kind in sorted({run["kind"] for run in found}):
         own = {run["seed"]: run for run in found if run["kind"] == kind}
-        curves = {seed: {p["step"]: p["success"] for p in run["curve"]} for seed, run in own.items()}
+        # Each evaluation waited for the end of an episode.
+        curves = {seed: {_due(p["step"]): p["success"] for p in run["curve"]} for seed, run in own.items()}
         shared = sorted(set.intersection(*(set(curve) for curve in curves.values())))
         if not shared:
             continue
@@ -139,6 +140,10 @@ def gather(runs: Path) -> dict[str, Any]:
     for task in sorted({run["kind"] for run in found} & set(TASKS)):
         results[f"{task.replace('-', '_')}_least_start_m"] = least_start(task)
     return results
+
+
+def _due(step: int) -> int:
+    return step // EVALUATE_EVERY * EVALUATE_EVERY
 
 
 def least_start(task: str, episodes: int = 1000) -> float:
