@@ -151,14 +151,8 @@ class Scene:
         mujoco.mj_forward(model, data)
         shares = {name: 0.0 if name in gone else self._share(data, name) for name in THINGS}
         rgb = self.seen(data, self._rng)
-        for geom, (kind, size, pos, rgba) in kept.items():
-            one = model.geom(geom).id
-            model.geom_type[one], model.geom_size[one], model.geom_pos[one], model.geom_rgba[one] = (
-                kind,
-                size,
-                pos,
-                rgba,
-            )
+        for geom, looked in kept.items():
+            self._restore(geom, looked)
         pixels = {name: _project(self.lens, self.camera, place[None])[0] for name, place in places.items()}
         for name, pixel in pixels.items():
             if not ((pixel >= 0) & (pixel < [_WIDTH, _HEIGHT])).all():

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from varl_agent.sac.varl import VARL
 from varl_common.host.progress import progress
+from varl_common.yaml_file import load_yaml
+from varl_robot_env.config.paths import config_file
 from varl_robot_env.env.arm_env import ArmEnv
 from varl_robot_env.perception.lifting import place_at
 from varl_robot_env.perception.teaching import teach
@@ -23,7 +25,7 @@ from benchmarks.advice.setting import EVALUATION_SEED
 from benchmarks.localiser import HIDDEN_TAUGHT, NOISE, SCENES, TABLE, TASK, TAUGHT, THINGS, Scene, pointed
 
 SEEN_TASK = TASK
-_NEAR = 0.03  # m: push has succeeded
+_NEAR = float(load_yaml(config_file("tasks", TASK))["success"]["at_most"])  # m: push has succeeded
 
 
 class SeenThings:

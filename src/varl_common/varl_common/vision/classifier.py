@@ -27,7 +27,7 @@ class Head(nn.Module):
     """Looks at some places of each camera's picture, of its own choice, and judges by where they are and what is there.
 
     Whether one thing is at another is a matter of both places, which no pattern of a few patches shows: a head that
-    looks for such patterns misses twice as many successes.
+    looks for such patterns misses nearly twice as many successes.
     """
 
     def __init__(self, channels: int, cameras: int) -> None:
