@@ -14,6 +14,7 @@ from varl_robot_env.config.paths import config_file, config_folder
 from varl_robot_env.config.robot import RobotConfig
 from varl_robot_env.env.env_core import EnvCore, WaitsForPerson
 from varl_robot_env.headless_mujoco import mujoco
+from varl_robot_env.safety.safety_filter import Stopped
 from varl_robot_env.simulation.simulated_arm import SimulatedArm
 from varl_robot_env.simulation.world import SimulatorConfig
 from varl_robot_env.tasks.task import load_task
@@ -94,6 +95,22 @@ def test_after_a_stop_the_arm_goes_straight_home() -> None:
     env.interrupt()
     env.reset()
     assert arm.moves == moves
+
+
+@pytest.mark.parametrize(("latched", "remedy"), [(True, "then rearm"), (False, "call reset again")])
+def test_a_stop_on_the_way_home_says_what_ends_it(latched: bool, remedy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    env, arm = core("button")
+    home = arm.reset
+
+    def stopped_meanwhile(*asked: Any) -> ArmState:
+        if latched:
+            env.safety.stop("a person pressed the button")
+        env.interrupt()
+        return home(*asked)
+
+    monkeypatch.setattr(arm, "reset", stopped_meanwhile)
+    with pytest.raises(Stopped, match=remedy):
+        env.reset()
 
 
 def test_what_holds_the_tool_on_its_path_is_told(tmp_path: Path) -> None:

@@ -189,6 +189,7 @@ class EnvCore:
         placed = {name: pose for name, pose in self._scene.items() if self._task.config.things[name].object}
         state = self._arm.reset(self._home, self._start_gripper(), placed if self._arm.places else {}, capture)
         if self._interrupted:
+            self.safety.check()  # where the stop is latched, a reset alone would not do
             raise Stopped("the arm was stopped on its way home; call reset again")
         self.safety.begin(state.gripper)
         if not self._arm.places:
