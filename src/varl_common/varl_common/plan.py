@@ -23,8 +23,8 @@ the last need not hold any longer: a drawer that has been opened may be closed a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, Protocol, TypeAlias
 
@@ -48,6 +48,8 @@ _COASTS = 0.07
 ALIGNED = 0.06
 # Opening of the gripper, as a share of its range in the state, below which it counts as closed on something.
 SHUT = 0.85
+# Plans that are one as :func:`as_one` has it: the median of two is their mean, wrong where one of them is.
+_LEAST_ALIKE = 3
 
 
 class Scene(Protocol):
@@ -250,6 +252,38 @@ class Plan:
 def vote(actions: Sequence[np.ndarray]) -> np.ndarray:
     """Several plans' actions, each (n, act_dim), as one: the median of each axis, which outvotes one that is wrong."""
     return actions[0] if len(actions) == 1 else np.median(np.stack(actions), axis=0).astype(np.float32)
+
+
+def as_one(plans: Sequence[Plan]) -> list[Plan]:
+    """The plan that most of ``plans``, three or more, agree on but for numbers: it has their medians; else ``plans``.
+
+    A plan of many phases is rarely right in all of its numbers. Where each is wrong somewhere, a vote of their actions
+    is wrong, too, as each is in a phase of its own; but what is off in one is right in the other two.
+    """
+    forms = [tuple(_form(phase) for phase in plan.phases) for plan in plans]
+    alike = [plan for plan, form in zip(plans, forms, strict=True) if form == max(forms, key=forms.count)]
+    acts_in_its_own_way = not alike[0].phases
+    if acts_in_its_own_way or len(alike) < _LEAST_ALIKE or 2 * len(alike) <= len(plans):
+        return list(plans)
+    return [replace(alike[0], phases=tuple(map(_middle, *(plan.phases for plan in alike))))]
+
+
+def _form(phase: Phase) -> Hashable:
+    """What of a phase is no amount."""
+    return phase.target, phase.gripper, phase.opposite, phase.align, phase.brings, phase.to
+
+
+def _middle(*phases: Phase) -> Phase:
+    numbers = np.median([(*p.offset, *p.turn, p.tolerance, p.standoff, p.within) for p in phases], axis=0).tolist()
+    tolerance, standoff, within = numbers[6:]
+    return replace(
+        phases[0],
+        offset=tuple(numbers[:3]),
+        turn=tuple(numbers[3:6]),
+        tolerance=tolerance,
+        standoff=standoff,
+        within=within,
+    )
 
 
 def _position(states: np.ndarray, scene: Scene, entity: str) -> np.ndarray:

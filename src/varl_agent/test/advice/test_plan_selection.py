@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from varl_agent.advice.guidance_buffer import GuidanceBuffer
-from varl_agent.advice.messages import AdviceAnswer
+from varl_agent.advice.messages import ADVICE_LIMIT, AdviceAnswer
 from varl_agent.advice.plan_selection import ENOUGH_SUCCESS, agreeing, judge_plans, try_next
 from varl_common.plan import Phase, Plan
 
@@ -39,6 +39,19 @@ def test_plans_whose_vote_is_nearest_to_what_succeeds_go_on_voting(shifts: tuple
     noise = np.random.default_rng(1).normal(0, 0.3, (len(STATES), 3))
     succeeded = plans[int(np.argsort(shifts)[1])].actions(STATES, SCENE) + noise
     assert agreeing(plans, STATES, succeeded, SCENE) is None
+
+
+def test_plans_that_are_each_wrong_in_another_phase_guide_as_the_right_one() -> None:
+    right = (Phase("target", (0.0, 0.0, 0.1)), Phase("target", (0.0, 0.0, 0.05)), Phase("target"))
+    guidance = GuidanceBuffer(3)
+    for number in range(3):
+        phases = list(right)
+        phases[number] = Phase("target", (0.5, -0.5, 0.5), tolerance=0.3)
+        wrong = AdviceAnswer.of(np.zeros((0, 3), np.float32), "scripted", Plan(tuple(phases)))
+        guidance.add(np.zeros((0, 6), np.float32), wrong, 0)
+    advised = guidance.label(STATES, SCENE)
+    expected = Plan(right).actions(STATES, SCENE).clip(-ADVICE_LIMIT, ADVICE_LIMIT)
+    np.testing.assert_allclose(advised, expected, atol=1e-4)
 
 
 def test_after_the_last_plan_alone_all_guide_together() -> None:

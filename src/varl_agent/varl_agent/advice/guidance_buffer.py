@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch as th
 from varl_common.advice_status import AdviceStatus
-from varl_common.plan import Plan, Scene, vote
+from varl_common.plan import Plan, Scene, as_one, vote
 from varl_common.trajectories import Trajectories
 
 from varl_agent.advice.messages import ADVICE_LIMIT, AdviceAnswer
@@ -119,7 +119,7 @@ class GuidanceBuffer:
         if labellers[0] != plans or labellers[1] is not scene:
             labellers = self._labellers = plans, scene, {}
         if voters not in labellers[2]:
-            labellers[2][voters] = _make_labeller([plans[i] for i in voters], scene)
+            labellers[2][voters] = _make_labeller(as_one([plans[i] for i in voters]), scene)
         labeller = labellers[2][voters]
         return labeller(states).clip(-ADVICE_LIMIT, ADVICE_LIMIT)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from varl_common.plan import Plan, Scene, vote
+from varl_common.plan import Plan, Scene, as_one, vote
 
 from varl_agent.advice.guidance_buffer import GuidanceBuffer
 
@@ -56,10 +56,13 @@ def agreeing(plans: Sequence[Plan], states: np.ndarray, actions: np.ndarray, sce
     better than that of all. (On ``reach`` a plan that errs to the other side than the rest mends the vote, however far
     off it is by itself.) Better is by the cosine: a torn vote gives small actions, and these are never far off.
     """
-    advised = [plan.actions(states, scene) for plan in plans]
-    errors = np.array([np.abs(each - actions).mean() for each in advised])
+
+    def advised(which: Sequence[Plan]) -> np.ndarray:
+        return vote([plan.actions(states, scene) for plan in as_one(which)])
+
+    errors = np.array([np.abs(advised([plan]) - actions).mean() for plan in plans])
     near = np.flatnonzero(errors <= CONTRADICTION * errors.min()).tolist()
-    alone, together = vote([advised[i] for i in near]), vote(advised)
+    alone, together = advised([plans[i] for i in near]), advised(plans)
     return near if _cosine(alone, actions) > _cosine(together, actions) else None
 
 

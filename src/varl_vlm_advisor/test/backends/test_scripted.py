@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from varl_common.advice_status import AdviceStatus
 from varl_common.env_description import EnvDescription
+from varl_common.plan import Phase
 from varl_vlm_advisor.backends.scripted import scripted_plan
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.types import State
@@ -98,3 +99,19 @@ def test_a_plan_comes_with_an_action_for_each_state(
     assert answers.plan is not None
     assert [phase.target for phase in answers.plan.phases] == ["block", "block", "block", "target"]
     assert all(advice.action is not None for advice in answers.advice)
+
+
+def test_a_plan_is_right_though_each_sample_is_wrong_somewhere(
+    advisor: Make, env: EnvDescription, transition: MakeTransition
+) -> None:
+    right = scripted_plan(env).phases
+
+    def plan(state: State, votes: int) -> tuple[Phase, ...]:
+        asked = advisor(votes=votes, scripted={"error_rate": 0.1}, strategy="plan")
+        answer = asked.ask(env, [state], 20.0).result(25).plan
+        assert answer is not None
+        return answer.phases
+
+    states = [transition(number) for number in range(6)]
+    assert sum(plan(state, 1) == right for state in states) <= 3
+    assert all(plan(state, 9) == right for state in states)

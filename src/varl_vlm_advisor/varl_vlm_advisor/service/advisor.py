@@ -15,7 +15,7 @@ import numpy as np
 from varl_common.advice_status import AdviceStatus
 from varl_common.env_description import EnvDescription
 from varl_common.frame import Frame
-from varl_common.plan import Plan
+from varl_common.plan import Plan, as_one
 
 from varl_vlm_advisor.answer.voting import vote
 from varl_vlm_advisor.backends import Backend
@@ -158,7 +158,8 @@ class Advisor:
     async def _by_plan(
         self, env: EnvDescription, states: list[State], until: float, samples: int
     ) -> tuple[list[Advice], Plan | None]:
-        """Ask once, about the first state that has a picture; the plans speak for all states, and vote on each."""
+        """Ask once, about the first state that has a picture; the plans speak for all states: as one plan, or by a vote
+        on each, and then the plan is the one that is nearest to the vote."""
         shown = next((state for state in states if state.frames), states[0])
         (plans,) = await self._by(until, [self._sampler.plans(env, shown, until, samples)])
         if isinstance(plans, NoAdvice):
@@ -166,13 +167,18 @@ class Advisor:
         transitions = np.stack([state.state for state in states])
         actions = np.stack([plan.actions(transitions, env) for plan in plans])
         votes = [vote(list(actions[:, row])) for row in range(len(states))]
-        middle = np.stack([action for action, _ in votes])
-        nearest = plans[int(np.abs(actions - middle).sum(axis=(1, 2)).argmin())]
+        said = np.stack([action for action, _ in votes])
+        agreed = as_one(plans)
+        if len(agreed) == 1:
+            (plan,) = agreed
+            said = plan.actions(transitions, env)
+        else:
+            plan = plans[int(np.abs(actions - said).sum(axis=(1, 2)).argmin())]
         advice = [
-            Advice(state.id, AdviceStatus.OK, action, agreement * len(plans) / samples, nearest.reason)
-            for state, (action, agreement) in zip(states, votes, strict=True)
+            Advice(state.id, AdviceStatus.OK, action, agreement * len(plans) / samples, plan.reason)
+            for state, action, (_, agreement) in zip(states, said, votes, strict=True)
         ]
-        return advice, nearest
+        return advice, plan
 
     async def _by(self, until: float, jobs: list[Coroutine[Any, Any, Any]]) -> list[Any]:
         """Each job's result or, where it has none by ``until``, a NoAdvice."""
