@@ -55,7 +55,7 @@ class AdviceSettings(Config):
     guidance_weight: NonNegativeFloat = Field(description="lambda: weight of the advice in the actor's loss")
     guidance_batch_size: PositiveInt = Field(description="advised or imitated states per update")
     cutoff: Literal["hard", "linear", "adaptive"] = Field(description="how guidance ends")
-    cutoff_step: PositiveInt = Field(description="N_s: step at which it ends (adaptive: at the latest)")
+    cutoff_step: NonNegativeInt = Field(description="N_s: step at which it ends (adaptive: at the latest); 0: the last")
     cutoff_decay: NonNegativeInt = Field(description="steps over which it fades")
     act: float = Field(description="share of episodes in which plans act, while advice guides; 0: never", ge=0, le=1)
     success_fraction: float = Field(description="share of each batch from successful episodes", ge=0, lt=1)
@@ -123,7 +123,7 @@ def make_model(
         "guidance_weight": advice.guidance_weight,
         "guidance_batch_size": advice.guidance_batch_size,
         "cutoff": advice.cutoff,
-        "cutoff_step": advice.cutoff_step,
+        "cutoff_step": advice.cutoff_step or settings.steps,
         "cutoff_decay": advice.cutoff_decay,
         "act": advice.act,
         "success_fraction": advice.success_fraction,
