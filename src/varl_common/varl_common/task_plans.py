@@ -8,7 +8,8 @@ _BEHIND = 0.05
 _NEAR, _AT = 0.02, 0.012
 _PRESSED = 0.010  # the fingertips are 14 mm below the tool: they follow the cap 4 mm ahead of it
 # The tool holds the peg by its upper end, 5 cm above the lower one; the socket's rim is 3.5 cm above the table.
-_ABOVE_RIM, _IN_HOLE, _OVER_HOLE = 0.10, 0.05, 0.002
+# Up to 6 mm beside the hole it still comes down into it; asked for less, a policy that is nearly right hovers above.
+_ABOVE_RIM, _IN_HOLE, _OVER_HOLE = 0.10, 0.05, 0.005
 _OPEN, _CLOSE = -1.0, 1.0
 
 _BY_ITS_HANDLE = (
