@@ -22,6 +22,14 @@ class Turns:
         """All environments were reset: the policy begins."""
         self.tried = [None] * self.model.n_envs
 
+    def state_dict(self) -> dict[str, Any]:
+        """Whose the running episodes are."""
+        return {"tried": list(self.tried)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of :meth:`state_dict`."""
+        self.tried = list(state["tried"])
+
     def with_advice(self, actions: np.ndarray) -> np.ndarray:
         """(n_envs, act_dim) actions in [-1, 1] that the policy chose, and the plans' in their place where these act."""
         model, acting = self.model, {i: tried for i, tried in enumerate(self.tried) if tried is not None}

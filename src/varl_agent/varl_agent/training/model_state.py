@@ -12,7 +12,7 @@ from varl_agent.sac.varl import VARL
 from varl_agent.training.random_state import RandomState
 
 _COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining", "released_at")
-_ADVICE = ("guidance", "successes", "consultation")  # what advice and experience have brought so far
+_ADVICE = ("guidance", "successes", "consultation", "turns")  # what advice and experience have brought so far
 
 
 def model_state(model: VARL) -> dict[str, Any]:
@@ -48,7 +48,8 @@ def restore_model(model: VARL, state: dict[str, Any]) -> None:
         for name, value in state["variables"].items():
             getattr(model, name).copy_(value)
     for name in _ADVICE:
-        getattr(model, name).load_state_dict(state["advice"][name])
+        if name in state["advice"]:  # an older file does not tell whose turn it is
+            getattr(model, name).load_state_dict(state["advice"][name])
     for name, value in state["counters"].items():
         setattr(model, name, value)
     model.ep_info_buffer = deque(state["episode_infos"], maxlen=model._stats_window_size)
