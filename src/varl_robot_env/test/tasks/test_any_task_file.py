@@ -103,12 +103,13 @@ def a_good_file(draw: st.DrawFn) -> dict[str, Any]:
     names = list(things)
     observe = ["tool", *draw(st.permutations(["velocity", *names, *draw(st.sets(st.sampled_from(names)).map(sorted))]))]
     act = ["dx", "dy", "dz", *draw(st.sampled_from([[], ["gripper"]]))]
+    finer = draw(st.sampled_from(["yaw", "near"]))
     return {
         "task": "any",
         "instruction": f"Do something with {{{names[0]}}}.",
         "max_episode_steps": draw(st.integers(1, 30)),
         "things": things,
-        "observe": [f"{item}.yaw" if item in observe[:i] else item for i, item in enumerate(observe)],
+        "observe": [f"{item}.{finer}" if item in observe[:i] else item for i, item in enumerate(observe)],
         "act": act,
         "success": draw(rules(names)),
         "dense": [["tool", name] for name in names],
@@ -177,6 +178,17 @@ def check_scene(values: dict[str, Any], env: ArmEnv) -> None:
             assert np.linalg.norm(at[name] - at[other]) >= far - 1e-4  # the tool is at home to within so much
 
 
+def check_near(values: dict[str, Any], env: ArmEnv, state: np.ndarray) -> None:
+    """What is seen of a thing from the tool on is the difference of their places, as far as 3 cm."""
+    names = env.description.observation_names
+    for item in values["observe"]:
+        thing, _, finer = item.partition(".")
+        if finer == "near":
+            first = names.index(f"{thing}_near_x")
+            apart = np.clip(place(env, thing) - place(env, "tool"), -0.03, 0.03)
+            np.testing.assert_allclose(state[first : first + 3], apart, atol=1e-6)
+
+
 def run(values: dict[str, Any], env: ArmEnv) -> None:
     state, _ = env.reset(seed=5)
     assert len(state) == len(env.description.observation_names)
@@ -187,6 +199,7 @@ def run(values: dict[str, Any], env: ArmEnv) -> None:
     for step in range(1, STEPS + 1):
         state, reward, terminated, truncated, info = env.step(rng.uniform(-1, 1, len(values["act"])).astype(np.float32))
         assert env.observation_space.contains(state)
+        check_near(values, env, state)
         at = {name: place(env, name) for name in first}
         expected = holds(values["success"], at, first, streaks)
         assert terminated == info["is_success"] == expected

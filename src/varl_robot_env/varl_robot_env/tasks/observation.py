@@ -20,6 +20,7 @@ TOOL_MARGIN = 0.02  # m: servos overshoot
 _THING_MARGIN = 0.08  # m: it can be pushed farther than the tool goes
 _TOOL_SPEED = 0.5  # m/s: twice what an action asks for
 _FORCE = 50.0  # N, where the robot's file has no limit
+_NEAR = 0.03  # m: scaled to it, a policy tells millimetres apart, which it hardly does as the difference of two places
 
 
 def check_observed(observe: Iterable[str], things: Iterable[str]) -> None:
@@ -29,7 +30,8 @@ def check_observed(observe: Iterable[str], things: Iterable[str]) -> None:
         ValueError: it does not; the message names the nearest that there is.
     """
     things = list(things)
-    known = [*OF_THE_ARM, *things, *(f"{name}.{kind}" for kind in ("yaw", "rotation") for name in (TOOL, *things))]
+    turns = (f"{name}.{kind}" for kind in ("yaw", "rotation") for name in (TOOL, *things))
+    known = [*OF_THE_ARM, *things, *turns, *(f"{name}.near" for name in things)]
     for item in observe:
         if item not in known:
             raise ValueError(f"observe: there is no {item!r}; {did_you_mean(item, known)}")
@@ -42,6 +44,7 @@ class Observed:
     ``force`` on the tool, N. ``<name>.yaw`` is the turn about the vertical as cosine and sine, ``<name>.rotation`` the
     whole orientation as the base frame's coordinates of its x and y axes (Zhou et al., arXiv 1812.07035: six numbers
     that change as little as it turns little). The tool's is told since home: as it stands there, it has turned by 0.
+    ``<name>.near`` is where a thing is from the tool, m, along the base frame's axes and to 3 cm at most on each.
 
     Attributes:
         names: of each element.
@@ -84,6 +87,9 @@ class Observed:
             elif item.endswith(".yaw"):
                 name = item.removesuffix(".yaw")
                 add([f"{name}_cos", f"{name}_sin"], "", -1.0, 1.0)
+            elif item.endswith(".near"):
+                name = item.removesuffix(".near")
+                add((f"{name}_near_{axis}" for axis in "xyz"), "m", -_NEAR, _NEAR)
             elif item.endswith(".rotation"):
                 name = item.removesuffix(".rotation")
                 add([f"{name}_{axis}{part}" for axis in "xy" for part in "xyz"], "", -1.0, 1.0)
@@ -121,4 +127,6 @@ class Observed:
         if item.endswith(".rotation"):
             matrix = Rotation.from_quat(situation.poses[item.removesuffix(".rotation")][3:]).as_matrix()
             return matrix[:, :2].T.ravel()
+        if item.endswith(".near"):
+            return situation.position(item.removesuffix(".near")) - situation.position(TOOL)
         return situation.position(item)
