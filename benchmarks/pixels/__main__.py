@@ -1,7 +1,8 @@
 """``make bench-pixels``: writes benchmarks/results/pixels.json, each figure once it is there.
 
 ``what:=costs`` measures what pictures cost, in minutes, and ``what:=classifier`` how true one is; ``what:=reach`` and
-``what:=push`` train three seeds, in hours, and go on where they were left. A figure that was not measured is null.
+``what:=push`` train three seeds, in hours, and go on where they were left. What ``make bench-tasks`` has found of the
+arm's longer tasks stands beside it. A figure that was not measured is null.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from benchmarks.pixels.success import classifier
 from benchmarks.pixels.training import shipped, train
 
 RESULTS = Path(__file__).parents[1] / "results" / "pixels.json"
+FROM_STATE = RESULTS.with_name("arm_tasks.json")
 STEPS = {"reach": 15_000, "push": 60_000}
 SEEDS = 3
 _ARGUMENTS = (
@@ -40,6 +42,8 @@ def main(given: list[str]) -> None:
     settings, file = EncoderSettings.from_dict(encoder, "the bench"), Path(values["out"])
     figures: dict[str, Any] = dict.fromkeys([f"{task}_success" for task in STEPS])
     figures |= json.loads(file.read_text()) if file.exists() else {}
+    from_state = json.loads(FROM_STATE.read_text())
+    figures |= {name: from_state.get(name) for name in ("insert_success", "pick_place_success")}
     figures["tower"] = f"{encoder['tower']}, {encoder['layers'] or 'all'} layers"
 
     def keep(more: dict[str, Any]) -> None:
