@@ -57,6 +57,19 @@ def test_the_summary_says_how_it_went(tmp_path: Path) -> None:
     assert not list(folder.path.glob(".*"))  # nothing half-written
 
 
+def test_what_a_plan_achieves_is_no_success_of_the_policy() -> None:
+    record = Record(10_000)
+    record.episodes = [
+        Episode(50 * i, success=i % 2 == 0, episode_return=1.0, length=50, advised=i % 2 == 0) for i in range(9)
+    ]
+    assert (record.success_rate, record.first_success_step) == (0.0, None)
+    restored = Record(10_000)
+    restored.restore(record.state())
+    assert restored.episodes == record.episodes
+    restored.restore(record.state() | {"episodes": record.state()["episodes"][:, :4]})
+    assert restored.first_success_step == 0, "of an older file, in which nothing tells them apart"
+
+
 def test_pictures_of_the_policy(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     assert save_pictures(folder, [EpisodeResult(True, 1.0, 3, [])]) == []

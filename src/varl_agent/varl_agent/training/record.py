@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,13 @@ class Phase(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Episode:
-    """One whole episode. ``step``: environment steps of the training when it ended."""
+    """One whole episode. ``step``: environment steps of the training when it ended; ``advised``: a plan acted."""
 
     step: int
     success: bool
     episode_return: float
     length: int
+    advised: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,20 @@ class Record:
         return self.wall_before + time.monotonic() - self.since
 
     @property
+    def own(self) -> list[Episode]:
+        """Those in which the policy acted: what a plan achieves says nothing of it."""
+        return [episode for episode in self.episodes if not episode.advised]
+
+    @property
     def success_rate(self) -> float:
-        """Share of successes in the newest training episodes, 0 before the first."""
-        newest = self.episodes[-WINDOW:]
+        """Share of successes in the policy's newest training episodes, 0 before the first."""
+        newest = self.own[-WINDOW:]
         return float(np.mean([episode.success for episode in newest])) if newest else 0.0
 
     @property
     def mean_return(self) -> float:
-        """Mean return of the newest training episodes, 0 before the first."""
-        newest = self.episodes[-WINDOW:]
+        """Mean return of the policy's newest training episodes, 0 before the first."""
+        newest = self.own[-WINDOW:]
         return float(np.mean([episode.episode_return for episode in newest])) if newest else 0.0
 
     @property
@@ -80,20 +86,22 @@ class Record:
 
     @property
     def first_success_step(self) -> int | None:
-        """Step at which the first training episode succeeded, None before."""
-        return next((episode.step for episode in self.episodes if episode.success), None)
+        """Step at which the policy's first training episode succeeded, None before."""
+        return next((episode.step for episode in self.own if episode.success), None)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
-        episodes = [(e.step, e.success, e.episode_return, e.length) for e in self.episodes]
+        episodes = [astuple(episode) for episode in self.episodes]
         return {
-            "episodes": np.array(episodes, np.float64).reshape(-1, 4),
+            "episodes": np.array(episodes, np.float64).reshape(-1, 5),
             "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
             "wall_s": self.wall_s,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state`."""
-        self.episodes = [Episode(int(s), bool(ok), float(r), int(n)) for s, ok, r, n in state["episodes"]]
+        self.episodes = [  # an older file has no column that tells whether a plan acted
+            Episode(int(s), bool(ok), float(r), int(n), any(advised)) for s, ok, r, n, *advised in state["episodes"]
+        ]
         self.evaluations = [Evaluation(**evaluation) for evaluation in state["evaluations"]]
         self.wall_before, self.since = state["wall_s"], time.monotonic()

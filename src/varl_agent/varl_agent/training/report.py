@@ -60,17 +60,18 @@ def write_report(folder: RunFolder, values: dict[str, Any], record: Record) -> N
 
 
 def draw_curve(path: Path, record: Record, title: str) -> None:
-    """Success over steps: of the training episodes (mean of the last 50) and of the evaluations."""
+    """Success over steps: of the policy's training episodes (mean of the last 50) and of the evaluations."""
     figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    successes = np.array([episode.success for episode in record.episodes], float)
+    own = record.own
+    successes = np.array([episode.success for episode in own], float)
     if len(successes):
         sums = np.concatenate([[0.0], np.cumsum(successes)])
         ends = np.arange(1, len(successes) + 1)
         starts = np.maximum(0, ends - WINDOW)
         mean = (sums[ends] - sums[starts]) / (ends - starts)
-        axes.plot([episode.step for episode in record.episodes], mean, label=f"training, last {WINDOW} episodes")
+        axes.plot([episode.step for episode in own], mean, label=f"training, last {WINDOW} episodes")
     if record.evaluations:
         steps, rates = zip(*((e.step, e.success_rate) for e in record.evaluations), strict=True)
         axes.plot(steps, rates, "o-", label="evaluation")

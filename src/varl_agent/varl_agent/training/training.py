@@ -277,10 +277,13 @@ class _BetweenSteps(BaseCallback):
     def _on_step(self) -> bool:
         correct_stand_ins(self.model, self.locals["infos"])  # type: ignore[arg-type]
         infos = self.locals["infos"]
-        for info, success in zip(infos, self.model.successes.succeeded(infos), strict=True):  # type: ignore[attr-defined]
+        succeeded, tried = self.model.successes.succeeded(infos), self.model.turns.tried  # type: ignore[attr-defined]
+        for info, success, plan in zip(infos, succeeded, tried, strict=True):
             if "episode" in info:
                 length, total = info["episode"]["l"], info["episode"]["r"]
-                self._training.record.episodes.append(Episode(self.num_timesteps, bool(success), total, length))
+                advised = plan is not None
+                episode = Episode(self.num_timesteps, bool(success), total, length, advised)
+                self._training.record.episodes.append(episode)
         return True
 
     def _on_rollout_end(self) -> None:
