@@ -279,14 +279,16 @@ def main() -> None:
         timer.terminate()
         timer.wait(60)
         result["missed_by_a_bare_timer"] = int((np.diff(np.load(woke)) >= 1.5 * wire.robot.control_period).sum())
+        if arguments.pictures:
+            beats = {"missed_beats": result["missed"], "missed_by_a_bare_timer": result["missed_by_a_bare_timer"]}
+            figures = (
+                json.loads(PIXELS.read_text(encoding="utf-8")) | beats | {"missed_beats_minutes": arguments.minutes}
+            )
+            PIXELS.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
         wire.clear()
         training.send_signal(signal.SIGINT)
         training.wait(60)
         result["evaluated"] = evaluated(folder / "run")
-    if arguments.pictures:
-        beats = {"missed_beats": result["missed"], "missed_by_a_bare_timer": result["missed_by_a_bare_timer"]}
-        figures = json.loads(PIXELS.read_text(encoding="utf-8")) | beats | {"missed_beats_minutes": arguments.minutes}
-        PIXELS.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps({key: value for key, value in result.items() if key != "each"}, indent=2))
