@@ -281,9 +281,8 @@ def main() -> None:
         result["missed_by_a_bare_timer"] = int((np.diff(np.load(woke)) >= 1.5 * wire.robot.control_period).sum())
         if arguments.pictures:
             beats = {"missed_beats": result["missed"], "missed_by_a_bare_timer": result["missed_by_a_bare_timer"]}
-            figures = (
-                json.loads(PIXELS.read_text(encoding="utf-8")) | beats | {"missed_beats_minutes": arguments.minutes}
-            )
+            beats["missed_beats_minutes"] = arguments.minutes
+            figures = json.loads(PIXELS.read_text(encoding="utf-8")) | beats
             PIXELS.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
         wire.clear()
         training.send_signal(signal.SIGINT)

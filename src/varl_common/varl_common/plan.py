@@ -261,8 +261,9 @@ def as_one(plans: Sequence[Plan]) -> list[Plan]:
     is wrong, too, as each is in a phase of its own; but what is off in one is right in the other two.
     """
     forms = [tuple(_form(phase) for phase in plan.phases) for plan in plans]
-    alike = [plan for plan, form in zip(plans, forms, strict=True) if form == max(forms, key=forms.count)]
-    acts_in_its_own_way = not alike[0].phases
+    most = max(forms, key=forms.count)
+    alike = [plan for plan, form in zip(plans, forms, strict=True) if form == most]
+    acts_in_its_own_way = not most
     if acts_in_its_own_way or len(alike) < _LEAST_ALIKE or 2 * len(alike) <= len(plans):
         return list(plans)
     return [replace(alike[0], phases=tuple(map(_middle, *(plan.phases for plan in alike))))]
