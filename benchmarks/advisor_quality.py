@@ -133,7 +133,7 @@ def train(task: str, scenes: str, advisor: str, seed: int, folder: str) -> list[
         began, found, act = time.monotonic(), -1, Acting(model)
         for step in range(1, steps + 1):
             advance(model, act)
-            found = step if found < 0 and model.successes.episodes else found
+            found = step if found < 0 and model.successes.own else found
             if step > model.learning_starts and step % UPDATES == 0:
                 model.train(UPDATES, model.batch_size)
         with closing(make_env(task, seed + EVALUATION_SEED)) as exam:

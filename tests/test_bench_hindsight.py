@@ -45,7 +45,7 @@ def test_it_learns_from_what_it_did_not_want(monkeypatch: pytest.MonkeyPatch) ->
     model = trainer.make_model(setting)
     for _ in range(125):
         trainer.advance(model, model)  # type: ignore[arg-type]
-    assert model.successes.episodes == 0
+    assert model.successes.own == 0
     assert model.replay_buffer is not None
     assert float(model.replay_buffer.sample(256).rewards.max()) == 10.0
     before = [p.clone() for p in model.actor.parameters()]

@@ -117,7 +117,7 @@ def advised_by_plans(method):
 def test_the_plan_alone_acts_and_is_examined():
     model: Any = advised_by_plans("plan")
     assert trainer.examine(model, make_env("reach", 1)) == 1.0
-    assert model.successes.episodes > 0
+    assert model.successes.own > 0
 
 
 def test_what_is_proposed_acts_and_counts_where_the_critics_prefer_it():

@@ -62,7 +62,7 @@ def train(setting: Setting, out: Path, tick: Callable[[int], None]) -> None:
     every = max(setting.steps // POINTS, 1)
     for step in range(1, setting.steps + 1):
         advance(model, act)
-        if found < 0 and model.successes.episodes:
+        if found < 0 and model.successes.own:
             found = step
         if step > model.learning_starts and step % (UPDATES * setting.update_every) == 0:
             model.train(UPDATES, model.batch_size)

@@ -1,7 +1,8 @@
 """``make bench-pixels``: writes benchmarks/results/pixels.json, each figure once it is there.
 
 ``what:=costs`` measures what pictures cost, in minutes, and ``what:=classifier`` how true one is; ``what:=reach`` and
-``what:=push`` train three seeds, in hours, and go on where they were left. What ``make bench-tasks`` has found of the
+``what:=push`` train three seeds, in hours, and go on where they were left. ``what:=sb3`` lets Stable-Baselines3's SAC
+learn reach from the same pictures for as long as each of its seeds took. What ``make bench-tasks`` has found of the
 arm's longer tasks stands beside it. A figure that was not measured is null.
 """
 
@@ -19,14 +20,14 @@ from varl_common.files import atomic_write
 
 from benchmarks.pixels.costs import step_overhead, updates
 from benchmarks.pixels.success import classifier
-from benchmarks.pixels.training import shipped, train
+from benchmarks.pixels.training import shipped, train, train_sb3
 
 RESULTS = Path(__file__).parents[1] / "results" / "pixels.json"
 FROM_STATE = RESULTS.with_name("arm_tasks.json")
 STEPS = {"reach": 15_000, "push": 60_000}
 SEEDS = 3
 _ARGUMENTS = (
-    Argument("what", "What to measure.", "all", ("all", "costs", "classifier", *STEPS)),
+    Argument("what", "What to measure.", "all", ("all", "costs", "classifier", *STEPS, "sb3")),
     Argument("tower", "Folder or name of another frozen tower than config/agent.yaml's."),
     Argument("runs", "Folder of the trainings.", "runs/bench-pixels"),
     Argument("sb3_updates", "Updates of SAC's to time; each takes seconds.", "5", check=whole_number(1)),
@@ -64,7 +65,15 @@ def main(given: list[str]) -> None:
         found = []
         for seed in range(SEEDS):
             found.append(train(task, Path(values["runs"]) / f"{task}-s{seed}", steps, seed, encoder))
-            keep({f"{task}_success": sum(found) / len(found), f"{task}_successes": found})
+            successes, seconds = (list(column) for column in zip(*found, strict=True))
+            mean = sum(successes) / len(successes)
+            keep({f"{task}_success": mean, f"{task}_successes": successes, f"{task}_seconds": seconds})
+    if values["what"] in ("all", "sb3"):
+        if "reach_seconds" not in figures:
+            raise VarlError("how long VARL takes is not known yet; run what:=reach first")
+        rival = [train_sb3("reach", s, STEPS["reach"], seed) for seed, s in enumerate(figures["reach_seconds"])]
+        successes, made = (list(column) for column in zip(*rival, strict=True))
+        keep({"sb3_reach_successes": successes, "sb3_reach_steps": made})
 
 
 if __name__ == "__main__":

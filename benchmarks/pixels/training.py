@@ -1,13 +1,19 @@
-"""A training from pictures as config/agent.yaml has it, sparse, advised three times by the task's plan, resumable."""
+"""A training from pictures as config/agent.yaml has it, sparse, advised three times by the task's plan, resumable; and
+Stable-Baselines3's SAC from the same pictures, for as long."""
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from stable_baselines3 import SAC
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.evaluation import evaluate_policy
 from varl_agent.advice.messages import AdviceAnswer, AdviceQuery, finished
 from varl_agent.pixels.encoding import encoded
 from varl_agent.training import checkpoint
@@ -50,8 +56,10 @@ def settings_of(folder: Path, steps: int, seed: int, encoder: dict[str, Any]) ->
     return LearnerSettings.from_dict(shipped() | given, "agent.yaml")
 
 
-def train(task: str, folder: Path, steps: int, seed: int, encoder: dict[str, Any]) -> float:
-    """Success of ``EPISODES`` episodes of the policy after ``steps``; goes on from where ``folder`` was left."""
+def train(task: str, folder: Path, steps: int, seed: int, encoder: dict[str, Any]) -> tuple[float, float]:
+    """Success of ``EPISODES`` episodes of the policy after ``steps``, and the seconds that its training took; goes on
+    from where ``folder`` was left."""
+    torch.set_num_threads(1)
     settings = settings_of(folder, steps, seed, encoder)
     with closing(ArmEnv(task, observation="pixels")) as arm:
         pictured = encoded(arm, settings.encoder)
@@ -67,6 +75,31 @@ def train(task: str, folder: Path, steps: int, seed: int, encoder: dict[str, Any
             print(training.resume(*newest), flush=True)
         try:
             training.run()
-            return float(np.mean([result.success for result in training.evaluate(EPISODES)]))
+            seconds = training.record.wall_s
+            return float(np.mean([result.success for result in training.evaluate(EPISODES)])), seconds
         finally:
             training.close()
+
+
+class _Until(BaseCallback):
+    """Ends a training after so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._end = time.monotonic() + seconds
+
+    def _on_step(self) -> bool:
+        return time.monotonic() < self._end
+
+
+def train_sb3(task: str, seconds: float, steps: int, seed: int) -> tuple[float, int]:
+    """Success of ``EPISODES`` episodes of SAC's MultiInputPolicy after as many ``seconds`` or ``steps``, and the steps
+    that it made: with SB3's defaults, but for gamma and the random steps at the beginning, which are as VARL's."""
+    torch.set_num_threads(1)
+    sac = shipped()["sac"]
+    shared: dict[str, Any] = {name: sac[name] for name in ("gamma", "learning_starts", "batch_size")}
+    with closing(ArmEnv(task, observation="pixels")) as arm:
+        model = SAC("MultiInputPolicy", arm, buffer_size=steps, seed=seed, device="cpu", **shared)
+        model.learn(steps, callback=_Until(seconds))
+        success, _ = evaluate_policy(model, model.get_env(), EPISODES)  # the return: one where an episode succeeds
+        return float(success), model.num_timesteps

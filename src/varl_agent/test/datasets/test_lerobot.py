@@ -115,7 +115,7 @@ def test_a_runs_replay_goes_out_and_in(make_training: Callable[..., Any], point_
         np.testing.assert_array_equal(kept[name], all_rows[name][there])
     np.testing.assert_array_equal(kept["next_observation"][~ended], all_rows["next_observation"][there][~ended])
     assert (kept["tag"] == Tag.DEMONSTRATION).all()
-    assert successes.episodes == solved.sum() > 0
+    assert successes.own == solved.sum() > 0
 
 
 def small_buffer(folder: Path) -> PersistentReplayBuffer:
@@ -133,7 +133,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_added(tmp_path: Path) -> No
     successes = SuccessIndex(100, 1)
     with pytest.raises(VarlError, match=r"episode 1 has an action of 2; expected -1 to 1"):
         import_lerobot(tmp_path / "set", buffer, ("x", "y"), ("dx",), successes)
-    assert (buffer.size(), successes.episodes) == (0, 0)
+    assert (buffer.size(), successes.own) == (0, 0)
     with pytest.raises(VarlError, match=r"has states of 2 \(x, y\), this task 2 \(x, z\)"):
         import_lerobot(tmp_path / "set", buffer, ("x", "z"), ("dx",), successes)
     with pytest.raises(VarlError, match="is not empty"):

@@ -63,7 +63,7 @@ def test_it_is_named_and_left_out(tmp_path: Path, part: str, name: str, value: f
         add(rows, transition(1, **{part: value}))
     add(rows, transition(2), done=[True], success=True)
     assert replay.store.take(np.arange(replay.store.count))["reward"].tolist() == [0, 2]
-    assert (index.time, index.ended, index.episodes) == (2, 1, 1)
+    assert (index.time, index.ended, index.own) == (2, 1, 1)
     assert set(index.sample(50)[0]) == {1}, "the episode was broken off before what was left out"
     with pytest.raises(VarlError, match=f"finite numbers, but {name.partition('[')[0]}"):
         replay.add(**transition(1, **{part: value}), done=np.zeros(1), infos=[{}])
@@ -91,7 +91,7 @@ def test_of_several_environments_the_others_are_kept(tmp_path: Path) -> None:
     assert np.isfinite(taken["next_observation"]).all()
     assert taken["reward"].tolist() == [0, 0, 1, 1]
     assert taken["tag"].tolist() == [Tag.POLICY] * 3 + [Tag.STAND_IN]
-    assert (index.ended, index.episodes) == (2, 2), "both episodes have ended and succeeded"
+    assert (index.ended, index.own) == (2, 2), "both episodes have ended and succeeded"
     assert set(index.sample(50)[1]) == {0}, "and of the second one nothing is drawn"
 
 

@@ -94,7 +94,7 @@ def test_a_training_starts_with_them_and_draws_on_their_success(tmp_path: Path) 
     assert isinstance(replay, PersistentReplayBuffer)
     assert import_minari(tmp_path / "dataset", replay, successes=model.successes) == 4
     assert (replay.store.take(np.arange(4))["tag"] == Tag.DEMONSTRATION).all()
-    assert model.successes.episodes == 2
+    assert model.successes.own == 2
     assert sorted(set(model.successes.sample(200)[0])) == [0, 1, 2, 3]
     assert model.sampler.draw(1, 8)[0].rewards.max() == 1.0
     with pytest.raises(VarlError, match="not a Minari dataset"):

@@ -267,7 +267,7 @@ def test_of_a_dataset_longer_than_the_replay_the_newest_successes_are_drawn(tmp_
     short = PersistentReplayBuffer(10, STATE, ACTIONS, device="cpu", folder=tmp_path / "short")
     index = SuccessIndex(10, 1)
     assert import_minari(tmp_path / "dataset", short, successes=index) == 22
-    assert (index.ended, index.episodes) == (6, 2), "every other whole one was ended by the task"
+    assert (index.ended, index.own) == (6, 2), "every other whole one was ended by the task"
     rows, _ = index.sample(200)
     drawn = short.store.take(short.times(rows))
     assert set(drawn["reward"]) == {13, 14, 15}, "of the episode of rows 12 to 15 what is not overwritten"

@@ -28,7 +28,7 @@ def test_an_episode_succeeds_if_any_of_its_steps_does() -> None:
     steps(index, ([0], [NOTHING]), ([0], [SUCCESS]))
     assert index.succeeded([NOTHING]).tolist() == [True]
     steps(index, ([1], [{"is_success": False}]), ([1], [NOTHING]))
-    assert (index.ended, index.episodes) == (2, 1)
+    assert (index.ended, index.own) == (2, 1)
     assert drawn(index) == {(0, 0), (1, 0), (2, 0)}
 
 
@@ -44,10 +44,10 @@ def test_the_success_rate_is_of_the_newest_episodes_once_there_are_enough() -> N
     assert again.recent_success_rate == 1.0
 
 
-def test_an_episode_in_which_a_plan_acted_counts_but_the_rate_is_the_policys_own() -> None:
+def test_an_episode_in_which_a_plan_acted_can_be_drawn_but_what_releases_advice_is_the_policys_own() -> None:
     index = SuccessIndex(100, 1)
     steps(index, *[([1], [SUCCESS | {"advised": True}])] * 5, *[([1], [NOTHING])] * RECENT_EPISODES)
-    assert (index.ended, index.episodes) == (RECENT_EPISODES + 5, 5)
+    assert (index.ended, index.own) == (RECENT_EPISODES + 5, 0)
     assert index.recent_success_rate == 0.0
     steps(index, *[([1], [SUCCESS | {"advised": True}])] * RECENT_EPISODES)
     assert index.recent_success_rate == 0.0
@@ -92,7 +92,7 @@ def test_a_stand_ins_rows_are_of_no_episode() -> None:
         ([1, 1], [SUCCESS, stand_in]),
         ([0, 1], [NOTHING, NOTHING]),
     )
-    assert (index.ended, index.episodes) == (2, 1)
+    assert (index.ended, index.own) == (2, 1)
     assert drawn(index) == {(0, 0), (1, 0), (2, 0)}
 
 
@@ -101,7 +101,7 @@ def test_episodes_that_were_begun_anew_are_forgotten() -> None:
     steps(index, ([0, 0], [SUCCESS, SUCCESS]))
     index.restart()
     steps(index, ([1, 0], [NOTHING, SUCCESS]), ([0, 1], [NOTHING, NOTHING]))
-    assert index.episodes == 1
+    assert index.own == 1
     assert drawn(index) == {(1, 1), (2, 1)}
 
 
@@ -112,7 +112,7 @@ def test_an_episode_that_begins_before_the_last_one_ended_is_one_of_its_own() ->
     steps(index, ([0], [first | SUCCESS]), ([0], [NOTHING]), ([0], [first]))
     assert index.succeeded([NOTHING]).tolist() == [False]
     steps(index, ([1], [SUCCESS]))
-    assert (index.ended, index.episodes) == (1, 1)
+    assert (index.ended, index.own) == (1, 1)
     assert drawn(index) == {(2, 0), (3, 0)}
 
 

@@ -201,7 +201,7 @@ def test_success_in_any_step_is_the_one_count(make_training: Make, point_reach: 
     training.run()
     assert [episode.success for episode in training.record.episodes] == [True] * 5
     assert list(training.model.ep_success_buffer or ()) == [True] * 5
-    assert (training.model.successes.episodes, training.model.successes.ended) == (5, 5)
+    assert (training.model.successes.own, training.model.successes.ended) == (5, 5)
     assert {evaluation.success_rate for evaluation in training.record.evaluations} == {1.0}
 
 

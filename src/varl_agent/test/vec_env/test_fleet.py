@@ -177,7 +177,7 @@ def test_a_lost_robots_episode_is_no_success_and_a_stand_ins_counts_once(tmp_pat
     model = VARL("MlpPolicy", env, learning_starts=1000, buffer_size=100, policy_kwargs={"net_arch": [4]}, device="cpu")
     model.learn(60)
     ended = 60 // 6  # of both robots, at the most
-    assert 0 < model.successes.episodes == model.successes.ended <= ended
+    assert 0 < model.successes.own == model.successes.ended <= ended
     assert list(model.ep_success_buffer or ()) == [True] * model.successes.ended
     rows, envs = model.successes.sample(1000)
     own = {(row, env) for row, env in zip(rows.tolist(), envs.tolist(), strict=True)}
@@ -194,4 +194,4 @@ def test_where_all_are_lost_at_once_no_episode_runs_on(tmp_path: Path) -> None:
         robot.length = 10**6
     model.learn(40, reset_num_timesteps=False)
     assert not model.successes.succeeded([{}, {}]).any()
-    assert model.successes.episodes == 0
+    assert model.successes.own == 0

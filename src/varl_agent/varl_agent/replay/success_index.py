@@ -3,8 +3,8 @@
 A sparse reward sits in few rows. Once guidance is let go, the critic must know what success is worth all along the way
 to it, or the actor follows the critic's errors and unlearns what it was shown.
 
-Where ``info["advised"]`` is given a plan acted: such an episode counts, but not in the recent ones' rate, which is the
-policy's own.
+Where ``info["advised"]`` is given a plan acted: such an episode can be drawn, but neither the number of successes nor
+the recent ones' rate knows of it, which are the policy's own.
 
 An episode succeeds if ``info["is_success"]`` is true in any of its steps: whoever counts successes asks here.
 """
@@ -31,12 +31,12 @@ class SuccessIndex:
 
     Attributes:
         time: rows added to the replay so far.
-        ended, episodes: episodes that have ended so far, and those of them that succeeded.
+        ended, own: episodes that have ended so far, and those of the policy's own that succeeded.
     """
 
     def __init__(self, capacity: int, n_envs: int) -> None:
         self.capacity = capacity
-        self.time = self.ended = self.episodes = 0
+        self.time = self.ended = self.own = 0
         self._start = np.zeros(n_envs, np.int64)  # where each environment's running episode began
         self._succeeded = np.zeros(n_envs, bool)  # whether it has succeeded already
         self._spans = np.empty((0, 3), np.int64)  # first row, end and environment of each successful episode
@@ -48,7 +48,7 @@ class SuccessIndex:
 
     @property
     def recent_success_rate(self) -> float:
-        """Share of successes in the last ``RECENT_EPISODES`` episodes; 0 before there have been as many."""
+        """Share of successes in the policy's last ``RECENT_EPISODES`` episodes; 0 before there have been as many."""
         return float(np.mean(self._recent)) if len(self._recent) == RECENT_EPISODES else 0.0
 
     def succeeded(self, infos: list[dict[str, Any]]) -> np.ndarray:
@@ -85,8 +85,9 @@ class SuccessIndex:
         self.restart(envs)
 
     def _count(self, success: bool, info: dict[str, Any]) -> None:
-        self.ended, self.episodes = self.ended + 1, self.episodes + success
+        self.ended += 1
         if "advised" not in info:
+            self.own += success
             self._recent.append(success)
 
     def adopt(self, rows: int, spans: np.ndarray) -> None:
@@ -146,7 +147,7 @@ class SuccessIndex:
     def state_dict(self) -> dict[str, th.Tensor]:
         """All of it as tensors."""
         arrays = {
-            "counts": np.array([self.capacity, self.time, self.ended, self.episodes], np.int64),
+            "counts": np.array([self.capacity, self.time, self.ended, self.own], np.int64),
             "start": self._start,
             "succeeded": self._succeeded,
             "spans": self._spans,
@@ -156,7 +157,7 @@ class SuccessIndex:
 
     def load_state_dict(self, state: dict[str, th.Tensor]) -> None:
         """Inverse of :meth:`state_dict`."""
-        self.capacity, self.time, self.ended, self.episodes = (int(value) for value in state["counts"])
+        self.capacity, self.time, self.ended, self.own = (int(value) for value in state["counts"])
         self._start, self._succeeded, self._spans = (
             state[name].cpu().numpy().copy() for name in ("start", "succeeded", "spans")
         )

@@ -341,7 +341,7 @@ class VARL(SAC):
     def _on_step(self) -> None:
         super()._on_step()
         step, rate = self.num_timesteps, self.successes.recent_success_rate
-        if self.released_at == NOT_RELEASED and self._cutoff.releases(step, self.successes.episodes, rate):
+        if self.released_at == NOT_RELEASED and self._cutoff.releases(step, self.successes.own, rate):
             self.released_at = step
         self.consultation.advance(rate)
 
