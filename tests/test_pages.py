@@ -44,7 +44,7 @@ def defaults() -> dict[str, object]:
     [
         (r"\| lambda \| 10 to 50 \| ([\d.]+) \|", "guidance_weight", 10.0),
         (r"after (\d+) successful episodes", "cutoff_successes", 100),
-        (r"when (\d+) % of the last 20 succeed", "cutoff_rate", 0.7),
+        (r"when (\d+) % of the last 20 succeed", "cutoff_rate", 0.9),
         (r"it starts at ([\d.]+), and while advice guides", "ent_coef", "auto_0.02"),
         (r"\| when \| three queries a run \| steps ([\d, and]+) \|", "trigger", (1_000, 3_000, 6_000)),
         (r"\| recent transitions \| (\d+), spread", "states_per_query", 64),

@@ -26,7 +26,7 @@ class Cutoff:
     step: int
     decay: int = 0
     successes: int = 100
-    rate: float = 0.7
+    rate: float = 0.9
 
     def __post_init__(self) -> None:
         if self.name not in CUTOFF_NAMES:

@@ -109,7 +109,7 @@ class VARL(SAC):
         cutoff_step: int = 60_000,
         cutoff_decay: int = 10_000,
         cutoff_successes: int = 100,
-        cutoff_rate: float = 0.7,
+        cutoff_rate: float = 0.9,
         success_fraction: float = 0.5,
         imitation_weight: float = 1.0,
         act: float = 0.5,
