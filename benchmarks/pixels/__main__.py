@@ -62,18 +62,20 @@ def main(given: list[str]) -> None:
     for task, steps in STEPS.items():
         if values["what"] not in ("all", task):
             continue
-        found = []
+        successes: list[float] = []
+        seconds: list[float] = []
         for seed in range(SEEDS):
-            found.append(train(task, Path(values["runs"]) / f"{task}-s{seed}", steps, seed, encoder))
-            successes, seconds = (list(column) for column in zip(*found, strict=True))
+            success, took = train(task, Path(values["runs"]) / f"{task}-s{seed}", steps, seed, encoder)
+            successes, seconds = [*successes, success], [*seconds, took]
             mean = sum(successes) / len(successes)
             keep({f"{task}_success": mean, f"{task}_successes": successes, f"{task}_seconds": seconds})
     if values["what"] in ("all", "sb3"):
         if "reach_seconds" not in figures:
             raise VarlError("how long VARL takes is not known yet; run what:=reach first")
-        rival = [train_sb3("reach", s, STEPS["reach"], seed) for seed, s in enumerate(figures["reach_seconds"])]
-        successes, made = (list(column) for column in zip(*rival, strict=True))
-        keep({"sb3_reach_successes": successes, "sb3_reach_steps": made})
+        rival = []
+        for seed, took in enumerate(figures["reach_seconds"]):
+            rival.append(train_sb3("reach", took, STEPS["reach"], seed))
+            keep({"sb3_reach_successes": [one for one, _ in rival], "sb3_reach_steps": [made for _, made in rival]})
 
 
 if __name__ == "__main__":
