@@ -142,8 +142,10 @@ def test_it_is_a_gymnasium_environment() -> None:
     assert info["episode"]["l"] == 50
 
 
-def test_an_environment_that_nobody_closes_ends_quietly() -> None:
-    script = (
+@pytest.mark.parametrize("before", ["", "import weakref; weakref.finalize(weakref, id, 0); "])
+def test_an_environment_that_nobody_closes_ends_quietly(before: str) -> None:
+    """Also where a library's finalizer was first, so that all of them have their turn after MuJoCo has ended EGL."""
+    script = before + (
         "from varl_robot_env.env.arm_env import ArmEnv; env = ArmEnv('reach'); env.capture = True; "
         "print(len(env.reset(seed=0)[1]['frames']))"
     )

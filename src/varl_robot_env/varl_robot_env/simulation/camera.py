@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -69,13 +70,17 @@ class Camera:
         """Free the renderer."""
         if self._freed is not None and self._freed.alive:
             self._thread.submit(self._freed).result()
+            atexit.unregister(self._freed)
         self._thread.shutdown()
 
     def _look_at(self, data: Any) -> Any:
         if self._renderer is None:
             self._renderer = mujoco.Renderer(self._model, *self._size)
-            # Of a camera that nobody closes, before the interpreter's end takes OpenGL away from under it.
+            # Of a camera that nobody closes, too. At the interpreter's end what was registered last comes first: so this
+            # comes before MuJoCo takes EGL away, which a finalizer's own turn may not.
             self._freed = weakref.finalize(self, self._renderer.close)
+            self._freed.atexit = False
+            atexit.register(self._freed)
         self._renderer.update_scene(data, self.name)
         return self._renderer
 
