@@ -193,6 +193,9 @@ def test_a_run_is_not_written_over_and_latest_points_at_the_newest(tmp_path: Pat
         folder.create()
         folder.point_latest()
         assert (tmp_path / "latest").resolve() == folder.path
+    with pytest.raises(VarlError, match="killed before its first checkpoint; remove that folder"):
+        folder.create()
+    (folder.checkpoints / "step-000000001000.safetensors").touch()
     with pytest.raises(VarlError, match="holds a run already; continue it with resume:=true"):
         folder.create()
     with pytest.raises(VarlError, match="does not exist; name the run_dir of a run that has a checkpoint"):

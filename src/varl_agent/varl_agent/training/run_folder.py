@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from varl_common.arguments import command_line
+from varl_common.earlier_run import refuse_earlier_run
 from varl_common.errors import VarlError
 from varl_common.files import atomic_write, real_path, short_path
 from varl_common.yaml_file import load_yaml
@@ -38,8 +39,7 @@ class RunFolder:
         Raises:
             VarlError: it holds a run already, or cannot be made.
         """
-        if self.checkpoints.exists():
-            raise VarlError(f"{self.path} holds a run already; continue it with resume:=true or name another run_dir")
+        refuse_earlier_run(self.path)
         parts = (self.checkpoints, self.tensorboard, self.replay, self.config, self.path)
         self._made = [part for part in parts if not part.exists()]
         self._make()

@@ -95,7 +95,9 @@ def test_a_run_goes_by_its_own_name_however_it_is_named(
 
 
 def test_a_new_run_does_not_take_the_name_of_a_link(tmp_path: Path) -> None:
-    (started(tmp_path) / "checkpoints").mkdir()
+    checkpoints = started(tmp_path) / "checkpoints"
+    checkpoints.mkdir()
+    (checkpoints / "step-000000001000.safetensors").touch()
     (tmp_path / "latest").symlink_to("run")
     graph = describe("train_sim", f"run_dir:={tmp_path / 'latest'}")
     with pytest.raises(VarlError, match=r"/run holds a run already"):
@@ -135,7 +137,10 @@ def test_a_run_starts_from_another_and_keeps_to_it_when_it_is_resumed(tmp_path: 
 def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
     run_dir = started(tmp_path)
     (run_dir / "checkpoints").mkdir()
-    with pytest.raises(VarlError, match="holds a run already"):
+    with pytest.raises(VarlError, match="killed before its first checkpoint; remove that folder"):
+        started(tmp_path)
+    (run_dir / "checkpoints/step-000000001000.safetensors").touch()
+    with pytest.raises(VarlError, match="holds a run already; continue it with resume:=true"):
         started(tmp_path)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 from varl_common.arguments import command_line
+from varl_common.earlier_run import refuse_earlier_run
 from varl_common.errors import VarlError
 from varl_common.files import real_path, short_path
 from varl_common.yaml_file import load_yaml
@@ -28,8 +29,7 @@ def write_launch(run_dir: Path, program: str, values: Mapping[str, str]) -> None
     Raises:
         VarlError: the folder holds a run already, or cannot be written.
     """
-    if (run_dir / _CHECKPOINTS).exists():
-        raise VarlError(f"{run_dir} holds a run already; continue it with resume:=true, or name another run_dir")
+    refuse_earlier_run(run_dir)
     arguments = {name: value for name, value in values.items() if name not in _NOT_RECORDED}
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
