@@ -76,8 +76,8 @@ class Camera:
     def _look_at(self, data: Any) -> Any:
         if self._renderer is None:
             self._renderer = mujoco.Renderer(self._model, *self._size)
-            # Also of a camera that nobody closes. At the interpreter's end what was registered last is called first: this
-            # before MuJoCo takes EGL away, of which a finalizer's own turn is not sure.
+            # Also of a camera that nobody closes. At the interpreter's end what was registered last is called first:
+            # this before MuJoCo takes EGL away, of which a finalizer's own turn is not sure.
             self._freed = weakref.finalize(self, self._renderer.close)
             self._freed.atexit = False
             atexit.register(self._freed)
