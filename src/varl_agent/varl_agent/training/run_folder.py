@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 from varl_common.arguments import command_line
-from varl_common.earlier_run import refuse_earlier_run
 from varl_common.errors import VarlError
 from varl_common.files import atomic_write, real_path, short_path
+from varl_common.host.earlier_run import refuse_earlier_run
 from varl_common.yaml_file import load_yaml
 
 from varl_agent.training.checkpoint import list_checkpoints

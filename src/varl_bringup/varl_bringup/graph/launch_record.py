@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 from varl_common.arguments import command_line
-from varl_common.earlier_run import refuse_earlier_run
 from varl_common.errors import VarlError
 from varl_common.files import real_path, short_path
+from varl_common.host.earlier_run import refuse_earlier_run
 from varl_common.yaml_file import load_yaml
 
 FILE = "launch.yaml"
