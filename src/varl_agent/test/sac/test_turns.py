@@ -41,8 +41,13 @@ def test_plans_act_in_their_share_of_the_episodes_and_those_guide_that_succeed()
     assert set(turns[-8:]) == {None, 2}
     assert model.guidance.trusted == [2]
     assert len(model.successes._recent) < model.successes.ended, "the rate that releases advice is the policy's own"
+    while model.turns.tried == [None]:  # let go in the midst of an episode that is a plan's
+        in_turn(model, 1)
     model.released_at, model.num_timesteps = 1, 9_001
+    before = model.successes.own, model.successes.ended
     assert set(in_turn(model, 4)) == {None}, "once advice is released the policy acts alone"
+    assert model.turns.tried == [None], "and is credited alone"
+    assert model.successes.own - before[0] <= model.successes.ended - before[1] == 4
 
 
 def test_with_act_at_0_a_plan_never_acts():

@@ -46,8 +46,11 @@ class Turns:
 
     def note(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         """One step of each environment, before it is stored: ``info["advised"]`` is set where a plan acted, and where
-        an episode has ended what acted is credited and whose the next one is settled. Where a person takes over, or the
-        step is another environment's, the episode is the plans' no longer."""
+        an episode has ended what acted is credited and whose the next one is settled. Where a person takes over, the
+        step is another environment's, or advice has been let go, the episode is the plans' no longer."""
+        if not self.model.guided:
+            self.restart()
+            return
         for i, info in enumerate(infos):
             if info.get("intervened") or "stands_in" in info:
                 self.tried[i] = None

@@ -324,7 +324,7 @@ class VARL(SAC):
                 executed[i] = self.policy.scale_action(np.asarray(info["executed_action"], np.float32))
         if self.guided:
             self.consultation.remember(executed, new_obs, reward, dones, infos)
-            self.turns.note(dones, infos)
+        self.turns.note(dones, infos)
         super()._store_transition(self._rows, executed, new_obs, reward, dones, infos)
 
     def _sample_action(self, *args: Any) -> tuple[np.ndarray, np.ndarray]:
