@@ -82,7 +82,7 @@ def test_the_seconds_of_who_acts_are_counted(method):
     setting = Setting("reach", method, 0, 60, 0.1, net=16, altered=(("trigger", [20]), ("states_per_query", 8)))
     model: Any = make_model(setting)
     model.executor.seconds = 1.5
-    row = dict(zip(trainer.COLUMNS, trainer._row(setting, model, None, -1, 0.0), strict=True))
+    row = dict(zip(trainer.COLUMNS, trainer._row(setting, model, None, [], -1, 0.0), strict=True))
     assert row["advisor_s"] == 1.5
 
 
@@ -112,6 +112,16 @@ def advised_by_plans(method):
     for _ in range(40):
         trainer.advance(model, act)
     return model
+
+
+def test_training_success_is_that_of_the_policys_own_episodes():
+    altered = (("learning_starts", 10), ("trigger", [20]), ("states_per_query", 8), ("batch_size", 16))
+    model: Any = make_model(Setting("reach", "varl", 0, 600, 0.0, net=16, misplaced=0.0, altered=altered))
+    act = trainer.Acting(model)
+    told = [trainer.advance(model, act) for _ in range(400)]
+    assert model.ep_success_buffer is not None
+    assert sum(one is not None for one in told) < len(model.ep_success_buffer) == model.successes.ended
+    assert sum(one is True for one in told) == model.successes.own < sum(model.ep_success_buffer), "the plan's succeed"
 
 
 def test_the_plan_alone_acts_and_is_examined():

@@ -7,7 +7,8 @@ import fcntl
 import functools
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -45,7 +46,9 @@ POINTS = 20  # rows of a run: success over its last training episodes
 # Steps at which, and at the end, the deterministic policy is examined; in a run that is shorter, at each row.
 EXAMS = (25_000, 50_000, 100_000)
 EPISODES = 10  # of an examination
-RECENT = 50  # training episodes behind train_success_rate
+RECENT = (
+    50  # the policy's own training episodes behind train_success_rate: those in which a plan acts say nothing of it
+)
 # Made at a time: the simulator and the networks push each other out of the processor's caches, which in turns of one
 # update makes both half as fast.
 UPDATES = 10
@@ -58,10 +61,12 @@ def train(setting: Setting, out: Path, tick: Callable[[int], None]) -> None:
     model = make_model(setting)
     act: Actor = model if type(model) in (PlanAlone, Hindsight) else Acting(model)  # type: ignore[assignment]
     exam = make_env(setting.task, setting.seed + EVALUATION_SEED)
-    began, found = time.monotonic(), -1
+    began, found, recent = time.monotonic(), -1, deque[bool](maxlen=RECENT)
     every = max(setting.steps // POINTS, 1)
     for step in range(1, setting.steps + 1):
-        advance(model, act)
+        ended = advance(model, act)
+        if ended is not None:
+            recent.append(ended)
         if found < 0 and model.successes.own:
             found = step
         if step > model.learning_starts and step % (UPDATES * setting.update_every) == 0:
@@ -69,14 +74,17 @@ def train(setting: Setting, out: Path, tick: Callable[[int], None]) -> None:
         if step % every == 0 or step == setting.steps:
             due = step == setting.steps or any(step - every < at <= step for at in EXAMS) or setting.steps < EXAMS[0]
             rate = examine(act, exam) if due else None
-            append(out, [_row(setting, model, rate, found, time.monotonic() - began)])
+            append(out, [_row(setting, model, rate, recent, found, time.monotonic() - began)])
             tick(every)
     exam.close()
     model.env.close()  # type: ignore[union-attr]
 
 
-def advance(model: VARL, act: Actor) -> None:
-    """One environment step: what SB3's ``collect_rollouts`` does, at a third of its cost for networks this small."""
+def advance(model: VARL, act: Actor) -> bool | None:
+    """One environment step: what SB3's ``collect_rollouts`` does, at a third of its cost for networks this small.
+
+    Returns whether an episode of the policy's own succeeded; None: none ended.
+    """
     if model.num_timesteps < model.learning_starts:
         action = model.action_space.sample()[None]
     else:
@@ -91,6 +99,7 @@ def advance(model: VARL, act: Actor) -> None:
     model._update_info_buffer(info, done)
     model._store_transition(model.replay_buffer, action, observation, reward, done, info)
     model._on_step()
+    return bool(model.ep_success_buffer[-1]) if done[0] and "advised" not in info[0] else None  # type: ignore[index]
 
 
 class Acting:
@@ -136,8 +145,9 @@ def examine(act: Actor, env: gym.Env[Any, Any]) -> float:
     return won / EPISODES
 
 
-def _row(setting: Setting, model: VARL, rate: float | None, found: int, wall: float) -> list[object]:
-    recent = list(model.ep_success_buffer or ())[-RECENT:]
+def _row(
+    setting: Setting, model: VARL, rate: float | None, recent: Collection[bool], found: int, wall: float
+) -> list[object]:
     labels = getattr(model, "asked_labels", model.guidance.asked)
     queries = getattr(model, "asked_queries", model.guidance.queries)
     asked = model.advisor or getattr(model, "executor", None)
@@ -149,7 +159,7 @@ def _row(setting: Setting, model: VARL, rate: float | None, found: int, wall: fl
         setting.steps,
         model.num_timesteps,
         "" if rate is None else round(float(rate), 3),
-        round(float(np.mean(recent)) if recent else 0.0, 3),
+        round(float(np.mean(list(recent))) if recent else 0.0, 3),
         found,
         queries,
         labels,
