@@ -79,10 +79,12 @@ class Localiser:
     Attributes:
         names: of the things.
         confidence: the least that counts as seen.
+        offsets: (things, 2) pixels of a picture ``WIDTH`` wide, added to where the network sees each thing.
     """
 
     def __init__(self, names: Sequence[str], network: HeatMaps, confidence: float = 0.5) -> None:
         self.names, self._network, self.confidence = list(names), network.eval(), confidence
+        self.offsets: Array = np.zeros((len(self.names), 2))
 
     def find(self, rgb: Image) -> dict[str, Sighting]:
         """Each thing that it sees in ``rgb`` (h, w, 3) uint8; it is lost about the others."""
@@ -96,9 +98,9 @@ class Localiser:
             logits = self._network(to_tensor(small[None]))[0]
         width = math.ceil(small.shape[1] / STRIDE)
         found = {}
-        for name, row in zip(self.names, logits.softmax(1).numpy(), strict=True):
+        for name, row, offset in zip(self.names, logits.softmax(1).numpy(), self.offsets, strict=True):
             cell, confidence = _peak(row[:-1].reshape(-1, width), radius)
-            found[name] = Sighting(at_scale(cell * STRIDE + STRIDE / 2 - 0.5, 1 / scale), confidence)
+            found[name] = Sighting(at_scale(cell * STRIDE + STRIDE / 2 - 0.5 + offset, 1 / scale), confidence)
         return found
 
 
