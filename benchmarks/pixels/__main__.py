@@ -18,13 +18,14 @@ from varl_common.arguments import Argument, complete, parse, whole_number
 from varl_common.errors import VarlError
 from varl_common.files import atomic_write
 
+from benchmarks.advice.trainer import commit
 from benchmarks.pixels.costs import step_overhead, updates
 from benchmarks.pixels.success import classifier
 from benchmarks.pixels.training import shipped, train, train_sb3
 
 RESULTS = Path(__file__).parents[1] / "results" / "pixels.json"
 FROM_STATE = RESULTS.with_name("arm_tasks.json")
-STEPS = {"reach": 15_000, "push": 60_000}
+STEPS = {"reach": 15_000, "push": 40_000}
 SEEDS = 3
 _ARGUMENTS = (
     Argument("what", "What to measure.", "all", ("all", "costs", "classifier", *STEPS, "sb3")),
@@ -69,6 +70,7 @@ def main(given: list[str]) -> None:
             successes, seconds = [*successes, success], [*seconds, took]
             mean = sum(successes) / len(successes)
             keep({f"{task}_success": mean, f"{task}_successes": successes, f"{task}_seconds": seconds})
+            keep({f"{task}_steps": steps, f"{task}_commit": commit()})
     if values["what"] in ("all", "sb3"):
         if "reach_seconds" not in figures:
             raise VarlError("how long VARL takes is not known yet; run what:=reach first")
