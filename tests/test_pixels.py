@@ -9,6 +9,8 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.env_checker import check_env
 from varl_robot_env.env.arm_env import ArmEnv
 
+from benchmarks.pixels import training
+
 
 @pytest.fixture
 def env() -> Iterator[ArmEnv]:
@@ -30,3 +32,11 @@ def test_an_algorithm_of_stable_baselines3_runs_on_it(env: ArmEnv) -> None:
     assert model._n_updates == 4
     action, _ = model.predict(env.reset(seed=1)[0], deterministic=True)
     assert env.action_space.contains(action)
+
+
+@pytest.mark.usefixtures("env")  # which skips where nothing can be rendered
+def test_the_bench_stops_the_rival_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "EPISODES", 1)
+    success, made = training.train_sb3("reach", 0.0, steps=60, seed=0)
+    assert success in (0.0, 1.0)
+    assert made == 1

@@ -46,9 +46,7 @@ POINTS = 20  # rows of a run: success over its last training episodes
 # Steps at which, and at the end, the deterministic policy is examined; in a run that is shorter, at each row.
 EXAMS = (25_000, 50_000, 100_000)
 EPISODES = 10  # of an examination
-RECENT = (
-    50  # the policy's own training episodes behind train_success_rate: those in which a plan acts say nothing of it
-)
+RECENT = 50  # training episodes of the policy's own, in which no plan acts, behind train_success_rate
 # Made at a time: the simulator and the networks push each other out of the processor's caches, which in turns of one
 # update makes both half as fast.
 UPDATES = 10
