@@ -35,5 +35,5 @@ print(f"{episodes} episodes written to {work / 'dataset'}: minari.MinariDataset 
 
 second = learner("second")
 added = import_minari(work / "dataset", second.replay_buffer, successes=second.successes)
-print(f"{added} transitions are demonstrations now, {second.successes.episodes} of them episodes that succeeded")
+print(f"{added} transitions are demonstrations now, {second.successes.own} of them episodes that succeeded")
 second.learn(200)
