@@ -68,9 +68,9 @@ def main(given: list[str]) -> None:
         for seed in range(SEEDS):
             success, took = train(task, Path(values["runs"]) / f"{task}-s{seed}", steps, seed, encoder)
             successes, seconds = [*successes, success], [*seconds, took]
-            mean = sum(successes) / len(successes)
-            keep({f"{task}_success": mean, f"{task}_successes": successes, f"{task}_seconds": seconds})
-            keep({f"{task}_steps": steps, f"{task}_commit": commit()})
+            told = {"success": sum(successes) / len(successes), "successes": successes, "seconds": seconds}
+            told |= {"steps": steps, "commit": commit()}
+            keep({f"{task}_{name}": value for name, value in told.items()})
     if values["what"] in ("all", "sb3"):
         if "reach_seconds" not in figures:
             raise VarlError("how long VARL takes is not known yet; run what:=reach first")

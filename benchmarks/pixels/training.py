@@ -97,7 +97,7 @@ def train_sb3(task: str, seconds: float, steps: int, seed: int) -> tuple[float, 
     that it made: with SB3's defaults, but for gamma and the random steps at the beginning, which are as VARL's."""
     torch.set_num_threads(1)
     sac = shipped()["sac"]
-    shared: dict[str, Any] = {name: sac[name] for name in ("gamma", "learning_starts", "batch_size")}
+    shared: dict[str, Any] = {name: sac[name] for name in ("gamma", "learning_starts")}
     with closing(ArmEnv(task, observation="pixels")) as arm:
         model = SAC("MultiInputPolicy", arm, buffer_size=steps, seed=seed, device="cpu", **shared)
         model.learn(steps, callback=_Until(seconds))
