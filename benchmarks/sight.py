@@ -33,6 +33,7 @@ from varl_vlm_advisor.question.config import QuestionConfig
 from varl_vlm_advisor.question.pointing import to_pixel
 from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.question.question import StateQuestion
+from varl_vlm_advisor.service.config import AdvisorConfig
 from varl_vlm_advisor.training import scenes, teacher
 from varl_vlm_advisor.types import NoAdvice
 
@@ -41,6 +42,8 @@ from benchmarks import localiser
 RESULTS = Path(__file__).parent / "results"
 TASKS = ("reach", "push", "lift")
 _SEED = 7919
+_TABLE = 0.0  # m, base frame: its height in the project's own tasks
+_BEHIND = AdvisorConfig().behind
 _ARGUMENTS = (
     Argument("model", "Folder of the model.", str(in_the_box())),
     Argument("count", "Scenes of each task.", "60", check=whole_number(2)),
@@ -105,7 +108,7 @@ class Judge:
         for one, answer in zip(asked, answers, strict=True):
             none = np.full(len(one.expert), np.nan, np.float32)
             try:
-                rows.append(none if answer is None else to_action(one.question, answer, 0.0))
+                rows.append(none if answer is None else to_action(one.question, answer, _TABLE, _BEHIND))
             except NoAdvice:
                 rows.append(none)
         return np.stack(rows)

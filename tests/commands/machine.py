@@ -103,8 +103,9 @@ class Machine:
         return f"unset PYTHONPATH; source {self.packages}/bin/activate;"
 
     def bash(self, text: str, **more: str) -> tuple[int, str]:
+        """Its status, as ``timeout`` gives it where it did not end, and what it said until then."""
         done = subprocess.run(
-            ["bash", "-ec", text],
+            ["timeout", "--signal=INT", "--kill-after=20", str(PATIENCE), "bash", "-ec", text],
             cwd=self.folder,
             env=self.environment | more,
             stdin=subprocess.DEVNULL,
@@ -112,7 +113,6 @@ class Machine:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=PATIENCE,
         )
         return done.returncode, done.stdout
 

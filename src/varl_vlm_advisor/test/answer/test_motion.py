@@ -53,6 +53,18 @@ def test_depth_goes_before_the_surface(env: EnvDescription, transition: MakeTran
     assert lift(question, spoken(question, "pixel"), surface_height=0.5) == pytest.approx(PLACE, abs=0.001)
 
 
+@pytest.mark.parametrize(("surface", "deeper"), [(None, 0.02), (-0.02, 0.02), (PLACE[2], 0.0)])
+def test_a_things_middle_is_behind_what_is_seen_of_it_unless_that_is_the_surface(
+    env: EnvDescription, transition: MakeTransition, frame: Frame, surface: float | None, deeper: float
+) -> None:
+    assert frame.camera_pose is not None
+    ahead = (PLACE - frame.camera_pose[:3, 3]) @ frame.camera_pose[:3, 2]
+    question = ask(env, replace(transition(), frames=(with_depth(frame, float(ahead)),)))
+    sight = (PLACE - frame.camera_pose[:3, 3]) / np.linalg.norm(PLACE - frame.camera_pose[:3, 3])
+    place = lift(question, spoken(question, "pixel"), surface, behind=0.02)
+    assert place == pytest.approx(PLACE + deeper * sight, abs=0.001)
+
+
 @pytest.mark.parametrize(("behind", "missed"), [(0.3, True), (0.03, False)])
 def test_a_small_thing_that_was_just_missed_is_meant_not_what_is_behind_it(
     env: EnvDescription, transition: MakeTransition, frame: Frame, behind: float, missed: bool

@@ -41,7 +41,7 @@ def test_pointing_says_what_the_expert_does(world: ArmWorld) -> None:
             said = teacher.answer(question, truth, expert)
             if said is None:
                 continue
-            action = to_action(question, parse(question, Reply(said)), None)
+            action = to_action(question, parse(question, Reply(said)), 0.0, behind=0.02)
             moves = np.abs(expert[:3]) > 0.5
             agree += int((np.sign(action[:3]) == np.sign(expert[:3]))[moves].sum())
             clear += int(moves.sum())

@@ -23,6 +23,8 @@ CARRY = 0.05
 """Metres above a point to which something held is brought."""
 _DEPTH_WINDOW = 2
 """Pixels around a point whose median depth counts: single pixels are often holes."""
+_ON_SURFACE = 0.01
+"""Metres above a surface up to which what depth tells is the surface itself."""
 _MISSED, _FRONT, _STEP = 0.02, 5, 0.06
 """A model that points at a small thing often just misses it, and the depth there is that of what is behind. Within this
 share of the picture's width, this percentile of the depths is taken where it is so many metres nearer."""
@@ -38,15 +40,19 @@ _POINT_MOTIONS: dict[str, tuple[float | None, float]] = {
 }
 
 
-def to_action(question: StateQuestion, answer: Any, surface_height: float | None) -> NDArray[np.float32]:
+def to_action(
+    question: StateQuestion, answer: Any, surface_height: float | None, behind: float = 0.0
+) -> NDArray[np.float32]:
     """The action, shape (n,) in [-1, 1], that an answer to ``direction`` or ``point`` asks for.
+
+    ``surface_height``, ``behind``: of what is pointed at, as :func:`lift` has it.
 
     Raises:
         NoAdvice: a point that cannot be lifted to 3-D.
     """
     if question.strategy == "direction":
         return decode(answer.model_dump(), question.env.action_names)
-    return _towards_point(question, answer, surface_height)
+    return _towards_point(question, answer, surface_height, behind)
 
 
 def to_waypoints(answer: Any) -> NDArray[np.float32]:
@@ -88,7 +94,9 @@ def to_pointing(question: PlaceQuestion, answer: Any) -> Pointing:
     return Pointing(AdviceStatus.OK, scaled, answer.reason)
 
 
-def _towards_point(question: StateQuestion, answer: Any, surface_height: float | None) -> NDArray[np.float32]:
+def _towards_point(
+    question: StateQuestion, answer: Any, surface_height: float | None, behind: float
+) -> NDArray[np.float32]:
     env = question.env
     tool = env.position(TOOL, question.state.state)
     if tool is None:
@@ -97,7 +105,7 @@ def _towards_point(question: StateQuestion, answer: Any, surface_height: float |
     if above is None:
         goal = tool + np.array([0.0, 0.0, HOVER])
     else:
-        goal = lift(question, np.asarray(answer.point), surface_height) + np.array([0.0, 0.0, above])
+        goal = lift(question, np.asarray(answer.point), surface_height, behind) + np.array([0.0, 0.0, above])
     action = np.zeros(len(env.action_names), np.float32)
     for index in env.translations:
         axis = "xyz".index(env.action_names[index][-1])
@@ -107,8 +115,13 @@ def _towards_point(question: StateQuestion, answer: Any, surface_height: float |
     return action
 
 
-def lift(question: StateQuestion, point: NDArray[np.float64], surface_height: float | None) -> NDArray[np.float64]:
+def lift(
+    question: StateQuestion, point: NDArray[np.float64], surface_height: float | None, behind: float = 0.0
+) -> NDArray[np.float64]:
     """The place in the base frame, shape (3,) m, at which the model points, by depth or else on a known surface.
+
+    Depth tells of what a thing shows; ``behind`` is from there to its middle along the line of sight, m. What is seen
+    at ``surface_height`` is no thing, but the surface on which things stand.
 
     Raises:
         NoAdvice: neither is to be had there.
@@ -121,7 +134,11 @@ def lift(question: StateQuestion, point: NDArray[np.float64], surface_height: fl
     share = pixel / [projection.width, projection.height]
     depth = _depth(question.frame, share)
     if depth > 0:
-        return projection.point_at_depth(pixel, depth)
+        shown = projection.point_at_depth(pixel, depth)
+        if surface_height is not None and shown[2] < surface_height + _ON_SURFACE:
+            return shown
+        sight = shown - projection.point_at_depth(pixel, 0.0)
+        return shown + behind * sight / np.linalg.norm(sight)
     if surface_height is None:
         raise NoAdvice(AdviceStatus.REFUSED, "no depth at the point, and surface_height is not set")
     place = projection.point_at_height(pixel, surface_height)

@@ -63,6 +63,9 @@ class AdvisorConfig(QuestionConfig):
     surface_height: float | None = Field(
         default=None, description="m in base_frame: where a point lies that has no depth; none: such a point is refused"
     )
+    behind: float = Field(
+        default=0.02, ge=0.0, le=1.0, description="m from what is seen of a thing to its middle, in strategy point"
+    )
     votes: int = Field(default=3, ge=1, le=25, description="samples per state; their agreement is the confidence")
     in_flight: int = Field(default=8, ge=1, le=256, description="questions before the model at once")
     run_dir: str = Field(default="", description="folder of the run, which keeps its spending; empty: memory only")

@@ -50,7 +50,7 @@ class Sampler:
         """
 
         def use(question: StateQuestion, answer: Answer) -> tuple[np.ndarray, str]:
-            return to_action(question, answer, self._config.surface_height), answer.reason
+            return to_action(question, answer, self._config.surface_height, self._config.behind), answer.reason
 
         usable = await self._samples(env, state, until, votes, use)
         action, agreement = vote([action for action, _ in usable])
