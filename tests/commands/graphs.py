@@ -50,6 +50,6 @@ GRAPHS: dict[str, tuple[str, ...]] = {
 
 def own_arm(file: Path, robot: str) -> None:
     """A user's copy of a robot's file, for an arm on a busy machine; simulated from the stand-in's description."""
-    values = patient(load_yaml(ROOT / f"config/robots/{robot}.yaml"), 2.0)
+    values = patient(load_yaml(ROOT / f"config/robots/{robot}.yaml"), 10.0)
     values["simulation"] = {"urdf": str(ROOT / "src/varl_robot_env/urdf" / _URDF[robot])}
     file.write_text(yaml.safe_dump(values))

@@ -91,7 +91,9 @@ def test_an_answer_that_nobody_knows_is_told(tmp_path: Path) -> None:
         scenes.of_states("drawer-open-v3", tmp_path, "point")
 
 
-@pytest.mark.parametrize("words", [["lora:=perhaps"], ["rate:=-1"], ["task:=fly", "count:=1"], ["steps:=0"]])
+@pytest.mark.parametrize(
+    "words", [["lora:=perhaps"], ["rate:=-1"], ["task:=fly", "count:=1"], ["steps:=0"], ["width:=100"]]
+)
 def test_what_cannot_be_is_told(words: list[str], tmp_path: Path) -> None:
     with pytest.raises(VarlError):
         train(*words, f"out:={tmp_path}")

@@ -19,8 +19,17 @@ from varl_vlm_advisor.training.demonstrations import of_demonstrations
 from varl_vlm_advisor.training.examples import Example
 from varl_vlm_advisor.training.settings import Settings
 
+
+def _width(value: str) -> int:
+    """A check: what heads of attention, and waves over rows and columns, share out evenly."""
+    if not value.isdecimal() or int(value) < 32 or int(value) % 16:
+        raise ValueError("expected a multiple of 16, 32 or more")
+    return int(value)
+
+
 ARGUMENTS = (
     Argument("model", "Whom to teach: a folder, a name on the hub, or small: a new one of few weights.", "small"),
+    Argument("width", "Features a token of a new small model; half: a quarter of the weights.", "256", check=_width),
     Argument("task", "Tasks to teach, separated by commas: of reach, push, lift.", "reach,push,lift"),
     Argument("count", "Examples of each task, each in a scene with a look of its own.", "4800", check=whole_number(1)),
     Argument("states", "Folder of states that advisor-eval keeps, to learn from these in place of new scenes."),
@@ -124,7 +133,7 @@ def _new(values: dict[str, str], taught: list[Example], settings: Settings, out:
     if not (new / "config.json").exists():
         read = taught[:_READ]
         asked = [words for e in read for words in (f"system: {e.system}\nuser: ", f"{e.text}\nassistant: ")]
-        model, processor = make_small_model(asked, [e.answer for e in read], seed)
+        model, processor = make_small_model(asked, [e.answer for e in read], seed, int(values["width"]))
         processor.save_pretrained(new)
         model.save_pretrained(new)  # last: with its config.json the folder counts
     model, processor = trainer.load(str(new))
