@@ -170,6 +170,7 @@ def _config(folder: str, where: Path) -> Path:
     asked = {
         "backend": "transformers",
         "strategy": "point",
+        "surface_height": sight.TABLE,
         "votes": 1,
         "cache": {"mode": "off"},
         "transformers": model,

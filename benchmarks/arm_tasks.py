@@ -2,8 +2,8 @@
 
 Each run trains a task of config/tasks in process, from state, with a sparse reward, and with what config/agent.yaml and
 config/advisor.yaml ship, but for the number of steps: three questions to the scripted advisor, which errs as often as
-its section says, or with ``--advice sight`` to the small model in the box. With ``--things localised`` the arm knows
-where block and target are from a localiser alone (:mod:`benchmarks.seen_things`); ``--task push-seen`` wants a
+its section says, or with ``--advice sight`` to the small model in the box. In push-unmarked the arm knows where block
+and target are from a localiser alone (:mod:`benchmarks.seen_things`); push-seen wants a
 classifier in classifiers/push (``varl train-classifier``). A run that was stopped goes on from its newest checkpoint.
 Success is that of the deterministic policy in 50 episodes, every 5,000 steps; a figure is the mean over the seeds at
 the last step that all have reached. Where the arm itself may be mistaken about it, the success in truth is told, too.
@@ -39,13 +39,13 @@ from varl_robot_env.tasks.task import load_task
 
 from benchmarks.advice.trainer import commit
 from benchmarks.advice.vlm import Vlm
-from benchmarks.seen_things import SEEN_TASK, SeenThings, true_successes
+from benchmarks.seen_things import UNMARKED, SeenThings, true_successes
 
 REPOSITORY = Path(__file__).parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results" / "arm_tasks.json"
 SEEN_DONE = "push-seen"  # push, where a classifier tells that it is done
-TASKS = ("push", SEEN_DONE, "pick-place", "insert")
-ADVICE, THINGS = ("scripted", "sight"), ("known", "localised")
+TASKS = ("push", SEEN_DONE, UNMARKED, "pick-place", "insert")
+ADVICE = ("scripted", "sight")
 EVALUATE_EVERY, EPISODES = 5_000, 50
 
 
@@ -55,11 +55,9 @@ class Kind:
 
     task: str
     advice: str = ADVICE[0]
-    things: str = THINGS[0]
 
     def __str__(self) -> str:
-        told = (self.advice if self.advice != ADVICE[0] else "", self.things if self.things != THINGS[0] else "")
-        return "-".join(part for part in (self.task, *told) if part)
+        return self.task if self.advice == ADVICE[0] else f"{self.task}-{self.advice}"
 
 
 def train(kind: Kind, seed: int, steps: int, runs: Path) -> None:
@@ -70,7 +68,7 @@ def train(kind: Kind, seed: int, steps: int, runs: Path) -> None:
     settings = LearnerSettings.from_dict(
         shipped | {"run_dir": str(folder.path), "seed": seed, "steps": steps}, "agent.yaml"
     )
-    seen = SeenThings(seed) if kind.things == "localised" else None
+    seen = SeenThings(seed) if kind.task == UNMARKED else None
     arm = ArmEnv(kind.task) if seen is None else seen.env
     env, identity = ParallelEnv([arm], seed), identity_of(arm.description)
     newest = checkpoint.load_newest(folder.checkpoints, identity) if folder.checkpoints.exists() else None
@@ -138,7 +136,7 @@ def gather(runs: Path) -> dict[str, Any]:
         results[f"{name}_commits"] = sorted({run["commit"] for run in own.values()})
         if all(run["true_success"] is not None for run in own.values()):
             results[f"{name}_in_truth"] = {seed: run["true_success"] for seed, run in own.items()}
-    for task in sorted({run["kind"] for run in found} & (set(TASKS) - {SEEN_DONE})):
+    for task in sorted({run["kind"] for run in found} & (set(TASKS) - {SEEN_DONE, UNMARKED})):
         results[f"{task.replace('-', '_')}_least_start_m"] = least_start(task)
     return results
 
@@ -162,15 +160,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=TASKS, help="train this one; without it, write the results of all runs")
     parser.add_argument("--advice", choices=ADVICE, default=ADVICE[0], help="who is asked")
-    parser.add_argument("--things", choices=THINGS, default=THINGS[0], help="how push knows where its things are")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "arm_tasks")
     parsed = parser.parse_args()
-    if parsed.things != THINGS[0] and parsed.task != SEEN_TASK:
-        parser.error(f"--things {parsed.things} is for --task {SEEN_TASK}")
     if parsed.task:
-        train(Kind(parsed.task, parsed.advice, parsed.things), parsed.seed, parsed.steps, parsed.runs)
+        train(Kind(parsed.task, parsed.advice), parsed.seed, parsed.steps, parsed.runs)
     else:
         write_json(RESULTS, gather(parsed.runs))
         print(RESULTS.read_text())

@@ -76,8 +76,8 @@ class Scene:
         camera, lens: (4, 4) where its camera is, and how it sees.
     """
 
-    def __init__(self, seed: int, held_out: bool) -> None:
-        self.env = ArmEnv(TASK, looks=Looks(held_out=held_out, seed=seed))
+    def __init__(self, seed: int, held_out: bool, task: str = TASK) -> None:
+        self.env = ArmEnv(task, looks=Looks(held_out=held_out, seed=seed))
         self._rng = np.random.default_rng(seed)
         self.env.reset(seed=seed)
         self.simulation = self.env.arm.simulation

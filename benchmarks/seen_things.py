@@ -22,10 +22,10 @@ from varl_robot_env.perception.teaching import teach
 from varl_robot_env.types import Pose
 
 from benchmarks.advice.setting import EVALUATION_SEED
-from benchmarks.localiser import HIDDEN_TAUGHT, NOISE, SCENES, TABLE, TASK, TAUGHT, THINGS, Scene, pointed
+from benchmarks.localiser import HIDDEN_TAUGHT, NOISE, SCENES, TABLE, TAUGHT, THINGS, Scene, pointed
 
-SEEN_TASK = TASK
-_NEAR = float(load_yaml(config_file("tasks", TASK))["success"]["at_most"])  # m: push has succeeded
+UNMARKED = "push-unmarked"
+_NEAR = float(load_yaml(config_file("tasks", UNMARKED))["success"]["at_most"])  # m: push has succeeded
 
 
 class SeenThings:
@@ -38,7 +38,7 @@ class SeenThings:
 
     def __init__(self, seed: int) -> None:
         """Teach a localiser, in half a minute. ``seed``: of the scene's look."""
-        self._scene = Scene(SCENES[seed], held_out=True)
+        self._scene = Scene(SCENES[seed], held_out=True, task=UNMARKED)
         self.env, self._simulation = self._scene.env, self._scene.simulation
         pictures = progress(self._scene.pictures(TAUGHT, HIDDEN_TAUGHT), "pictures", TAUGHT)
         localiser = teach(THINGS, pointed(list(pictures), np.random.default_rng(seed), NOISE))

@@ -42,7 +42,7 @@ from benchmarks import localiser
 RESULTS = Path(__file__).parent / "results"
 TASKS = ("reach", "push", "lift")
 _SEED = 7919
-_TABLE = 0.0  # m, base frame: its height in the project's own tasks
+TABLE = 0.0  # m, base frame: its height in the project's own tasks
 _BEHIND = AdvisorConfig().behind
 _ARGUMENTS = (
     Argument("model", "Folder of the model.", str(in_the_box())),
@@ -108,7 +108,7 @@ class Judge:
         for one, answer in zip(asked, answers, strict=True):
             none = np.full(len(one.expert), np.nan, np.float32)
             try:
-                rows.append(none if answer is None else to_action(one.question, answer, _TABLE, _BEHIND))
+                rows.append(none if answer is None else to_action(one.question, answer, TABLE, _BEHIND))
             except NoAdvice:
                 rows.append(none)
         return np.stack(rows)

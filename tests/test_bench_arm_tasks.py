@@ -25,10 +25,10 @@ def run(folder: Path, kind: Kind, seed: int, successes: list[float], true: float
 def test_a_figure_is_the_mean_at_the_last_step_that_all_seeds_have_reached(tmp_path: Path) -> None:
     run(tmp_path, Kind("push"), 0, [0.2, 0.4, 0.9])
     run(tmp_path, Kind("push"), 1, [0.0, 0.6])
-    run(tmp_path, Kind("push", things="localised"), 0, [0.5], true=0.4)
+    run(tmp_path, Kind("push-unmarked"), 0, [0.5], true=0.4)
     found = gather(tmp_path)
     assert (found["push_success"], found["push_success_steps"]) == (pytest.approx(0.5), 10_000)
-    assert found["push_localised_success_in_truth"] == {0: 0.4}
+    assert found["push_unmarked_success_in_truth"] == {0: 0.4}
     assert found["push_least_start_m"] > 0.03
 
 
