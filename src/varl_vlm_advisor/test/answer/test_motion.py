@@ -53,16 +53,16 @@ def test_depth_goes_before_the_surface(env: EnvDescription, transition: MakeTran
     assert lift(question, spoken(question, "pixel"), surface_height=0.5) == pytest.approx(PLACE, abs=0.001)
 
 
-@pytest.mark.parametrize(("surface", "deeper"), [(None, 0.02), (-0.02, 0.02), (PLACE[2], 0.0)])
-def test_a_things_middle_is_behind_what_is_seen_of_it_unless_that_is_the_surface(
-    env: EnvDescription, transition: MakeTransition, frame: Frame, surface: float | None, deeper: float
+@pytest.mark.parametrize(("surface", "above"), [(None, False), (-0.02, False), (PLACE[2], True)])
+def test_a_things_middle_is_behind_what_is_seen_of_it_and_above_the_surface_on_which_it_stands(
+    env: EnvDescription, transition: MakeTransition, frame: Frame, surface: float | None, above: bool
 ) -> None:
     assert frame.camera_pose is not None
     ahead = (PLACE - frame.camera_pose[:3, 3]) @ frame.camera_pose[:3, 2]
     question = ask(env, replace(transition(), frames=(with_depth(frame, float(ahead)),)))
     sight = (PLACE - frame.camera_pose[:3, 3]) / np.linalg.norm(PLACE - frame.camera_pose[:3, 3])
     place = lift(question, spoken(question, "pixel"), surface, behind=0.02)
-    assert place == pytest.approx(PLACE + deeper * sight, abs=0.001)
+    assert place == pytest.approx(PLACE + 0.02 * (np.array([0.0, 0.0, 1.0]) if above else sight), abs=0.001)
 
 
 @pytest.mark.parametrize(("behind", "missed"), [(0.3, True), (0.03, False)])

@@ -51,6 +51,25 @@ def test_the_answer_alone_is_scored_without_what_the_schema_says(examples: list[
     assert batch["labels"].shape[1] == batch["logits_to_keep"] == len(scored) + 1
 
 
+def test_what_is_nearly_right_costs_less_and_other_words_as_ever() -> None:
+    """Five words, and then a token for each coordinate."""
+    coordinates, whole = torch.arange(5, 5 + speaking.WHOLE + 1), 5 + speaking.WHOLE + 1
+    labels = torch.tensor([[UNSCORED, 5 + 500, 3]])
+
+    def cost(coordinate: int, word: int) -> float:
+        logits = torch.zeros(1, 3, whole)
+        logits[0, 0, 5 + coordinate] = logits[0, 1, word] = 8.0
+        return float(speaking._said(logits, labels, coordinates))
+
+    right, near, far = cost(500, 3), cost(504, 3), cost(700, 3)
+    assert right < near < far
+    assert cost(500, 2) - right == pytest.approx(4.0, abs=1e-3)  # cross entropy's 8, over two words
+    digit = torch.tensor([[UNSCORED, 5 + 7, 3]])
+    logits = torch.randn(1, 3, whole)
+    usual = torch.nn.functional.cross_entropy(logits[0, :-1], digit[0, 1:])
+    assert float(speaking._said(logits, digit, coordinates)) == pytest.approx(float(usual), rel=1e-5)
+
+
 def test_ended_and_gone_on_is_what_it_would_have_been(examples: list[Example], tmp_path: Path) -> None:
     ends = []
     for kept, runs in ((tmp_path / "twice.pt", (3, 6)), (tmp_path / "once.pt", (6,))):

@@ -121,7 +121,7 @@ def lift(
     """The place in the base frame, shape (3,) m, at which the model points, by depth or else on a known surface.
 
     Depth tells of what a thing shows; ``behind`` is from there to its middle along the line of sight, m. What is seen
-    at ``surface_height`` is no thing, but the surface on which things stand.
+    at ``surface_height`` is no thing, but the surface on which things stand, with their middle as far above it.
 
     Raises:
         NoAdvice: neither is to be had there.
@@ -136,7 +136,7 @@ def lift(
     if depth > 0:
         shown = projection.point_at_depth(pixel, depth)
         if surface_height is not None and shown[2] < surface_height + _ON_SURFACE:
-            return shown
+            return shown + np.array([0.0, 0.0, behind])
         sight = shown - projection.point_at_depth(pixel, 0.0)
         return shown + behind * sight / np.linalg.norm(sight)
     if surface_height is None:

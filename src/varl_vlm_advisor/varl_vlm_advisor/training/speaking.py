@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from varl_vlm_advisor.training.encoding import Collator, Encoder
+from varl_vlm_advisor.training.encoding import UNSCORED, Collator, Encoder
 from varl_vlm_advisor.training.examples import Example
 from varl_vlm_advisor.training.pointing_head import shares
 from varl_vlm_advisor.training.settings import Settings, half_is_fast
@@ -29,9 +29,13 @@ _LOOKING = 1
 """Layer that looks; the one before it can tell what is about to be said."""
 _LOOK = 0.5
 """Weight of where it looks."""
+_NEARLY = 6.0
+"""Coordinates, of WHOLE, by which what is said may be off and is half right: each is a word of its own, and were all
+others equally wrong, it would learn little from an answer that is."""
 _RATE, _DECAY = 1.5e-3, 0.01
 _FALLING = 0.4
 """Share of the steps, the last, in which the rate falls to nothing."""
+_DIGITS = 10
 _SIZE, _LEAST = 0.1, 1e-4
 """Of what the connector tells: how large each direction is to be, and the share of the largest below which one counts
 for less."""
@@ -70,6 +74,7 @@ def teach_to_speak(
     stage = Stage(kept, learned, settings.steps, _RATE, _DECAY, _FALLING, settings.kept_every)
     rows = _looked_at(model, processor, examples)
     collate = Collator(processor.tokenizer.pad_token_id, answers_alone=True)
+    words = _coordinates(processor)
     model.set_attn_implementation({"text_config": "eager"})  # which alone tells where it looks
     attention: list[torch.Tensor] = []
     looking = model.model.text_model.layers[_LOOKING].self_attn
@@ -82,7 +87,9 @@ def teach_to_speak(
         told = BaseModelOutputWithPooling(pooler_output=torch.cat([row.seen for row in some]))
         attention.clear()
         with torch.autocast("cpu", torch.bfloat16, enabled=half_is_fast("cpu")):
-            said = model(**batch, mm_encoder_outputs={"image": told}).loss
+            labels = batch.pop("labels")
+            logits = model(**batch, mm_encoder_outputs={"image": told}).logits
+        said = _said(logits, labels, words)
         looked = _look(attention[0], batch["input_ids"] == model.config.image_token_id, some)
         return said + _LOOK * looked, {"words": float(said.detach()), "look": float(looked.detach())}
 
@@ -90,6 +97,26 @@ def teach_to_speak(
         stage.run(loss_of, until)
     finally:
         hook.remove()
+
+
+def _said(logits: torch.Tensor, labels: torch.Tensor, coordinates: torch.Tensor) -> torch.Tensor:
+    """Mean cross entropy of ``logits`` (n, words, vocabulary) and the words that follow, of which ``labels`` (n, words)
+    tells; right to a degree is what is near a coordinate, by its token in ``coordinates`` (WHOLE + 1,)."""
+    follows = labels[:, 1:]
+    scored = follows != UNSCORED
+    told, right = logits[:, :-1][scored].float().log_softmax(-1), follows[scored]
+    number = torch.full((told.shape[1],), -1).index_copy_(0, coordinates, torch.arange(WHOLE + 1))[right]
+    placed = number >= _DIGITS  # a single digit may be one of another number
+    apart = torch.arange(WHOLE + 1) - number[placed, None]
+    share = torch.softmax(-0.5 * (apart / _NEARLY) ** 2, dim=1)
+    near = -(share * told[placed][:, coordinates]).sum()
+    others = -told[~placed].gather(1, right[~placed, None]).sum()
+    return (near + others) / len(right)
+
+
+def _coordinates(processor: Any) -> torch.Tensor:
+    """(WHOLE + 1,): the token of each coordinate."""
+    return torch.tensor(processor.tokenizer.convert_tokens_to_ids([str(n) for n in range(WHOLE + 1)]))
 
 
 def _look(attention: torch.Tensor, shown: torch.Tensor, rows: Sequence[_Row]) -> torch.Tensor:
@@ -107,7 +134,7 @@ def _look(attention: torch.Tensor, shown: torch.Tensor, rows: Sequence[_Row]) ->
 
 def _looked_at(model: Any, processor: Any, examples: Sequence[Example]) -> list[_Row]:
     encode = Encoder(processor, processor.tokenizer.eos_token_id)
-    coordinates = {processor.tokenizer.convert_tokens_to_ids(str(n)): n / WHOLE for n in range(WHOLE + 1)}
+    coordinates = {token: n / WHOLE for n, token in enumerate(_coordinates(processor).tolist())}
     comma = processor.tokenizer.convert_tokens_to_ids(processor.tokenizer.tokenize(", "))[0]
     rows: list[dict[str, torch.Tensor]] = []
     told: list[torch.Tensor] = []
