@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from varl_agent.advice.plan_trials import BESIDE, plans_of
 from varl_common.errors import VarlError
 from varl_common.plan import Phase, Plan
 
@@ -13,11 +14,11 @@ def in_turn(model, episodes):
     turns = []
     while len(turns) < episodes:
         tried, last = model.turns.tried[0] if model.guided else None, model._last_obs
+        if tried is not None:
+            advised = model.guidance.label(last, model.consultation.scene, plans_of(model.guidance, tried))
         model.learn(1, reset_num_timesteps=False)
         row = model.replay_buffer.pos - 1
         if tried is not None:
-            plans = [tried] if tried >= 0 else None
-            advised = model.guidance.label(last, model.consultation.scene, plans or range(len(model.guidance.plans)))
             limited = model.policy.scale_action(np.clip(model.policy.unscale_action(advised), -0.5, 0.5))
             np.testing.assert_allclose(model.replay_buffer.actions[row], limited, atol=1e-6)
         if model.replay_buffer.dones[row, 0]:
@@ -62,7 +63,7 @@ def test_plans_that_all_fail_neither_act_nor_guide_and_ones_own_successes_take_t
     idle = Plan((Phase("tool"),))  # it stays where it begins, where hardly any target is
     settings = {"imitation_weight": 1.0, "success_fraction": 0.5, "cutoff_step": 9_000, "buffer_size": 3_000}
     model = make(Scripted(plan=idle), trigger=[30], act=1.0, **settings).learn(40)
-    turns = in_turn(model, 9)
+    turns = in_turn(model, 9 + BESIDE)
     assert turns.count(0) == 6, "as many as it is given"
     assert model.guidance.trusted == []
     assert model.guided

@@ -20,7 +20,7 @@ try:
 except ImportError:  # no numba: plans label by numpy
     Labeller = None  # type: ignore[assignment,misc]
 
-VOTE = -1  # in ``tallies``: not a plan but the vote of all
+VOTE = -1  # in ``tallies``: not a plan but the vote of all; below it: plans beside those that were advised
 _COLUMNS = ("actions", "status", "step", "advisor")
 
 
@@ -38,6 +38,7 @@ class GuidanceBuffer:
         trusted: (k,) indices of the plans that guide, as :mod:`.plan_selection` chose them; None: all.
         trusted_since: episodes that had ended when these were chosen, or last brought success; None: not yet judged.
         tallies: episodes that succeeded and that failed of what :mod:`.plan_trials` tries.
+        beside: plans that nobody advised, by numbers below ``VOTE``, and ``passed``: how many were dropped again.
         asked, queries: states shown and requests made since steps are counted, answered or not.
     """
 
@@ -53,6 +54,8 @@ class GuidanceBuffer:
         self.trusted: list[int] | None = None
         self.trusted_since: int | None = None
         self.tallies: dict[int, list[int]] = {}
+        self.beside: dict[int, Plan] = {}
+        self.passed = 0
         self.asked = 0
         self.queries = 0
         self._usable = np.empty((0,), np.int64)
@@ -102,6 +105,30 @@ class GuidanceBuffer:
         rows = self._usable.take(th.randint(len(self._usable), (n,), generator=self._rng).numpy())
         return take(self.observations, rows), self.actions.take(rows, axis=0)
 
+    def plan(self, number: int) -> Plan:
+        """The plan of that number: of ``plans``, or of ``beside`` where it is below ``VOTE``."""
+        return self.beside[number] if number < VOTE else self.plans[number][2]
+
+    def add_beside(self, plan: Plan) -> int:
+        """Keep a plan that nobody advised; its number."""
+        number = VOTE - 1 - self.passed - len(self.beside)
+        self.beside[number] = plan
+        return number
+
+    def drop_beside(self, number: int) -> None:
+        """Forget the plan of that number."""
+        del self.beside[number]
+        self.tallies.pop(number, None)
+        self.passed += 1
+
+    def noise(self, n: int) -> np.ndarray:
+        """(n, 3) normal numbers."""
+        return th.randn((n, 3), generator=self._rng).numpy()
+
+    def chance(self, n: int) -> int:
+        """One of 0 .. n-1."""
+        return int(th.randint(n, (1,), generator=self._rng))
+
     @property
     def guides(self) -> bool:
         """Whether there is an answer to be guided by: a trusted plan or, where no plan came, a state's action."""
@@ -112,14 +139,14 @@ class GuidanceBuffer:
 
         ``which``: indices of the plans; by default those that are trusted.
         """
-        plans = [plan for _, _, plan in self.plans]
+        plans = [*(plan for _, _, plan in self.plans), *self.beside.values()]
         chosen = self.trusted if which is None else which  # read once: another thread may replace it
-        voters = tuple(range(len(plans)) if chosen is None else chosen)
+        voters = tuple(range(len(self.plans)) if chosen is None else chosen)
         labellers = self._labellers
         if labellers[0] != plans or labellers[1] is not scene:
             labellers = self._labellers = plans, scene, {}
         if voters not in labellers[2]:
-            labellers[2][voters] = _make_labeller(as_one([plans[i] for i in voters]), scene)
+            labellers[2][voters] = _make_labeller(as_one([self.plan(i) for i in voters]), scene)
         labeller = labellers[2][voters]
         return labeller(states).clip(-ADVICE_LIMIT, ADVICE_LIMIT)
 
@@ -140,6 +167,8 @@ class GuidanceBuffer:
         words = {"advisors": self.advisors, "plans": plans, "trusted": self.trusted}
         words |= {
             "tallies": list(self.tallies.items()),
+            "beside": [(number, plan.as_dict()) for number, plan in self.beside.items()],
+            "passed": self.passed,
             "trusted_since": self.trusted_since,
             "asked": self.asked,
             "queries": self.queries,
@@ -158,6 +187,8 @@ class GuidanceBuffer:
         for name in ("advisors", "trusted", "trusted_since", "asked", "queries"):
             setattr(self, name, words[name])
         self.tallies = dict(words.get("tallies", ()))
+        self.beside = {number: Plan.from_dict(plan) for number, plan in words.get("beside", ())}
+        self.passed = words.get("passed", 0)
         self.plans = [
             (step, who, (Trajectories if "waypoints" in plan else Plan).from_dict(plan))
             for step, who, plan in words["plans"]
