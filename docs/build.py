@@ -55,7 +55,9 @@ def lock() -> None:
 
 def parts() -> int:
     """What Sphinx tells of, a line each: modules are read and mapped, pages read and written."""
-    modules = [file for file in (ROOT / "src").glob("varl_*/varl_*/**/*.py") if "test" not in file.parts]
+    modules = [
+        file for file in (ROOT / "src").glob("varl_*/varl_*/**/*.py") if "test" not in file.relative_to(ROOT).parts
+    ]
     pages = [*(ROOT / "docs").glob("**/*.md"), *(ROOT / "benchmarks/results/advice").glob("**/*.md")]
     return 2 * (len(modules) + len(pages))
 

@@ -40,7 +40,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 # The source is read, not imported: that would need ROS 2, PyTorch and MuJoCo.
 autoapi_dirs = [str(path) for path in sorted((ROOT / "src").glob("varl_*")) if (path / "setup.py").exists()]
-autoapi_ignore = ["*/test/*", "*/setup.py", "*/build/*"]
+autoapi_ignore = ["*/src/varl_*/test/*", "*/setup.py", "*/src/varl_*/build/*"]  # wherever the checkout is
 autoapi_generate_api_docs = False
 autoapi_python_class_content = "both"
 # "Who answers, for people: ..." is prose, and no type to be told apart from a description.
