@@ -35,7 +35,8 @@ others equally wrong, it would learn little from an answer that is."""
 _RATE, _DECAY = 1.5e-3, 0.01
 _FALLING = 0.4
 """Share of the steps, the last, in which the rate falls to nothing."""
-_DIGITS = 10
+_LEAST_SURE = 10
+"""Coordinates below it are said by a token that may as well be a digit of another number."""
 _SIZE, _LEAST = 0.1, 1e-4
 """Of what the connector tells: how large each direction is to be, and the share of the largest below which one counts
 for less."""
@@ -106,7 +107,7 @@ def _said(logits: torch.Tensor, labels: torch.Tensor, coordinates: torch.Tensor)
     scored = follows != UNSCORED
     told, right = logits[:, :-1][scored].float().log_softmax(-1), follows[scored]
     number = torch.full((told.shape[1],), -1).index_copy_(0, coordinates, torch.arange(WHOLE + 1))[right]
-    placed = number >= _DIGITS  # a single digit may be one of another number
+    placed = number >= _LEAST_SURE
     apart = torch.arange(WHOLE + 1) - number[placed, None]
     share = torch.softmax(-0.5 * (apart / _NEARLY) ** 2, dim=1)
     near = -(share * told[placed][:, coordinates]).sum()
