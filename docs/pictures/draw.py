@@ -39,6 +39,7 @@ PANELS = (
     ("the tool's way", ("tool path",)),
     ("advice, and what was done there", ("advised", "executed then")),
 )
+DRAWN = {"image_raw", "camera_info", "entities"}  # of what is heard beside the markers
 CURVES = (
     ("rollout/success_rate", "eval/success_rate"),
     ("guidance/gate_open",),
@@ -161,7 +162,7 @@ def main() -> None:
     rclpy.init()
     listener = Listener()
     wanted = {name for _, names in PANELS for name in names}
-    listener.spin(300.0, lambda: wanted <= set(listener.markers()) and "image_raw" in listener.heard)
+    listener.spin(300.0, lambda: wanted <= set(listener.markers()) and set(listener.heard) >= DRAWN)
     figure, grid = plt.subplots(4, 2, figsize=(WIDTH, 11.5))
     figure.subplots_adjust(0.01, 0.0, 0.99, 0.97, wspace=0.03, hspace=0.12)
     for axes, (title, shown) in zip(grid.flat, PANELS, strict=False):
