@@ -31,7 +31,7 @@ LITTLE, ASIDE, BESIDE = 0.6, 0.03, 40
 def takes_turn(guidance: GuidanceBuffer) -> int | None:
     """What is to act in the next episode that is the plans'; None: nothing is left that may."""
     left = _left(guidance, HOPE)
-    best = max(left, key=lambda tried: left[tried]) if left else None
+    best = _best(left)
     if guidance.plans and (best is None or left[best] < LITTLE) and guidance.passed < BESIDE:
         beside = _beside(guidance, best)
         return best if beside is None else guidance.add_beside(beside)
@@ -53,8 +53,12 @@ def credit(guidance: GuidanceBuffer, tried: int, succeeded: bool) -> None:
 
 def choose(guidance: GuidanceBuffer) -> None:
     """Choose ``guidance.trusted`` by the tallies: empty where nothing is left."""
-    left = _left(guidance, PRUDENCE)
-    guidance.trusted = plans_of(guidance, max(left, key=lambda tried: left[tried])) if left else []
+    best = _best(_left(guidance, PRUDENCE))
+    guidance.trusted = [] if best is None else plans_of(guidance, best)
+
+
+def _best(rates: dict[int, float]) -> int | None:
+    return max(rates, key=lambda tried: rates[tried]) if rates else None
 
 
 def _left(guidance: GuidanceBuffer, prior: float) -> dict[int, float]:
