@@ -9,6 +9,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from varl_common.errors import VarlError
 from varl_common.task_plans import PLANS
+from varl_robot_env.arm import StaleState
 from varl_robot_env.env.arm_env import ArmEnv
 from varl_robot_env.env.env_core import NeedsReset
 from varl_robot_env.safety.safety_filter import RefusedAction
@@ -75,6 +76,31 @@ def test_an_episode_is_truncated_and_then_wants_a_reset() -> None:
         assert not info["is_success"]
     with pytest.raises(NeedsReset, match="call reset"):
         env.step(np.zeros(3, np.float32))
+
+
+def test_what_is_still_stays_where_it_was_seen_as_the_episode_began() -> None:
+    env = ArmEnv("push-unmarked")
+    truth = env.arm.simulation.entities
+    wandering = iter(range(1000))
+
+    def sighted() -> dict[str, np.ndarray]:
+        pose = truth()["target"].copy()
+        pose[0] += 0.001 * next(wandering)
+        return truth() | {"target": pose}
+
+    env.arm.simulation.entities = sighted  # type: ignore[method-assign]
+    first, _ = env.reset(seed=0)
+    for _ in range(3):
+        state, *_ = env.step(np.zeros(3, np.float32))
+        np.testing.assert_array_equal(state[9:12], first[9:12])
+    env.arm.simulation.entities = lambda: {"block": truth()["block"]}  # type: ignore[method-assign]
+    state, *_ = env.step(np.zeros(3, np.float32))  # hidden meanwhile
+    np.testing.assert_array_equal(state[9:12], first[9:12])
+    with pytest.raises(StaleState, match="nobody says where the target is"):
+        env.reset()
+    env.arm.simulation.entities = truth  # type: ignore[method-assign]
+    second, _ = env.reset(seed=0)
+    np.testing.assert_allclose(second[9:12], truth()["target"][:3], atol=1e-6)
 
 
 def test_a_refused_action_moves_nothing_and_the_episode_goes_on() -> None:

@@ -19,6 +19,7 @@ UPRIGHT = [0.0, 0.0, 0.0, 1.0]
 TOOL = np.array([0.40, 0.0, 0.18, *UPRIGHT])
 NAMES = sorted(path.stem for path in (config_folder() / "tasks").glob("*.yaml"))
 REACH = yaml.safe_load(config_file("tasks", "reach").read_text())
+BLOCK = {"shape": "sphere", "size": [0.04], "mass": 0.1}
 
 
 def pose(*position: float) -> np.ndarray:
@@ -103,6 +104,8 @@ def changed(values: Any, path: str, value: Any) -> Any:
         ("things.target.object", {"mjcf": "../scenes/button.xml", "color": "red"}, "leave out what stands beside it"),
         ("things.target.object", {"color": "red"}, "give either shape and size, or mesh"),
         ("things.target.part", "block/lid", "a part has no object"),
+        ("things.target.still", True, "is not sensed; leave out still"),
+        ("things.target", {"from": "vlm", "still": True, "object": BLOCK, "start": {"at": [0, 0, 0]}}, "is not moved"),
         ("things", {}, "at least 1 item"),
         ("things.two words", {"from": "marker"}, "cannot be called 'two words'"),
         ("observe", ["tool", "targt"], "there is no 'targt'; did you mean 'target'"),

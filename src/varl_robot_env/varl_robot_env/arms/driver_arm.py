@@ -119,8 +119,8 @@ class DriverArm:
             if camera.calibration
         }
         gripper = robot.gripper.joint if robot.gripper and task.grasps else None
-        self._heard = DriverInputs(node, robot, watched, task.seen, gripper, self._on_scale)
-        self._inputs = watched.inputs
+        self._heard = DriverInputs(node, robot, watched, task.seen, gripper, self._on_scale, task.still)
+        self._inputs, self._still = watched.inputs, set(task.still)
         self._clock = MotionClock(np.array(robot.home), time.monotonic())
         self._following = Following()
         self._interrupted: str | None = "no episode has begun"  # what ended the motion, until the next reset
@@ -172,6 +172,9 @@ class DriverArm:
         if self._scene:
             self._scene.place(entities)
             self._wait(time.monotonic() + self._robot.control_period)  # until it was seen
+        due = time.monotonic() + self._robot.safety.entities_stale_after
+        while not self._heard.entities().keys() >= self._still and time.monotonic() < due:  # the arm may have hidden it
+            self._wait(time.monotonic() + _SLICE)
         self._images.begin(capture, self._wait)
         return self._state()
 
@@ -345,6 +348,6 @@ class DriverArm:
             self._heard.positions(),
             self._heard.velocities(),
             self._heard.position(gripper.joint) if gripper else None,
-            dict(self._heard.entities),
+            self._heard.entities(),
             self._heard.force,
         )

@@ -6,7 +6,7 @@ import importlib
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -37,7 +37,6 @@ class DriverInputs:
     """Subscribes to what the robot's file names, and keeps what came last and was whole.
 
     Attributes:
-        entities: where each thing was seen last, base frame.
         force: (3,) on the tool, N, in its sensor's frame; None where nothing measures it or it was not heard.
         stamp_ns: the driver's time of the arm's last joint state, ns.
     """
@@ -50,6 +49,7 @@ class DriverInputs:
         things: Iterable[str],
         gripper_joint: str | None,
         on_scale: Callable[[float], None] = lambda scale: None,
+        still: Collection[str] = (),
     ) -> None:
         """Subscribe.
 
@@ -60,19 +60,20 @@ class DriverInputs:
             things: entities that must be seen before the arm moves, and while it does.
             gripper_joint: the gripper's joint, where the task needs its position.
             on_scale: told how fast time passes in the controller, 1 at full speed.
+            still: those of ``things`` that may be hidden while it moves; whoever publishes them must go on.
 
         Raises:
             VarlError: a message type that the robot's file names is not installed or lacks a field.
         """
         self._node, self._robot, self._watched = node, robot, watched
-        self.entities: dict[str, Pose] = {}
+        self._entities: dict[str, tuple[float, Pose]] = {}  # when each was seen last, and where
         self.stamp_ns = 0
         self.force: Array | None = None
         self._positions: dict[str, float] = {}
         self._velocities: dict[str, float] = {}
         self._past: deque[tuple[float, Array]] = deque()
         self._watch_joints(gripper_joint)
-        self._watch_things(list(things))
+        self._watch_things(list(things), still)
         self._watch_cameras()
         driver = robot.driver
         for estop in driver.estops:
@@ -171,10 +172,21 @@ class DriverInputs:
             while len(self._past) > 2 and now - self._past[1][0] > _DIFFERENCE:
                 self._past.popleft()
 
-    def _watch_things(self, names: Sequence[str]) -> None:
+    def entities(self) -> dict[str, Pose]:
+        """Where each thing is that was seen lately, base frame."""
+        oldest = time.monotonic() - self._robot.safety.entities_stale_after
+        return {name: pose for name, (seen_at, pose) in self._entities.items() if seen_at >= oldest}
+
+    def _watch_things(self, names: Sequence[str], still: Collection[str]) -> None:
         after = self._robot.safety.entities_stale_after
         rules = [
-            InputRule(f"sight of {name}", _POSE, f"perception must see {name}", after, partial(_judge_pose, name))
+            InputRule(
+                f"sight of {name}",
+                _POSE,
+                f"perception must see {name}",
+                None if name in still else after,
+                partial(_judge_pose, name),
+            )
             for name in names
         ]
 
@@ -183,7 +195,8 @@ class DriverInputs:
             for name, take in zip(names, takes, strict=True):
                 if name in message.names and not take(poses[name].tolist() if name in poses else []):
                     poses.pop(name, None)
-            self.entities |= {name: pose for name, pose in poses.items() if np.isfinite(pose).all()}
+            now = time.monotonic()
+            self._entities |= {name: (now, pose) for name, pose in poses.items() if np.isfinite(pose).all()}
 
         if names:
             self._watched.watch_all(rules, Entities, "entities", [qos_profile_sensor_data], on_message)

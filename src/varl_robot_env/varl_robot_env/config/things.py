@@ -129,6 +129,8 @@ class ThingConfig(Config):
     start: StartConfig | None = None
     """Where a simulator puts it (a part is there with the thing that carries it), and what is fixed on an arm, too. The
     rest is a person's to place."""
+    still: bool = False
+    """Nothing moves it in an episode: it is where it was sensed as the episode began, also while it is hidden."""
     looks: str = ""
     """What a simulator's picture shows there, in words: ``the red block``."""
 
@@ -146,6 +148,10 @@ class ThingConfig(Config):
             raise ValueError("what is fixed is not moved; leave out its object's mass")
         if self.object and self.object.mesh and self.start and len(self.start.low) == 2 and self.start.height is None:
             raise ValueError("how high a mesh's origin lies is not known; say so in start: height")
+        if self.still and not self.sensed:
+            raise ValueError("what is fixed or a link is not sensed; leave out still")
+        if self.still and self.object and self.object.mass:
+            raise ValueError("what is still is not moved; leave out its object's mass")
         if self.part and (self.object or not self.start or not self.start.relative_to):
             raise ValueError("a part has no object of its own, and starts relative_to the thing that carries it")
         return self

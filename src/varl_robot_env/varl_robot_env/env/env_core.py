@@ -116,6 +116,7 @@ class EnvCore:
         self._state: ArmState | None = None  # None: no episode is running
         self._scene: dict[str, Pose] = {}  # where things started, or are where nothing senses them
         self._begin: dict[str, Pose] = {}
+        self._still: dict[str, Pose] = {}  # where things that stay there were sensed as the episode began
         self._wanted: dict[str, Pose] = {}  # where a person is asked to put things
         self._views, self._observation = views or {}, observation
         self._labelling, self._ask = labelling, ask
@@ -184,6 +185,7 @@ class EnvCore:
         ended, self._ended = self._ended, None
         if ended is not None and self._undo.is_needed and not self._arm.lock_step:
             self._undo.run(ended, self._act, self._rng)
+        self._still = {}
         if self._arm.places:
             self._scene = self._task.sample(self._rng, self._home_tool)
         placed = {name: pose for name, pose in self._scene.items() if self._task.config.things[name].object}
@@ -196,6 +198,7 @@ class EnvCore:
             self._scene = self._place_by_hand(state)
         situation = self._situation(state)
         self._begin = dict(situation.poses)
+        self._still = {name: situation.poses[name] for name in self._task.still}
         self._task.begin(situation)
         observation = self._observe(state, self._look(), situation, capture)
         if self._labelling:
@@ -294,10 +297,11 @@ class EnvCore:
 
     def _sensed(self, state: ArmState) -> dict[str, Pose]:
         """Poses of the things that the task needs and somebody sees."""
+        sensed = {**state.entities, **self._still}
         for name in self._task.seen:
-            if name not in state.entities:
+            if name not in sensed:
                 raise StaleState(f"nobody says where the {name} is; publish it on the entities topic")
-        return {name: state.entities[name] for name in self._task.seen}
+        return {name: sensed[name] for name in self._task.seen}
 
     def _look(self) -> dict[str, Picture]:
         """What is seen of each camera that is looked at."""

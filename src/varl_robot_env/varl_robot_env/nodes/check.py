@@ -84,7 +84,8 @@ class _Arm:
         watched = WatchedTopics(node, group)
         self.inputs = watched.inputs
         gripper = robot.gripper if task.grasps else None
-        self._heard = DriverInputs(node, robot, watched, task.seen, gripper.joint if gripper else None)
+        joint = gripper.joint if gripper else None
+        self._heard = DriverInputs(node, robot, watched, task.seen, joint, still=task.still)
         self._ready: dict[str, Callable[[], str | None]] = {
             "command": make_arm_command(node, robot, kinematics).not_ready_reason
         }

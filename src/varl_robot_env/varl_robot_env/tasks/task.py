@@ -136,12 +136,14 @@ class Task:
         config: its file.
         grasps: the action moves the gripper, and episodes start with the gripper open.
         seen: the things that perception must tell of.
+        still: those of them that nothing moves in an episode.
     """
 
     def __init__(self, config: TaskConfig) -> None:
         self.config = config
         self.grasps = "gripper" in config.act
         self.seen = [name for name in config.things if name in config.used and config.things[name].sensed]
+        self.still = [name for name in self.seen if config.things[name].still]
         self._judge = Judge(config.success)
 
     @property
