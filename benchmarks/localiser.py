@@ -73,7 +73,7 @@ class Scene:
 
     Attributes:
         env, simulation: of the arm.
-        camera, lens: (4, 4) where its camera is, and how it sees.
+        camera, lens: (4, 4) where the camera is by which it is seen, and how that sees.
     """
 
     def __init__(self, seed: int, held_out: bool, task: str = TASK) -> None:
@@ -84,11 +84,16 @@ class Scene:
         self._aim(seed)
         model = self.simulation.model
         self._renderer = mujoco.Renderer(model, _HEIGHT, _WIDTH)
-        self.camera = pose_to_matrix(self.simulation.camera.pose)
-        self.lens = CameraModel(_WIDTH, _HEIGHT, self.simulation.camera.k)
+        self.see_by(0)
         self._alone = mujoco.MjvOption()
         self._alone.geomgroup[:] = 0
         self._alone.geomgroup[_THING_GROUP] = 1
+
+    def see_by(self, number: int) -> None:
+        """From now on by the robot's camera of that ``number``."""
+        shown = self.simulation.cameras[number]
+        self._shown, self.camera = shown.name, pose_to_matrix(shown.pose)
+        self.lens = CameraModel(_WIDTH, _HEIGHT, shown.k)
 
     def _aim(self, seed: int) -> None:
         """The first look from ``seed`` on whose camera has all of the workspace in its picture, as a person sets it."""
@@ -120,7 +125,7 @@ class Scene:
 
     def seen(self, data: Any, rng: np.random.Generator) -> NDArray[np.uint8]:
         """What its camera sees of ``data``, with noise from ``rng``."""
-        self._renderer.update_scene(data, "camera")
+        self._renderer.update_scene(data, self._shown)
         return _noisy(self._renderer.render(), rng)
 
     def close(self) -> None:
@@ -185,10 +190,10 @@ class Scene:
         geom = model.geom(name).id
         group = int(model.geom_group[geom])
         renderer.enable_segmentation_rendering()
-        renderer.update_scene(data, "camera")
+        renderer.update_scene(data, self._shown)
         seen = int((renderer.render()[..., 0] == geom).sum())
         model.geom_group[geom] = _THING_GROUP
-        renderer.update_scene(data, "camera", self._alone)
+        renderer.update_scene(data, self._shown, self._alone)
         whole = int((renderer.render()[..., 0] == geom).sum())
         model.geom_group[geom] = group
         renderer.disable_segmentation_rendering()

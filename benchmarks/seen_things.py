@@ -1,13 +1,15 @@
-"""An arm that knows where block and target are from a localiser alone, in scenes that look as none for training does.
+"""An arm that knows where block and target are from localisers alone, in scenes that look as none for training does.
 
-The localiser is taught by 200 pictures of the scene, pointed at with a model's noise, as :mod:`benchmarks.localiser`
-has it. From then on what the policy observes, what is rewarded and when an episode ends follow from what it sees; where
-it is lost, a thing is where it was seen last. How often the arm is right in truth is asked at the end.
+Each of the robot's two cameras has one, taught by 200 of its pictures of the scene, pointed at with a model's noise, as
+:mod:`benchmarks.localiser` has it. From then on what the policy observes, what is rewarded and when an episode ends
+follow from what they see: the mean, where both see a thing; where none does, it is where it was seen last. How often
+the arm is right in truth is asked at the end.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -18,6 +20,7 @@ from varl_common.yaml_file import load_yaml
 from varl_robot_env.config.paths import config_file
 from varl_robot_env.env.arm_env import ArmEnv
 from varl_robot_env.perception.lifting import place_at
+from varl_robot_env.perception.localiser import Localiser
 from varl_robot_env.perception.teaching import teach
 from varl_robot_env.types import Pose
 
@@ -37,13 +40,11 @@ class SeenThings:
     """
 
     def __init__(self, seed: int) -> None:
-        """Teach a localiser, in half a minute. ``seed``: of the scene's look."""
+        """Teach a localiser for each camera, in a minute. ``seed``: of the scene's look."""
         self._scene = Scene(SCENES[seed], held_out=True, task=UNMARKED)
         self.env, self._simulation = self._scene.env, self._scene.simulation
-        pictures = progress(self._scene.pictures(TAUGHT, HIDDEN_TAUGHT), "pictures", TAUGHT)
-        localiser = teach(THINGS, pointed(list(pictures), np.random.default_rng(seed), NOISE))
-        assert localiser is not None
-        self._localiser, self.truth = localiser, self._simulation.entities
+        self._localisers = [self._taught(number, seed) for number in range(len(self._simulation.cameras))]
+        self.truth = self._simulation.entities
         self._last, self._seen_at = self.truth(), -1
         self._simulation.entities = self._entities  # type: ignore[method-assign]
 
@@ -57,16 +58,24 @@ class SeenThings:
             self._last = self._last | {name: _standing(place) for name, place in self._look().items()}
         return dict(self._last)
 
+    def _taught(self, camera: int, seed: int) -> Localiser:
+        self._scene.see_by(camera)
+        pictures = progress(self._scene.pictures(TAUGHT, HIDDEN_TAUGHT), "pictures", TAUGHT)
+        localiser = teach(THINGS, pointed(list(pictures), np.random.default_rng(seed), NOISE))
+        assert localiser is not None
+        return localiser
+
     def _look(self) -> dict[str, NDArray[np.float64]]:
-        data = self._simulation.data
+        data, places = self._simulation.data, defaultdict[str, list[NDArray[np.float64]]](list)
         # One state looks alike whenever it is met, so that a run that was stopped can go on.
         rng = np.random.default_rng(zlib.crc32(data.qpos.tobytes()))
-        sightings = self._localiser.find(self._scene.seen(data, rng))
-        places = {
-            name: place_at(one.pixel, None, self._scene.lens, self._scene.camera, 0.0, TABLE)
-            for name, one in sightings.items()
-        }
-        return {name: place for name, place in places.items() if place is not None}
+        for number, localiser in enumerate(self._localisers):
+            self._scene.see_by(number)
+            for name, one in localiser.find(self._scene.seen(data, rng)).items():
+                place = place_at(one.pixel, None, self._scene.lens, self._scene.camera, 0.0, TABLE)
+                if place is not None:
+                    places[name].append(place)
+        return {name: np.mean(seen, axis=0) for name, seen in places.items()}
 
 
 def _standing(place: NDArray[np.float64]) -> Pose:
