@@ -1,4 +1,4 @@
-"""A thing that nothing moves may be hidden while the arm moves; whoever says where things are must go on saying so."""
+"""Whoever sees a thing may tell of it; one that nothing moves may be hidden, but somebody must go on telling."""
 
 import time
 from collections.abc import Iterator
@@ -34,14 +34,32 @@ def seen(*names: str) -> Entities:
     return Entities(names=list(names), poses=[Pose(orientation=Quaternion(w=1.0)) for _ in names])
 
 
+def nearly_blind() -> RobotConfig:
+    """An arm whose things count as unseen after a moment."""
+    robot = RobotConfig.from_yaml(config_folder() / "robots" / "varl_arm.yaml")
+    return robot.model_copy(update={"safety": robot.safety.model_copy(update={"entities_stale_after": LATELY})})
+
+
+def test_what_two_cameras_see_is_seen(nodes: tuple[Node, Node]) -> None:
+    node, perception = nodes
+    group = MutuallyExclusiveCallbackGroup()
+    watched = WatchedTopics(node, group)
+    heard = DriverInputs(node, nearly_blind(), watched, ["block", "target"], None)
+    loop, publishers = HotLoop(node, group), [perception.create_publisher(Entities, "entities", STATE) for _ in "ab"]
+    end = time.monotonic() + PATIENCE
+    while set(heard.entities()) != {"block", "target"}:
+        assert time.monotonic() < end, heard.entities()
+        for publisher, name in zip(publishers, ("block", "target"), strict=True):
+            publisher.publish(seen(name))
+        loop.spin_until(lambda: False, 0.02)
+
+
 def test_a_still_thing_may_be_hidden_and_is_then_not_said_to_be_seen(nodes: tuple[Node, Node]) -> None:
     node, perception = nodes
-    robot = RobotConfig.from_yaml(config_folder() / "robots" / "varl_arm.yaml")
-    robot = robot.model_copy(update={"safety": robot.safety.model_copy(update={"entities_stale_after": LATELY})})
     group = MutuallyExclusiveCallbackGroup()
     now = 0.0
     watched = WatchedTopics(node, group, clock=lambda: now)
-    heard = DriverInputs(node, robot, watched, ["block", "target"], None, still=["target"])
+    heard = DriverInputs(node, nearly_blind(), watched, ["block", "target"], None, still=["target"])
     loop, publisher = HotLoop(node, group), perception.create_publisher(Entities, "entities", STATE)
 
     def until(names: set[str], *published: str) -> None:
