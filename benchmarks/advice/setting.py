@@ -68,7 +68,7 @@ METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "varl-videos": (VARL, {"states_per_query": 8}),  # advised by trajectories, a video for each moment shown
     "paper": (VARL, PAPER),
     "rlpd": (Demonstrated, PLAIN),
-    "rlpd+": (Demonstrated, {}),
+    "rlpd+": (Demonstrated, {"n_steps": 3}),  # the best of as many trials as varl's: results/advice/README.md
     "rlpd-own": (OwnRlpd, {**PLAIN, "update": "autograd"}),  # its own ensemble and updates to a step
     "ibrl": (Proposing, FOREVER),
     "her": (Hindsight, {**PLAIN, "replay_buffer_class": HerReplayBuffer}),
