@@ -120,12 +120,11 @@ class DriverArm:
         }
         gripper = robot.gripper.joint if robot.gripper and task.grasps else None
         self._heard = DriverInputs(node, robot, watched, task.seen, gripper, self._on_scale, task.still)
-        self._inputs, self._still = watched.inputs, set(task.still)
+        self._inputs = watched.inputs
         self._clock = MotionClock(np.array(robot.home), time.monotonic())
         self._following = Following()
         self._interrupted: str | None = "no episode has begun"  # what ended the motion, until the next reset
-        self._resets = False
-        self._begun = False  # a motion was begun since the arm was last known to stand by itself
+        self._resets = self._begun = False  # begun: a motion, since the arm was last known to stand by itself
         self.void_steps = 0
         self._deadline: float | None = None  # of the period that is under way: when the next one begins
         self._begin = 0.0  # of the next motion, as it was planned
@@ -172,9 +171,7 @@ class DriverArm:
         if self._scene:
             self._scene.place(entities)
             self._wait(time.monotonic() + self._robot.control_period)  # until it was seen
-        due = time.monotonic() + self._robot.safety.entities_stale_after
-        while not self._heard.entities().keys() >= self._still and time.monotonic() < due:  # the arm may have hidden it
-            self._wait(time.monotonic() + _SLICE)
+        self._heard.await_still(self._wait)
         self._images.begin(capture, self._wait)
         return self._state()
 

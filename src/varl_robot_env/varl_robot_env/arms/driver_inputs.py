@@ -30,6 +30,7 @@ from varl_robot_env.types import Array, Pose
 _POSE = ("x", "y", "z", "qx", "qy", "qz", "qw")
 _WRENCH = ("force x", "force y", "force z", "torque x", "torque y", "torque z")
 _UNIT = 0.05  # how far a quaternion's norm may be from 1
+_SLICE = 0.02  # s between two looks at what has come
 _DIFFERENCE = 0.03  # s: positions this far apart tell a speed, where the driver measures none
 
 
@@ -73,7 +74,8 @@ class DriverInputs:
         self._velocities: dict[str, float] = {}
         self._past: deque[tuple[float, Array]] = deque()
         self._watch_joints(gripper_joint)
-        self._watch_things(list(things), still)
+        self._still = set(still)
+        self._watch_things(list(things))
         self._watch_cameras()
         driver = robot.driver
         for estop in driver.estops:
@@ -177,14 +179,20 @@ class DriverInputs:
         oldest = time.monotonic() - self._robot.safety.entities_stale_after
         return {name: pose for name, (seen_at, pose) in self._entities.items() if seen_at >= oldest}
 
-    def _watch_things(self, names: Sequence[str], still: Collection[str]) -> None:
+    def await_still(self, wait: Callable[[float], None]) -> None:
+        """Until what is still is seen, or as long as a sight counts: the arm may have hidden it."""
+        due = time.monotonic() + self._robot.safety.entities_stale_after
+        while not self.entities().keys() >= self._still and time.monotonic() < due:
+            wait(time.monotonic() + _SLICE)
+
+    def _watch_things(self, names: Sequence[str]) -> None:
         after = self._robot.safety.entities_stale_after
         rules = [
             InputRule(
                 f"sight of {name}",
                 _POSE,
                 f"perception must see {name}",
-                None if name in still else after,
+                None if name in self._still else after,
                 partial(_judge_pose, name),
             )
             for name in names

@@ -13,8 +13,9 @@ from varl_common.errors import VarlError
 from varl_common.frame import Frame
 from varl_common.poses import matrix_to_pose
 
-from varl_robot_env.arm import Arm, ArmState, Picture, StaleState
+from varl_robot_env.arm import Arm, ArmState, Picture
 from varl_robot_env.config.robot import RobotConfig, ViewConfig
+from varl_robot_env.env.sensed import Sensed
 from varl_robot_env.env.undo import Undo
 from varl_robot_env.env.view import seen
 from varl_robot_env.kinematics.kinematics import Kinematics
@@ -116,7 +117,7 @@ class EnvCore:
         self._state: ArmState | None = None  # None: no episode is running
         self._scene: dict[str, Pose] = {}  # where things started, or are where nothing senses them
         self._begin: dict[str, Pose] = {}
-        self._still: dict[str, Pose] = {}  # where things that stay there were sensed as the episode began
+        self._sensed = Sensed(task.seen, task.still)
         self._wanted: dict[str, Pose] = {}  # where a person is asked to put things
         self._views, self._observation = views or {}, observation
         self._labelling, self._ask = labelling, ask
@@ -185,7 +186,7 @@ class EnvCore:
         ended, self._ended = self._ended, None
         if ended is not None and self._undo.is_needed and not self._arm.lock_step:
             self._undo.run(ended, self._act, self._rng)
-        self._still = {}
+        self._sensed.begin()
         if self._arm.places:
             self._scene = self._task.sample(self._rng, self._home_tool)
         placed = {name: pose for name, pose in self._scene.items() if self._task.config.things[name].object}
@@ -198,7 +199,7 @@ class EnvCore:
             self._scene = self._place_by_hand(state)
         situation = self._situation(state)
         self._begin = dict(situation.poses)
-        self._still = {name: situation.poses[name] for name in self._task.still}
+        self._sensed.keep(situation.poses)
         self._task.begin(situation)
         observation = self._observe(state, self._look(), situation, capture)
         if self._labelling:
@@ -269,7 +270,7 @@ class EnvCore:
             raise WaitsForPerson(f"put {' and '.join(places) or 'things back'}, then call the service ready")
         self._ready, self._wanted = False, {}
         try:  # what is drawn keeps its distance from where things really are
-            return self._task.sample(self._rng, self._home_tool, self._sensed(state))
+            return self._task.sample(self._rng, self._home_tool, self._sensed.poses(state.entities))
         except VarlError as error:
             raise WaitsForPerson(f"{error}: or move what stands in its way") from None
 
@@ -282,7 +283,7 @@ class EnvCore:
     def _situation(self, state: ArmState) -> Situation:
         tool, rotation = self._kinematics.forward(state.joints)
         turned = rotation @ self._home_rotation.T
-        poses = {TOOL: _pose(tool, turned), **self._scene, **self._sensed(state)}
+        poses = {TOOL: _pose(tool, turned), **self._scene, **self._sensed.poses(state.entities)}
         for name, (kinematics, offset) in self._links.items():
             position, rotation = kinematics.forward(state.joints)
             poses[name] = _pose(position + rotation @ offset, rotation)
@@ -294,14 +295,6 @@ class EnvCore:
             opening = (state.gripper - gripper.closed) / (gripper.open - gripper.closed)
         velocity = self._kinematics.jacobian(state.joints)[:3] @ state.speeds
         return Situation(poses, self._begin, velocity, state.gripper, opening, state.force, self._success_marked)
-
-    def _sensed(self, state: ArmState) -> dict[str, Pose]:
-        """Poses of the things that the task needs and somebody sees."""
-        sensed = {**state.entities, **self._still}
-        for name in self._task.seen:
-            if name not in sensed:
-                raise StaleState(f"nobody says where the {name} is; publish it on the entities topic")
-        return {name: sensed[name] for name in self._task.seen}
 
     def _look(self) -> dict[str, Picture]:
         """What is seen of each camera that is looked at."""
