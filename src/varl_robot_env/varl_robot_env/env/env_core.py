@@ -15,7 +15,7 @@ from varl_common.poses import matrix_to_pose
 
 from varl_robot_env.arm import Arm, ArmState, Picture
 from varl_robot_env.config.robot import RobotConfig, ViewConfig
-from varl_robot_env.env.sensed import Sensed
+from varl_robot_env.env.sensed import sensed
 from varl_robot_env.env.undo import Undo
 from varl_robot_env.env.view import seen
 from varl_robot_env.kinematics.kinematics import Kinematics
@@ -117,7 +117,6 @@ class EnvCore:
         self._state: ArmState | None = None  # None: no episode is running
         self._scene: dict[str, Pose] = {}  # where things started, or are where nothing senses them
         self._begin: dict[str, Pose] = {}
-        self._sensed = Sensed(task.seen, task.still)
         self._wanted: dict[str, Pose] = {}  # where a person is asked to put things
         self._views, self._observation = views or {}, observation
         self._labelling, self._ask = labelling, ask
@@ -186,7 +185,7 @@ class EnvCore:
         ended, self._ended = self._ended, None
         if ended is not None and self._undo.is_needed and not self._arm.lock_step:
             self._undo.run(ended, self._act, self._rng)
-        self._sensed.begin()
+        self._begin = {}
         if self._arm.places:
             self._scene = self._task.sample(self._rng, self._home_tool)
         placed = {name: pose for name, pose in self._scene.items() if self._task.config.things[name].object}
@@ -199,7 +198,6 @@ class EnvCore:
             self._scene = self._place_by_hand(state)
         situation = self._situation(state)
         self._begin = dict(situation.poses)
-        self._sensed.keep(situation.poses)
         self._task.begin(situation)
         observation = self._observe(state, self._look(), situation, capture)
         if self._labelling:
@@ -270,7 +268,7 @@ class EnvCore:
             raise WaitsForPerson(f"put {' and '.join(places) or 'things back'}, then call the service ready")
         self._ready, self._wanted = False, {}
         try:  # what is drawn keeps its distance from where things really are
-            return self._task.sample(self._rng, self._home_tool, self._sensed.poses(state.entities))
+            return self._task.sample(self._rng, self._home_tool, sensed(self._task, state.entities, {}))
         except VarlError as error:
             raise WaitsForPerson(f"{error}: or move what stands in its way") from None
 
@@ -283,7 +281,7 @@ class EnvCore:
     def _situation(self, state: ArmState) -> Situation:
         tool, rotation = self._kinematics.forward(state.joints)
         turned = rotation @ self._home_rotation.T
-        poses = {TOOL: _pose(tool, turned), **self._scene, **self._sensed.poses(state.entities)}
+        poses = {TOOL: _pose(tool, turned), **self._scene, **sensed(self._task, state.entities, self._begin)}
         for name, (kinematics, offset) in self._links.items():
             position, rotation = kinematics.forward(state.joints)
             poses[name] = _pose(position + rotation @ offset, rotation)

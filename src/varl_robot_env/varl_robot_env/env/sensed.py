@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from varl_robot_env.arm import StaleState
+from varl_robot_env.tasks.task import Task
 from varl_robot_env.types import Pose
 
 
-class Sensed:
-    """What is sensed of a task's things, episode by episode; what nothing moves is where it was as one began."""
+def sensed(task: Task, entities: Mapping[str, Pose], begin: Mapping[str, Pose]) -> dict[str, Pose]:
+    """Pose (7,) of each thing that ``task`` must see: of ``entities``, which are seen now; of what nothing moves in an
+    episode, that of ``begin``, as it began (empty: it has not).
 
-    def __init__(self, names: Collection[str], still: Collection[str]) -> None:
-        """``names``: of what must be seen; ``still``: of those that nothing moves."""
-        self._names, self._still = names, still
-        self._kept: dict[str, Pose] = {}
-
-    def begin(self) -> None:
-        """Another episode is going to begin: all of it is to be seen anew."""
-        self._kept = {}
-
-    def keep(self, poses: Mapping[str, Pose]) -> None:
-        """It begins with ``poses``, those of what is still among them."""
-        self._kept = {name: poses[name] for name in self._still}
-
-    def poses(self, entities: Mapping[str, Pose]) -> dict[str, Pose]:
-        """Pose (7,) of each thing, where ``entities`` are what is seen now.
-
-        Raises:
-            StaleState: one of them is not.
-        """
-        sensed = {**entities, **self._kept}
-        for name in self._names:
-            if name not in sensed:
-                raise StaleState(f"nobody says where the {name} is; publish it on the entities topic")
-        return {name: sensed[name] for name in self._names}
+    Raises:
+        StaleState: one of them is not seen.
+    """
+    known = {**entities, **{name: begin[name] for name in task.still if name in begin}}
+    for name in task.seen:
+        if name not in known:
+            raise StaleState(f"nobody says where the {name} is; publish it on the entities topic")
+    return {name: known[name] for name in task.seen}
