@@ -83,3 +83,23 @@ def test_a_still_thing_may_be_hidden_and_is_then_not_said_to_be_seen(nodes: tupl
     while "nobody publishes sight of target any more" not in sight("target"):
         assert time.monotonic() < end, sight("target")
         time.sleep(0.02)
+
+
+def test_a_reset_waits_for_what_is_still_to_come_in_sight_and_not_for_ever(nodes: tuple[Node, Node]) -> None:
+    node, perception = nodes
+    group = MutuallyExclusiveCallbackGroup()
+    heard = DriverInputs(node, nearly_blind(), WatchedTopics(node, group), ["target"], None, still=["target"])
+    loop, publisher = HotLoop(node, group), perception.create_publisher(Entities, "entities", STATE)
+
+    def wait(until: float) -> None:
+        loop.spin_until(lambda: False, max(0.0, until - time.monotonic()))
+
+    began = time.monotonic()
+    heard.await_still(wait)
+    assert time.monotonic() - began >= LATELY
+    assert not heard.entities()
+    end = time.monotonic() + PATIENCE
+    while not heard.entities():
+        assert time.monotonic() < end
+        publisher.publish(seen("target"))
+        heard.await_still(wait)

@@ -30,7 +30,6 @@ from varl_robot_env.types import Array, Pose
 _POSE = ("x", "y", "z", "qx", "qy", "qz", "qw")
 _WRENCH = ("force x", "force y", "force z", "torque x", "torque y", "torque z")
 _UNIT = 0.05  # how far a quaternion's norm may be from 1
-_SLICE = 0.02  # s between two looks at what has come
 _DIFFERENCE = 0.03  # s: positions this far apart tell a speed, where the driver measures none
 
 
@@ -180,10 +179,13 @@ class DriverInputs:
         return {name: pose for name, (seen_at, pose) in self._entities.items() if seen_at >= oldest}
 
     def await_still(self, wait: Callable[[float], None]) -> None:
-        """Until what is still is seen, or as long as a sight counts: the arm may have hidden it."""
+        """Until what is still is seen, or as long as a sight counts: the arm may have hidden it.
+
+        ``wait`` lets the time pass until a time of ``time.monotonic``, watching.
+        """
         due = time.monotonic() + self._robot.safety.entities_stale_after
         while not self.entities().keys() >= self._still and time.monotonic() < due:
-            wait(time.monotonic() + _SLICE)
+            wait(time.monotonic() + self._robot.control_period)
 
     def _watch_things(self, names: Sequence[str]) -> None:
         after = self._robot.safety.entities_stale_after
