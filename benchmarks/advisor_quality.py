@@ -36,8 +36,7 @@ from varl_common.vision.in_the_box import in_the_box
 from varl_robot_env.env.arm_env import ArmEnv, Looks
 from varl_vlm_advisor.backends.transformers import TransformersBackend
 from varl_vlm_advisor.evaluation.metrics import agreement
-from varl_vlm_advisor.question.pointing import convention_of
-from varl_vlm_advisor.training.scenes import MODEL
+from varl_vlm_advisor.training.scenes import POINTS
 
 from benchmarks import sight
 from benchmarks.advice.advisors import Labels, Random, expert_of
@@ -172,7 +171,7 @@ def _config(folder: str, where: Path) -> Path:
     asked = {
         "backend": "transformers",
         "strategy": "point",
-        "convention": convention_of(MODEL),  # of what advisor-train teaches, whatever its folder is called by now
+        "convention": POINTS,  # of what advisor-train teaches, whatever its folder is called by now
         "surface_height": sight.TABLE,
         "votes": 1,
         "cache": {"mode": "off"},

@@ -3,7 +3,7 @@
 Each run trains a task of config/tasks in process, from state, with a sparse reward, and with what config/agent.yaml and
 config/advisor.yaml ship, but for the number of steps: three questions to the scripted advisor, which errs as often as
 its section says, or with ``--advice sight`` to the small model in the box. In push-unmarked the arm knows where block
-and target are from a localiser alone (:mod:`benchmarks.seen_things`); push-seen wants a classifier in classifiers/push
+and target are from localisers alone (:mod:`benchmarks.seen_things`); push-seen wants a classifier in classifiers/push
 (``varl train-classifier``). A run that was stopped goes on from its newest checkpoint. Success is that of the
 deterministic policy in 50 episodes, every 5,000 steps; a figure is the mean over the seeds at the last step that all
 have reached. Where the arm itself may be mistaken about it, the success in truth is told, too.

@@ -14,7 +14,6 @@ from varl_common.errors import VarlError
 from varl_common.tool import run_tool
 
 from varl_vlm_advisor.evaluation import command as evaluation
-from varl_vlm_advisor.question.pointing import convention_of
 from varl_vlm_advisor.training import examples, scenes
 from varl_vlm_advisor.training.demonstrations import of_demonstrations
 from varl_vlm_advisor.training.examples import Example
@@ -46,8 +45,6 @@ ARGUMENTS = (
     Argument("judge", "States of each task that before and after are judged on; 0: none.", "24", check=whole_number(0)),
     Argument("out", "Folder of scenes, checkpoints and what comes out. The same again goes on.", "runs/advisor-train"),
 )  # fmt: skip
-_POINTS = convention_of(scenes.MODEL)
-"""How it is taught to point, whichever model it is."""
 _READ = 1000
 """Examples by which a new tokenizer learns what is often said."""
 _JUDGED_SEED = 7919
@@ -84,7 +81,7 @@ def train(values: dict[str, str]) -> None:
     trainer.save(model, processor, out / scenes.MODEL)
     _judge(values, str(out / scenes.MODEL), out / "after")
     print(f"\n{out / scenes.MODEL}: ask it with advisor:=transformers and transformers.model set to this folder")
-    print(f"By the folder's name the advisor knows how it points; under another set convention: {_POINTS}")
+    print(f"By the folder's name the advisor knows how it points; under another set convention: {scenes.POINTS}")
 
 
 def run() -> None:

@@ -17,6 +17,7 @@ from varl_vlm_advisor.evaluation import storage
 from varl_vlm_advisor.evaluation.worlds import ArmWorld, make_varied_world, make_world
 from varl_vlm_advisor.question.config import QuestionConfig
 from varl_vlm_advisor.question.places import PlacePrompter
+from varl_vlm_advisor.question.pointing import convention_of
 from varl_vlm_advisor.question.prompt import Prompter
 from varl_vlm_advisor.question.question import StateQuestion
 from varl_vlm_advisor.training import examples, teacher
@@ -25,6 +26,8 @@ from varl_vlm_advisor.types import TOOL, State
 
 MODEL = "varl-sight"
 """Name by which the model's way of pointing is known."""
+POINTS = convention_of(MODEL)
+"""How every model is taught to point."""
 SHARD = 300
 """Examples a file: about 5 MB, and made in seconds."""
 _LONGEST = 45
