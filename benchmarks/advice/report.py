@@ -11,6 +11,7 @@ from benchmarks.advice.plots import plot
 from benchmarks.advice.statistics import (
     Scores,
     fall,
+    fall_interval,
     gap_interval,
     interval,
     iqm,
@@ -69,20 +70,24 @@ def _table_of_tasks(curves: Curves, marks: list[int]) -> list[str]:
             goods = [_step_of_success(rows, GOOD) for rows in runs]
             counts = [np.mean([float(rows[-1][name]) for rows in runs]) for name in ("queries", "labels")]
             seconds = np.mean([float(rows[-1]["advisor_s"]) for rows in runs])
-            lost = f"{fall(curves.training(method, [task])[1]):.2f}"
             cells = [
                 task,
                 method,
                 str(len(runs)),
                 *shown,
                 f"{area:.2f}",
-                lost,
+                _fallen(curves, method, [task]),
                 _median_step(firsts),
                 _median_step(goods),
             ]
             cells += [*(f"{count:.0f}" for count in counts), f"{seconds:.2f}"]
             lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
+
+
+def _fallen(curves: Curves, method: str, tasks: list[str]) -> str:
+    rates = curves.training(method, tasks)[1]
+    return "{:.2f} [{:.2f}, {:.2f}]".format(fall(rates), *fall_interval(rates))
 
 
 def _step_of_success(rows: list[dict[str, str]], least: float) -> int | None:
@@ -118,7 +123,7 @@ def _table_of_aggregates(curves: Curves, marks: list[int]) -> list[str]:
                 f"{iqm(everything):.2f} [{low:.2f}, {high:.2f}]",
                 f"{everything.mean():.2f}",
                 "[{:.2f}, {:.2f}]".format(*interval(scores, mean_of_tasks, tasks_too=True)),
-                f"{fall(curves.training(method, curves.tasks)[1]):.2f}",
+                _fallen(curves, method, curves.tasks),
             ]
             cells += ["", ""] if method == curves.base_of(method) else _compared(scores, base)
             lines.append(f"| {' | '.join(cells)} |")

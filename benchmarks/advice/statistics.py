@@ -49,10 +49,27 @@ def fall(rates: Mapping[str, np.ndarray]) -> float:
 
     ``rates``: for each task (seeds, steps).
     """
+    return float(_deepest(np.mean([_middle(runs) for runs in rates.values()], axis=0))) if rates else 0.0
+
+
+def fall_interval(rates: Mapping[str, np.ndarray], seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
+    """95 % interval of :func:`fall`, by a bootstrap that draws each task's seeds anew."""
     if not rates:
-        return 0.0
-    middle = np.mean([trim_mean(runs, 0.25, axis=0) for runs in rates.values()], axis=0)
-    return float(np.max(np.maximum.accumulate(middle) - middle, initial=0.0))
+        return 0.0, 0.0
+    rng = np.random.default_rng(seed)
+    drawn = [_middle(runs[rng.integers(len(runs), size=(resamples, len(runs)))]) for runs in rates.values()]
+    low, high = np.percentile(_deepest(np.mean(drawn, axis=0)), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _middle(runs: np.ndarray) -> np.ndarray:
+    """(..., seeds, steps) to (..., steps): the seeds' interquartile mean."""
+    return trim_mean(runs, 0.25, axis=-2)
+
+
+def _deepest(rates: np.ndarray) -> np.ndarray:
+    """(..., steps) to (...): the furthest below what was reached before."""
+    return np.max(np.maximum.accumulate(rates, axis=-1) - rates, axis=-1, initial=0.0)
 
 
 def gap_interval(scores: Scores, rival: Scores, seed: int = 0) -> tuple[float, float, float]:
