@@ -135,13 +135,13 @@ def test_what_is_proposed_acts_and_counts_where_the_critics_prefer_it():
     model: Any = advised_by_plans("ibrl")
     advised, own = model.guidance.label(model._last_obs, model.consultation.scene), np.full((1, 3), -0.9, np.float32)
     for sign in (1.0, -1.0):  # critics that prefer one of the two, and then the other
-        model.value = lambda critic, states, actions, sign=sign: sign * th.as_tensor(actions).sum(1, keepdim=True)
+        model.values = lambda _, states, *tried, sign=sign: [sign * th.as_tensor(a).sum(1, keepdim=True) for a in tried]
         better = max(advised, own, key=lambda action: sign * action.sum())
         assert np.allclose(model.turns.with_advice(own), better)
     (batch,) = super(type(model.sampler), model.sampler).draw(1, 16)
     given = model.guidance.label(batch.next_observations.numpy(), model.consultation.scene)
     model.advised = lambda observations, otherwise: given
-    model.value = lambda critic, states, actions: th.full((len(states), 1), 9.0 if actions is given else 0.0)
+    model.values = lambda _, states, *actions: [th.full((len(states), 1), 9.0 * (a is given)) for a in actions]
     gain = model.bootstrapped(batch).rewards - batch.rewards
     assert (gain[batch.dones == 0] > 0).all(), "the plans' action is worth more than the policy's"
     assert (gain[batch.dones == 1] == 0).all()

@@ -117,9 +117,9 @@ class Preferred(EveryTurn):
     """Of the policy's action and the plans', that which the critics prefer acts."""
 
     def with_advice(self, actions: np.ndarray) -> np.ndarray:
-        states, advised, value = th.as_tensor(self.model._last_obs), super().with_advice(actions), self.model.value
-        prefer = value(self.model.critic, states, advised) > value(self.model.critic, states, actions)
-        return np.where(prefer.numpy(), advised, actions)
+        states, advised = th.as_tensor(self.model._last_obs), super().with_advice(actions)
+        of_advised, of_own = self.model.values(self.model.critic, states, advised, actions)
+        return np.where((of_advised > of_own).numpy(), advised, actions)
 
 
 class ProposalSampler(Unguided):
@@ -145,15 +145,17 @@ class Proposing(PlanAlone):
         with th.no_grad():
             actions, log_prob = self.actor.action_log_prob(following)
             temperature = th.exp(self.log_ent_coef)  # type: ignore[arg-type]
-            own = self.value(self.critic_target, following, actions) - temperature * log_prob.reshape(-1, 1)
-            gain = (self.value(self.critic_target, following, advised) - own).clamp(min=0.0)
+            of_advised, of_own = self.values(self.critic_target, following, advised, actions)
+            gain = (of_advised - (of_own - temperature * log_prob.reshape(-1, 1))).clamp(min=0.0)
         return batch._replace(rewards=batch.rewards + discount * (1 - batch.dones) * gain)
 
     @staticmethod
-    def value(critic: Any, states: th.Tensor, actions: Any) -> th.Tensor:
-        """(n, 1): the least of the critics' values."""
+    def values(critic: Any, states: th.Tensor, *actions: Any) -> tuple[th.Tensor, ...]:
+        """For each of the (n, act_dim) actions in (n, obs_dim) states, (n, 1): the least of the critics' values."""
+        tried = th.cat([th.as_tensor(one) for one in actions])
         with th.no_grad():
-            return th.cat(critic(states, th.as_tensor(actions)), dim=1).amin(1, keepdim=True)
+            least = th.cat(critic(states.repeat(len(actions), 1), tried), dim=1).amin(1, keepdim=True)
+        return least.split(len(states))
 
 
 class Hindsight(VARL):
