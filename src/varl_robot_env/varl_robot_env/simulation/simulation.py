@@ -110,13 +110,12 @@ class Simulation:
 
     def force(self) -> Array:
         """(3,) N: what presses on the robot, in the frame of its tool, as a sensor at the wrist feels it."""
-        total, six = np.zeros(3), np.zeros(6)
-        for number, contact in enumerate(self.data.contact):
-            first, second = (self.model.geom_contype[geom] == ROBOT_BIT for geom in contact.geom)
-            if first != second:
-                mujoco.mj_contactForce(self.model, self.data, number, six)
-                on_second = contact.frame.reshape(3, 3).T @ six[:3]  # the frame's x axis points from first to second
-                total += on_second if second else -on_second
+        total, six, contact = np.zeros(3), np.zeros(6), self.data.contact
+        robot = self.model.geom_contype[contact.geom] == ROBOT_BIT  # (contacts, 2)
+        for number in np.flatnonzero(robot[:, 0] != robot[:, 1]):
+            mujoco.mj_contactForce(self.model, self.data, number, six)
+            on_second = contact.frame[number].reshape(3, 3).T @ six[:3]  # its x axis points from first to second
+            total += on_second if robot[number, 1] else -on_second
         return self.data.xmat[self._tool].reshape(3, 3).T @ total
 
     def command(self, controller: str, joints: Sequence[str], trajectory: Trajectory) -> None:
