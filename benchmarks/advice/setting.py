@@ -70,7 +70,7 @@ METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "rlpd": (Demonstrated, PLAIN),
     "rlpd+": (Demonstrated, {"n_steps": 3}),  # the best of as many trials as varl's: results/advice/README.md
     "rlpd-own": (OwnRlpd, {**PLAIN, "update": "autograd"}),  # its own ensemble and updates to a step
-    "ibrl": (Proposing, FOREVER),
+    "ibrl": (Proposing, {**FOREVER, "n_steps": 3, "gamma": 0.97}),  # the best of its trials
     "her": (Hindsight, {**PLAIN, "replay_buffer_class": HerReplayBuffer}),
     "plan": (PlanAlone, {**FOREVER, "learning_starts": 1_000_000_000}),
     "preferences": (Preferring, PLAIN),

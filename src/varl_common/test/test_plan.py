@@ -153,6 +153,14 @@ def test_the_last_sub_goal_decides_even_where_one_before_it_is_undone():
     assert phases(errand((0.0, 0.0, 0.0), **closed), errand((0.0, 0.0, 0.0), block=(0.3, 0.0, 0.0), **closed)) == [8, 8]
 
 
+def test_the_stages_that_lie_behind_are_those_up_to_the_last_sub_goal_that_holds():
+    on_it, undone = (0.3, 0.0, 0.3), (0.3, 0.0, 0.0)
+    states = np.stack([errand(LIFTED, block=undone), errand(LIFTED), errand(LIFTED, lid=on_it)])
+    assert LIFT_THEN_LID.stages_done(states, ERRANDS).tolist() == [0, 1, 2]
+    assert LIFT_THEN_LID.stages_done(errand(LIFTED, block=undone, lid=on_it)[None], ERRANDS).tolist() == [2]
+    assert LIFT.stages_done(states, ERRANDS).tolist() == [0, 0, 0], "it has but one"
+
+
 def test_the_sub_goal_of_a_last_phase_changes_nothing():
     ends = Plan((*LIFT.phases[:-1], replace(LIFT.phases[-1], brings="block", to="target", within=0.03)))
     ends.check(SCENE)

@@ -122,6 +122,14 @@ class Plan:
         ends = [k + 1 for k, phase in enumerate(self.phases[:-1]) if phase.brings]
         return [self.phases[first:end] for first, end in pairwise([0, *ends, len(self.phases)])]
 
+    def stages_done(self, states: np.ndarray, scene: Scene) -> np.ndarray:
+        """(n,) how many of the stages lie behind each of ``states`` (n, obs_dim): those up to the last sub-goal that
+        holds."""
+        done = np.zeros(len(states), np.int64)
+        for k, stage in enumerate(self.stages[:-1]):
+            done[_brought(states, scene, stage[-1])] = k + 1
+        return done
+
     def check(self, scene: Scene) -> None:
         """Raises VarlError where the plan is empty, names what is not in the scene, or holds a number it cannot."""
         if not self.phases:

@@ -122,6 +122,31 @@ def test_where_little_succeeds_plans_beside_the_best_one_are_tried_until_one_doe
     assert guidance.label(state, scene) == pytest.approx(guidance.beside[found].actions(state, scene))
 
 
+def test_of_several_stages_what_brings_the_first_about_is_kept_and_the_next_is_looked_for_from_there():
+    """Block and lid are 4 cm from where the plan has them; a stage is done where its thing is hit by 3 cm."""
+    guidance = GuidanceBuffer(3, seed=0)
+    plan = Plan((Phase("block", brings="block", to="target", within=0.02), Phase("block"), Phase("lid")))
+    guidance.add(np.zeros((1, 6), np.float32), AdviceAnswer.of(np.zeros((1, 3)), "one", plan), 0)
+    came = []
+    while len(came) < 200 and came[-10:] != [2] * 10:
+        turn = takes_turn(guidance)
+        first, _, last = (np.array(phase.offset) for phase in guidance.plan(turn).phases)
+        hits = [bool(np.linalg.norm(at - [0.04, 0.0, 0.0]) < 0.03) for at in (first, last)]
+        if turn < VOTE and max(came) == 1:
+            assert hits[0], "it is not put at risk again"
+        came.append(sum(hits) if hits[0] else 0)
+        credit(guidance, turn, came[-1] == 2, min(came[-1], 1))
+        choose(guidance)
+    assert came[0] == 0
+    assert came[-10:] == [2] * 10
+    assert sum(was == 0 for was in came) <= BESIDE
+    found = turn
+    assert guidance.trusted == [found]
+    assert {number for number, (won, _) in guidance.tallies.items() if won} == {found}
+    assert set(guidance.beside) == set(guidance.stages), "but for what came further than all before they are gone"
+    assert len(guidance.beside) == 2
+
+
 def test_what_acts_in_its_own_way_has_none_beside_it():
     way = Trajectories(starts=np.zeros((1, 6), np.float32), waypoints=np.zeros((1, 2, 4), np.float32))
     guidance = buffer(0)
@@ -132,8 +157,9 @@ def test_what_acts_in_its_own_way_has_none_beside_it():
 def test_tallies_and_plans_beside_are_saved():
     guidance = buffer()
     tried(guidance, {VOTE: False, 0: False, 1: False, 2: False, -2: False, -3: True}, 12)
+    credit(guidance, 1, False, stages=1)
     loaded = GuidanceBuffer(3)
     loaded.load_state_dict(guidance.state_dict())
     assert set(guidance.beside) == {-3}
-    for name in ("tallies", "trusted", "beside", "passed"):
+    for name in ("tallies", "stages", "trusted", "beside", "passed"):
         assert getattr(loaded, name) == getattr(guidance, name)

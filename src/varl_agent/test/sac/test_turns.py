@@ -83,3 +83,21 @@ def test_an_episode_that_a_person_takes_over_speaks_neither_for_a_plan_nor_again
     assert ["advised" in step for step in steps] == [True, False, False]
     assert model.guidance.tallies == before
     assert model.turns.tried == [0], "the next one is the plan's again"
+
+
+def test_what_a_failure_came_to_is_told_by_the_sub_goals_at_any_time_of_it():
+    """The tool comes to the target and goes away again: the first of two stages is done, and then no longer."""
+    back = Plan((Phase("target", brings="tool", to="target", within=0.2), Phase("target", (0.0, 0.0, 0.9))))
+    model = make(Scripted(plan=back), trigger=[30], act=1.0, cutoff_step=9_000, gate="none").learn(60)
+    credited, model.turns.tried, model.turns.stages = model.guidance.stages, [0], [0]
+    credited.clear()
+    nothing = np.zeros((1, 3), np.float32)
+    for apart, done in ((0.5, False), (0.1, False), (0.5, True)):
+        model._last_obs = np.array([[apart, 0, 0, 0, 0, 0]], np.float32)
+        model.turns.with_advice(nothing)
+        saved = model.turns.state_dict()
+        model.turns.restart()
+        model.turns.load_state_dict(saved)
+        model.turns.note(np.array([done]), [{}])
+    assert credited == {0: 1}
+    assert model.turns.stages == [0], "the next episode begins anew"

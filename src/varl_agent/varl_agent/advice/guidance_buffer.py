@@ -38,6 +38,7 @@ class GuidanceBuffer:
         trusted: (k,) indices of the plans that guide, as :mod:`.plan_selection` chose them; None: all.
         trusted_since: episodes that had ended when these were chosen, or last brought success; None: not yet judged.
         tallies: episodes that succeeded and that failed of what :mod:`.plan_trials` tries.
+        stages: of the same, where its plan has several, how many it has ever had behind it.
         beside: plans that nobody advised, by numbers below ``VOTE``, and ``passed``: how many were dropped again.
         asked, queries: states shown and requests made since steps are counted, answered or not.
     """
@@ -54,6 +55,7 @@ class GuidanceBuffer:
         self.trusted: list[int] | None = None
         self.trusted_since: int | None = None
         self.tallies: dict[int, list[int]] = {}
+        self.stages: dict[int, int] = {}
         self.beside: dict[int, Plan] = {}
         self.passed = 0
         self.asked = 0
@@ -89,7 +91,8 @@ class GuidanceBuffer:
             self.plans.append((step, who, answer.plan))
             if not self.tallies:  # else it must stand trial first
                 self.trusted = self.trusted_since = None
-            self.tallies.pop(VOTE, None)  # it is another vote now
+            for kept in (self.tallies, self.stages):
+                kept.pop(VOTE, None)  # it is another vote now
         if n == 0:
             return
         first = len(self.status) == 0
@@ -117,8 +120,8 @@ class GuidanceBuffer:
 
     def drop_beside(self, number: int) -> None:
         """Forget the plan of that number."""
-        del self.beside[number]
-        self.tallies.pop(number, None)
+        for kept in (self.beside, self.tallies, self.stages):
+            kept.pop(number, None)
         self.passed += 1
 
     def noise(self, n: int) -> np.ndarray:
@@ -167,6 +170,7 @@ class GuidanceBuffer:
         words = {"advisors": self.advisors, "plans": plans, "trusted": self.trusted}
         words |= {
             "tallies": list(self.tallies.items()),
+            "stages": list(self.stages.items()),
             "beside": [(number, plan.as_dict()) for number, plan in self.beside.items()],
             "passed": self.passed,
             "trusted_since": self.trusted_since,
@@ -186,7 +190,7 @@ class GuidanceBuffer:
         words = json.loads(state["words"].cpu().numpy().tobytes())
         for name in ("advisors", "trusted", "trusted_since", "asked", "queries"):
             setattr(self, name, words[name])
-        self.tallies = dict(words.get("tallies", ()))
+        self.tallies, self.stages = dict(words.get("tallies", ())), dict(words.get("stages", ()))
         self.beside = {number: Plan.from_dict(plan) for number, plan in words.get("beside", ())}
         self.passed = words.get("passed", 0)
         self.plans = [

@@ -8,13 +8,18 @@ longer, so that an advisor that is wrong costs a number of episodes and no more.
 An advisor often knows what to do and not quite where: the tool closes beside the handle, in every episode. So where
 little succeeds, plans *beside* the best one act, which take each thing to be a little aside. One that succeeds stays,
 stands trial as the others do, and is what further ones are beside; one that fails is gone.
+
+Of a task of several stages the sub-goals say how far a failure came. A plan beside that came further than all before
+stays as well, and further ones are beside what came furthest, in the stage that it failed in alone: what brings the
+first stage about is kept, and the second is looked for from there.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from varl_common.plan import Plan, as_one
+import numpy as np
+from varl_common.plan import Plan, Scene, as_one
 
 from varl_agent.advice.guidance_buffer import VOTE, GuidanceBuffer
 
@@ -23,17 +28,19 @@ TRIES = 6  # failures to begin with, and after each success: one that succeeds i
 # nine of ten, but it is not to guide before one that has succeeded more often than not.
 HOPE, PRUDENCE = 0.9, 0.5
 # Where no rate is at so much, plans beside the best one act; how far they take a thing to be aside along each axis, m
-# (standard deviation): what a model that points is off by at its worst; and how many of them may fail, all in all: what
-# an advisor that is quite wrong costs besides the tries.
+# (standard deviation): what a model that points is off by at its worst; and how many of them may fail, all in all, for
+# each stage that one has begun: what an advisor that is quite wrong costs besides the tries.
 LITTLE, ASIDE, BESIDE = 0.6, 0.03, 40
 
 
 def takes_turn(guidance: GuidanceBuffer) -> int | None:
     """What is to act in the next episode that is the plans'; None: nothing is left that may."""
     left = _left(guidance, HOPE)
-    best = _best(left)
-    if guidance.plans and (best is None or left[best] < LITTLE) and guidance.passed < BESIDE:
-        beside = _beside(guidance, best)
+    best = _best(guidance, left)
+    furthest = max(guidance.stages.values(), default=0)
+    if guidance.plans and (best is None or left[best] < LITTLE) and guidance.passed < BESIDE * (1 + furthest):
+        as_far = [tried for tried, done in guidance.stages.items() if done == furthest > 0]
+        beside = _beside(guidance, as_far[guidance.chance(len(as_far))] if as_far else best)
         return best if beside is None else guidance.add_beside(beside)
     return best
 
@@ -43,22 +50,31 @@ def plans_of(guidance: GuidanceBuffer, tried: int) -> list[int]:
     return list(range(len(guidance.plans))) if tried == VOTE else [tried]
 
 
-def credit(guidance: GuidanceBuffer, tried: int, succeeded: bool) -> None:
-    """An episode in which ``tried`` acted has ended."""
+def stages_done(guidance: GuidanceBuffer, tried: int, state: np.ndarray, scene: Scene) -> int:
+    """How many stages lie behind ``state`` (obs_dim,) by the sub-goals of what is tried; 0 where it has but one."""
+    plans = [guidance.plan(i) for i in plans_of(guidance, tried)]
+    return max(int(plan.stages_done(state[None], scene)[0]) if type(plan) is Plan else 0 for plan in plans)
+
+
+def credit(guidance: GuidanceBuffer, tried: int, succeeded: bool, stages: int = 0) -> None:
+    """An episode in which ``tried`` acted has ended, at its furthest with so many ``stages`` behind."""
     tally = guidance.tallies.setdefault(tried, [0, 0])
     tally[not succeeded] += 1
-    if tried in guidance.beside and not tally[0]:
+    came_further = stages > max(guidance.stages.values(), default=0)
+    if stages:
+        guidance.stages[tried] = max(stages, guidance.stages.get(tried, 0))
+    if tried in guidance.beside and not tally[0] and not came_further:
         guidance.drop_beside(tried)
 
 
 def choose(guidance: GuidanceBuffer) -> None:
     """Choose ``guidance.trusted`` by the tallies: empty where nothing is left."""
-    best = _best(_left(guidance, PRUDENCE))
+    best = _best(guidance, _left(guidance, PRUDENCE))
     guidance.trusted = [] if best is None else plans_of(guidance, best)
 
 
-def _best(rates: dict[int, float]) -> int | None:
-    return max(rates, key=lambda tried: rates[tried]) if rates else None
+def _best(guidance: GuidanceBuffer, rates: dict[int, float]) -> int | None:
+    return max(rates, key=lambda tried: (rates[tried], guidance.stages.get(tried, 0))) if rates else None
 
 
 def _left(guidance: GuidanceBuffer, prior: float) -> dict[int, float]:
@@ -79,7 +95,11 @@ def _beside(guidance: GuidanceBuffer, best: int | None) -> Plan | None:
     if any(type(plan) is not Plan for plan in plans):
         return None
     plan = plans[guidance.chance(len(plans))]
-    things = sorted({phase.target for phase in plan.phases})
+    done = 0 if best is None else min(guidance.stages.get(best, 0), len(plan.stages) - 1)
+    kept = sum(map(len, plan.stages[:done]))
+    things = sorted({phase.target for phase in plan.phases[kept:]})
     aside = dict(zip(things, ASIDE * guidance.noise(len(things)), strict=True))
-    moved = (replace(phase, offset=tuple((phase.offset + aside[phase.target]).tolist())) for phase in plan.phases)
-    return replace(plan, phases=tuple(moved))
+    moved = [
+        replace(phase, offset=tuple((phase.offset + aside[phase.target]).tolist())) for phase in plan.phases[kept:]
+    ]
+    return replace(plan, phases=(*plan.phases[:kept], *moved))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from varl_agent.advice.observations import flat_states
-from varl_agent.advice.plan_trials import choose, credit, plans_of, takes_turn
+from varl_agent.advice.plan_trials import choose, credit, plans_of, stages_done, takes_turn
 from varl_agent.finite import zero_where_not_finite
 
 
@@ -16,19 +16,20 @@ class Turns:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.tried: list[int | None] = [None] * model.n_envs  # what acts in each environment; None: the policy
+        self.restart()
 
     def restart(self) -> None:
         """All environments were reset: the policy begins."""
-        self.tried = [None] * self.model.n_envs
+        self.tried: list[int | None] = [None] * self.model.n_envs  # what acts in each environment; None: the policy
+        self.stages = [0] * self.model.n_envs  # how many, of what acts, have ever lain behind in the running episode
 
     def state_dict(self) -> dict[str, Any]:
         """Whose the running episodes are."""
-        return {"tried": list(self.tried)}
+        return {"tried": list(self.tried), "stages": list(self.stages)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`state_dict`."""
-        self.tried = list(state["tried"])
+        self.tried, self.stages = list(state["tried"]), list(state.get("stages", [0] * self.model.n_envs))
 
     def with_advice(self, actions: np.ndarray) -> np.ndarray:
         """(n_envs, act_dim) actions in [-1, 1] that the policy chose, and the plans' in their place where these act."""
@@ -42,6 +43,7 @@ class Turns:
         actions = actions.copy()
         for i, tried in acting.items():
             actions[i] = model.guidance.label(states[i : i + 1], scene, plans_of(model.guidance, tried))[0]
+            self.stages[i] = max(self.stages[i], stages_done(model.guidance, tried, states[i], scene))
         return actions
 
     def note(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
@@ -62,7 +64,8 @@ class Turns:
         succeeded = model.successes.succeeded(infos)
         for i in np.flatnonzero(dones).tolist():
             if (tried := self.tried[i]) is not None:
-                credit(guidance, tried, succeeded[i])
+                credit(guidance, tried, succeeded[i], self.stages[i])
+            self.stages[i] = 0
             k, share = model.successes.ended + i, model.act * model.advice_factor
             self.tried[i] = takes_turn(guidance) if int((k + 1) * share) > int(k * share) else None
         if dones.any():
