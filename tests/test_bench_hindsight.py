@@ -47,7 +47,10 @@ def test_it_learns_from_what_it_did_not_want(monkeypatch: pytest.MonkeyPatch) ->
         trainer.advance(model, model)  # type: ignore[arg-type]
     assert model.successes.own == 0
     assert model.replay_buffer is not None
-    assert float(model.replay_buffer.sample(256).rewards.max()) == 10.0
+    drawn = model.replay_buffer.sample(256)
+    assert float(drawn.rewards.max()) == 10.0
+    assert (drawn.dones[drawn.rewards > 0] == 1).all(), "once, as success ends an episode"
+    assert (drawn.dones == 0).any()
     before = [p.clone() for p in model.actor.parameters()]
     model.train(2, 64)
     assert any(

@@ -13,6 +13,7 @@ from benchmarks.advice import trainer
 from benchmarks.advice.ensemble import OwnRlpd
 from benchmarks.advice.environments import make_env
 from benchmarks.advice.report import write_report
+from benchmarks.advice.rivals import Preferring
 from benchmarks.advice.setting import FIXED, METHODS, Setting, make_model
 
 OF_THE_ARM = [method for method in METHODS if method not in ("varl-videos", *FIXED)]  # those are of Meta-World, or varl
@@ -99,7 +100,12 @@ def test_plans_that_are_executed_act_in_every_other_episode_and_are_not_cloned()
         model.successes.ended = ended
         model.turns.note(np.array([True]), [{}])
         assert np.allclose(model.turns.with_advice(own), own if ended == 2 else advised)
+    assert not len(model.successes)
     assert [guidance for _, guidance in model.sampler.batches(2, 8)] == [None, None]
+    while not len(model.successes):
+        trainer.advance(model, act)
+    for _, guidance in model.sampler.batches(2, 8):
+        assert (guidance.weight, guidance.hold) == (model.imitation_weight, 0.0)
     model.released_at = 60_000
     model.num_timesteps = 80_000
     assert model.turns.with_advice(own) is own, "as long as they would guide"
@@ -126,8 +132,13 @@ def test_training_success_is_that_of_the_policys_own_episodes():
 
 def test_the_plan_alone_acts_and_is_examined():
     model: Any = advised_by_plans("plan")
+    act, told = trainer.Acting(model), []
+    while len(told) < 4:
+        if (ended := trainer.advance(model, act)) is not None:
+            told.append(ended)
     assert trainer.examine(model, make_env("reach", 1)) == 1.0
-    assert model.successes.own > 0
+    assert all(told[2:]), "the first may have begun before the plan came"
+    assert model.guidance.tallies[0][0] >= 2, "it stands trial"
 
 
 def test_what_is_proposed_acts_and_counts_where_the_critics_prefer_it():
@@ -138,13 +149,30 @@ def test_what_is_proposed_acts_and_counts_where_the_critics_prefer_it():
         model.values = lambda _, states, *tried, sign=sign: [sign * th.as_tensor(a).sum(1, keepdim=True) for a in tried]
         better = max(advised, own, key=lambda action: sign * action.sum())
         assert np.allclose(model.turns.with_advice(own), better)
+        model.predict = lambda observation, deterministic: (own[0], None)
+        assert np.allclose(model(model._last_obs[0], True), better[0]), "as it is examined"
     (batch,) = super(type(model.sampler), model.sampler).draw(1, 16)
     given = model.guidance.label(batch.next_observations.numpy(), model.consultation.scene)
     model.advised = lambda observations, otherwise: given
     model.values = lambda _, states, *actions: [th.full((len(states), 1), 9.0 * (a is given)) for a in actions]
+    batch = batch._replace(dones=(th.arange(16) % 2).float().reshape(-1, 1))
     gain = model.bootstrapped(batch).rewards - batch.rewards
     assert (gain[batch.dones == 0] > 0).all(), "the plans' action is worth more than the policy's"
     assert (gain[batch.dones == 1] == 0).all()
+
+
+def test_the_learned_reward_prefers_what_the_teacher_prefers(monkeypatch):
+    monkeypatch.setattr(Preferring, "EVERY", 200)
+    model: Any = make_model(Setting("reach", "preferences", 0, 1_000, 0.0, net=16))
+    act = trainer.Acting(model)
+    for _ in range(400):
+        trainer.advance(model, act)
+    assert model.asked_labels == 2 * model.SESSION
+    order = np.argsort(model._progress)
+    (batch,) = model.sampler.draw(1, 16)
+    worst, best = (th.from_numpy(model.replay_buffer.next_observations[part, 0]) for part in (order[:40], order[-40:]))
+    learned = [model.rewarded(batch._replace(next_observations=x, rewards=0)).rewards.mean() for x in (worst, best)]
+    assert -1 < learned[0] < learned[1] - 0.1 < 0
 
 
 @pytest.mark.parametrize("method", ["varl", "rlpd+", "rlpd-own", "ibrl"])

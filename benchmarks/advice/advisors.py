@@ -6,7 +6,9 @@ Labels: the expert's motion as one word an axis, {-, 0, +}; each word is replace
 Plans: the expert's phases, every named thing misplaced by a Gaussian of ``misplaced`` metres an axis, drawn anew for
 each question, and at rate p an error of structure: a phase missing, or two in the wrong order, in one stage of several,
 whose sub-goal stays; of a maze's route, a waypoint joined to none, or to another through a wall. An advisor that is
-always wrong sees everything ``ASTRAY`` metres from where it is besides, to the same side in all of its plans.
+always wrong sees everything ``ASIDE`` metres to one side and ``ABOVE`` metres above where it is besides, the same in
+all of its plans (to the side alone some solve their task by chance, as a door is shut from any height), and steers
+away from where a maze's route leads.
 """
 
 from __future__ import annotations
@@ -27,11 +29,12 @@ from varl_common.plan import Phase, Plan
 from varl_common.task_plans import PLANS
 
 from benchmarks.advice.environments import ARM_TASKS, MAZES
-from benchmarks.advice.route import Route
+from benchmarks.advice.route import Contrary, Route
 from benchmarks.advice.stages import LONG
 
 DEAD_ZONE = 0.3  # of an axis's full speed: less than that is the word "0"
-ASTRAY = 0.15  # m: several times a phase's tolerance, and all of a plan's misplacement
+ASIDE = 0.15  # m: several times a phase's tolerance, and all of a plan's misplacement
+ABOVE = 0.25  # m: over all that a task moves
 CELL = 10.0  # a maze's cell, 1 m, is to its waypoints' errors what 10 cm are to a thing's on the table
 Expert = Callable[[np.ndarray], np.ndarray]  # (n, obs_dim) states to (n, act_dim) actions in [-1, 1]
 
@@ -120,8 +123,9 @@ class Plans(Scripted):
     ) -> None:
         super().__init__(seed)
         self.plan, self.scene, self.error_rate, self.misplaced = plan, scene, error_rate, misplaced
-        side = np.random.default_rng((seed, 31)).normal(size=3)
-        self.astray = wrong * ASTRAY * side / np.linalg.norm(side)
+        angle = np.random.default_rng((seed, 31)).uniform(0.0, 2 * np.pi)
+        self.wrong = wrong
+        self.astray = wrong * np.array([ASIDE * np.cos(angle), ASIDE * np.sin(angle), ABOVE])
 
     def answer(self, query: AdviceQuery) -> AdviceAnswer:
         rng = np.random.default_rng((self.seed, query.step))
@@ -138,7 +142,7 @@ class Plans(Scripted):
 
     def _route(self, route: Route, rng: np.random.Generator) -> Route:
         """In a maze's scale."""
-        shift = CELL * (self.astray[:2] + rng.normal(0.0, self.misplaced, route.waypoints.shape))
+        shift = CELL * rng.normal(0.0, self.misplaced, route.waypoints.shape)
         joined = route.joined.copy()
         if rng.random() < self.error_rate:
             at = int(rng.integers(len(joined)))
@@ -149,7 +153,8 @@ class Plans(Scripted):
                 lengths[joined[at]] = lengths[at] = np.inf
                 other = int(lengths.argmin())
                 joined[at, other] = joined[other, at] = True
-        return Route(reason="scripted", waypoints=route.waypoints + shift, joined=joined)
+        kind = Contrary if self.wrong else Route
+        return kind(reason="scripted", waypoints=route.waypoints + shift, joined=joined)
 
     @staticmethod
     def _shifted(phase: Phase, shift: np.ndarray) -> Phase:

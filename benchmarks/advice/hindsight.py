@@ -9,6 +9,9 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch as th
+from stable_baselines3 import HerReplayBuffer
+from stable_baselines3.common.type_aliases import DictReplayBufferSamples
 from varl_common.errors import VarlError
 
 from benchmarks.advice.environments import MAZES
@@ -17,11 +20,21 @@ from benchmarks.advice.environments import MAZES
 GOALS: dict[str, tuple[str, str, float]] = {
     "push-v3": ("object", "goal", 0.05),
     "plate-slide-v3": ("object", "goal", 0.07),
+    "plate-slide-back-side-v3": ("object", "goal", 0.07),
     "pick-place-v3": ("object", "goal", 0.07),
     "reach": ("tool", "target", 0.025),
     "push": ("block", "target", 0.03),
     **dict.fromkeys(MAZES, ("x", "goal_x", 0.45)),
 }
+
+
+class EndingReplayBuffer(HerReplayBuffer):
+    """SB3's, where what was reached in hindsight has ended the episode, as success does in these tasks: it is worth
+    one reward, and not one for each step that a thing lies there."""
+
+    def _get_virtual_samples(self, *args: Any, **kwargs: Any) -> DictReplayBufferSamples:
+        samples = super()._get_virtual_samples(*args, **kwargs)
+        return samples._replace(dones=th.maximum(samples.dones, (samples.rewards > 0).to(samples.dones.dtype)))
 
 
 class GoalEnv(gym.Wrapper[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]):

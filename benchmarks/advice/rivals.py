@@ -78,48 +78,55 @@ class Executing(VARL):
 
 
 class Unguided(Sampler):
-    """Guides the actor by nothing."""
+    """Guides the actor by its successful episodes alone, as VARL's is guided once it has no advice."""
 
     def guidance(self, batches: list[Batch]) -> list[GuidanceBatch | None]:
-        return [None] * len(batches)
+        weight = self.model.imitation_weight
+        imitated = self._imitated(len(batches)) if weight > 0.0 else []
+        return [GuidanceBatch(*pair, weight, 0.0) for pair in imitated] or [None] * len(batches)
 
 
 class ExecutingPlans(VARL):
-    """VARL whose plans act in ``act`` of the episodes, for as long as they would guide, and are not cloned."""
+    """VARL whose plans act in ``act`` of the episodes, for as long as they would guide, and do not label states."""
 
     sampler_class = Unguided
+
+
+class Proposed(VARL):
+    """Base of those that act by plans when they are examined, too."""
+
+    sampler_class = Unguided
+
+    def advised(self, observations: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+        """(n, act_dim) what the plans that guide say in (n, obs_dim) observations; ``otherwise`` where none does."""
+        scene, guidance = self.consultation.scene, self.guidance
+        return guidance.label(observations, scene) if scene and guidance.plans and guidance.guides else otherwise
 
 
 class EveryTurn(Turns):
-    """The plans that have been answered so far act in every step."""
+    """Each episode is that of what stands trial, and counts as the method's own."""
 
-    def with_advice(self, actions: np.ndarray) -> np.ndarray:
-        return self.model.advised(np.asarray(self.model._last_obs), actions)
+    def note(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
+        super().note(dones, infos)
+        for info in infos:
+            info.pop("advised", None)
 
 
-class PlanAlone(VARL):
-    """The plans that have been answered so far act, all together; nothing is learned."""
+class PlanAlone(Proposed):
+    """The plans stand trial as VARL's do, and act in all of the episodes; nothing is learned but which is best."""
 
-    sampler_class = Unguided
     turns_class: ClassVar[type[Turns]] = EveryTurn
 
     def __call__(self, observation: np.ndarray, deterministic: bool) -> np.ndarray:
         """(obs_dim,) observation to (act_dim,) action, as it is examined."""
         return self.advised(observation[None], np.zeros((1, *self.action_space.shape), np.float32))[0]  # type: ignore[misc]
 
-    def advised(self, observations: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
-        """(n, act_dim) what the plans say in (n, obs_dim) observations; ``otherwise`` before there is one."""
-        scene = self.consultation.scene
-        return self.guidance.label(observations, scene) if scene and self.guidance.plans else otherwise
 
-
-class Preferred(EveryTurn):
+class Preferred(Turns):
     """Of the policy's action and the plans', that which the critics prefer acts."""
 
     def with_advice(self, actions: np.ndarray) -> np.ndarray:
-        states, advised = th.as_tensor(self.model._last_obs), super().with_advice(actions)
-        of_advised, of_own = self.model.values(self.model.critic, states, advised, actions)
-        return np.where((of_advised > of_own).numpy(), advised, actions)
+        return self.model.preferred(np.asarray(self.model._last_obs), actions)
 
 
 class ProposalSampler(Unguided):
@@ -129,11 +136,22 @@ class ProposalSampler(Unguided):
         return [self.model.bootstrapped(batch) for batch in super().draw(n, batch_size)]
 
 
-class Proposing(PlanAlone):
-    """SAC to which plans propose actions (IBRL; Hu et al. 2023), in acting and in the targets. Nothing is cloned."""
+class Proposing(Proposed):
+    """SAC to which plans propose actions (IBRL; Hu et al. 2023), in acting, as it is examined, and in the targets."""
 
     sampler_class = ProposalSampler
-    turns_class = Preferred
+    turns_class: ClassVar[type[Turns]] = Preferred
+
+    def __call__(self, observation: np.ndarray, deterministic: bool) -> np.ndarray:
+        """(obs_dim,) observation to (act_dim,) action, as it is examined."""
+        own, _ = self.predict(observation, deterministic=deterministic)
+        return self.preferred(observation[None], own[None])[0]
+
+    def preferred(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """(n, act_dim) of the policy's actions in (n, obs_dim) observations and the plans' those of greater value."""
+        advised = self.advised(observations, actions)
+        of_advised, of_own = self.values(self.critic, th.as_tensor(observations), advised, actions)
+        return np.where((of_advised > of_own).numpy(), advised, actions)
 
     def bootstrapped(self, batch: Batch) -> Batch:
         """The batch with what the plans' action in the next state is worth beyond the policy's added to the reward."""

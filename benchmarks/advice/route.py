@@ -68,3 +68,10 @@ class Route(Plan):
 
     def _nearest(self, points: np.ndarray) -> np.ndarray:
         return cdist(points, self.waypoints).argmin(axis=1)
+
+
+class Contrary(Route):
+    """Steers away from where a route leads."""
+
+    def actions(self, states: np.ndarray, scene: Scene | None = None) -> np.ndarray:
+        return -super().actions(states, scene)

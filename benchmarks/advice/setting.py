@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from stable_baselines3 import SAC, HerReplayBuffer
+from stable_baselines3 import SAC
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -23,7 +23,7 @@ from benchmarks.advice.ensemble import EnsemblePolicy, OwnRlpd
 from benchmarks.advice.environments import ARM_TASKS, MAZES, make_env
 from benchmarks.advice.film.moments import Moments
 from benchmarks.advice.film.videos import Videos
-from benchmarks.advice.hindsight import GoalEnv
+from benchmarks.advice.hindsight import EndingReplayBuffer, GoalEnv
 from benchmarks.advice.progress import Progress, progress_of
 from benchmarks.advice.rivals import (
     Demonstrated,
@@ -69,10 +69,10 @@ METHODS: dict[str, tuple[type[VARL], dict[str, Any]]] = {
     "paper": (VARL, PAPER),
     "rlpd": (Demonstrated, PLAIN),
     "rlpd+": (Demonstrated, {"n_steps": 3}),  # the best of as many trials as varl's: results/advice/README.md
-    "rlpd-own": (OwnRlpd, {**PLAIN, "update": "autograd"}),  # its own ensemble and updates to a step
+    "rlpd-own": (OwnRlpd, {**PLAIN, "update": "autograd", "tau": 0.005, "learning_rate": 3e-4}),  # as published
     "ibrl": (Proposing, {**FOREVER, "n_steps": 3, "gamma": 0.97}),  # the best of its trials
-    "her": (Hindsight, {**PLAIN, "replay_buffer_class": HerReplayBuffer}),
-    "plan": (PlanAlone, {**FOREVER, "learning_starts": 1_000_000_000}),
+    "her": (Hindsight, {**PLAIN, "replay_buffer_class": EndingReplayBuffer}),
+    "plan": (PlanAlone, {**FOREVER, "act": 1.0, "learning_starts": 1_000_000_000}),
     "preferences": (Preferring, PLAIN),
     "preferences+": (Preferring, {}),
     "execute": (Executing, PLAIN),

@@ -21,7 +21,7 @@ from varl_agent.sac.policies import ScaledExtractor
 from varl_agent.sac.varl import VARL
 
 from benchmarks.advice.environments import make_env
-from benchmarks.advice.rivals import Executing, Hindsight, PlanAlone
+from benchmarks.advice.rivals import Executing, Hindsight, PlanAlone, Proposing
 from benchmarks.advice.setting import EVALUATION_SEED, Setting, make_model
 
 Actor: TypeAlias = Callable[[np.ndarray, bool], np.ndarray]  # (obs_dim,) observation and whether to explore not
@@ -58,6 +58,7 @@ def train(setting: Setting, out: Path, tick: Callable[[int], None]) -> None:
     np.random.seed(setting.seed)  # noqa: NPY002 (SB3 samples its replay by the global generator)
     model = make_model(setting)
     act: Actor = model if type(model) in (PlanAlone, Hindsight) else Acting(model)  # type: ignore[assignment]
+    examined: Actor = model if type(model) is Proposing else act
     exam = make_env(setting.task, setting.seed + EVALUATION_SEED)
     began, found, recent = time.monotonic(), -1, deque[bool](maxlen=RECENT)
     every = max(setting.steps // POINTS, 1)
@@ -71,7 +72,7 @@ def train(setting: Setting, out: Path, tick: Callable[[int], None]) -> None:
             model.train(UPDATES, model.batch_size)
         if step % every == 0 or step == setting.steps:
             due = step == setting.steps or any(step - every < at <= step for at in EXAMS) or setting.steps < EXAMS[0]
-            rate = examine(act, exam) if due else None
+            rate = examine(examined, exam) if due else None
             append(out, [_row(setting, model, rate, recent, found, time.monotonic() - began)])
             tick(every)
     exam.close()
