@@ -132,7 +132,7 @@ def test_training_success_is_that_of_the_policys_own_episodes():
 
 def test_the_plan_alone_acts_and_is_examined():
     model: Any = advised_by_plans("plan")
-    act, told = trainer.Acting(model), []
+    act, told = trainer.Acting(model), list[bool]()
     while len(told) < 4:
         if (ended := trainer.advance(model, act)) is not None:
             told.append(ended)
