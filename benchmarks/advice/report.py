@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks.advice.curves import BASE, OURS, Curves
 from benchmarks.advice.plots import plot
 from benchmarks.advice.statistics import (
+    SPREAD,
     Scores,
     fall,
     fall_interval,
@@ -45,7 +46,9 @@ def _method_note(curves: Curves) -> str:
         "on; area under the curve of the exploring policy's success over its last 50 episodes, and the step at which\n"
         f"that was first {GOOD:.0%}; first success in training; steps are medians; n runs per row.\n"
         "The fall is how far the interquartile mean of that success, over the seeds, was ever below what it had been.\n"
-        "Intervals are 95 %, by a bootstrap of the seeds of each task; of the second, the tasks are drawn anew as well."
+        "Intervals are 95 %, by a bootstrap: of the IQM and of falls each task's seeds are drawn anew, where there\n"
+        f"are {SPREAD} or more; of means and gaps the tasks as well. Noise alone makes a curve fall, the further the fewer\n"
+        "seeds: of two that stand still at 0.8, by .15."
     )
 
 
@@ -87,7 +90,12 @@ def _table_of_tasks(curves: Curves, marks: list[int]) -> list[str]:
 
 def _fallen(curves: Curves, method: str, tasks: list[str]) -> str:
     rates = curves.training(method, tasks)[1]
-    return "{:.2f} [{:.2f}, {:.2f}]".format(fall(rates), *fall_interval(rates))
+    told = f"{fall(rates):.2f}"
+    return told + " [{:.2f}, {:.2f}]".format(*fall_interval(rates)) if _tell_of_a_spread(rates) else told
+
+
+def _tell_of_a_spread(samples: Scores) -> bool:
+    return min(map(len, samples.values()), default=0) >= SPREAD
 
 
 def _step_of_success(rows: list[dict[str, str]], least: float) -> int | None:
@@ -115,12 +123,12 @@ def _table_of_aggregates(curves: Curves, marks: list[int]) -> list[str]:
             if not scores:
                 continue
             everything = np.concatenate(list(scores.values()))
-            low, high = interval(scores, iqm)
+            spread = " [{:.2f}, {:.2f}]".format(*interval(scores, iqm)) if _tell_of_a_spread(scores) else ""
             cells = [
                 method,
                 f"{mark / 1000:g}k",
                 str(len(scores)),
-                f"{iqm(everything):.2f} [{low:.2f}, {high:.2f}]",
+                f"{iqm(everything):.2f}{spread}",
                 f"{everything.mean():.2f}",
                 "[{:.2f}, {:.2f}]".format(*interval(scores, mean_of_tasks, tasks_too=True)),
                 _fallen(curves, method, curves.tasks),

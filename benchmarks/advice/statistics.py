@@ -9,6 +9,7 @@ from scipy.stats import bootstrap, trim_mean
 
 Scores = Mapping[str, np.ndarray]  # task: (seeds,) scores
 RESAMPLES = 2_000
+SPREAD = 3  # seeds; fewer tell nothing of a spread
 
 
 def iqm(scores: np.ndarray) -> float:
@@ -53,12 +54,17 @@ def fall(rates: Mapping[str, np.ndarray]) -> float:
 
 
 def fall_interval(rates: Mapping[str, np.ndarray], seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
-    """95 % interval of :func:`fall`, by a bootstrap that draws each task's seeds anew."""
+    """95 % interval of :func:`fall`, by a bootstrap that draws each task's seeds anew.
+
+    Noise alone makes a curve fall: one that stands still at 0.8, of 50 episodes a row and ten seeds, falls by .07.
+    Drawn anew it does so once more, so the interval is what lies as far below the fall as the draws lie above (the
+    basic bootstrap; Davison and Hinkley 1997, 5.2.1); that of the still curve reaches down to 0.
+    """
     if not rates:
         return 0.0, 0.0
     rng = np.random.default_rng(seed)
     drawn = [_middle(runs[rng.integers(len(runs), size=(resamples, len(runs)))]) for runs in rates.values()]
-    low, high = np.percentile(_deepest(np.mean(drawn, axis=0)), [2.5, 97.5])
+    high, low = np.maximum(2 * fall(rates) - np.percentile(_deepest(np.mean(drawn, axis=0)), [2.5, 97.5]), 0.0)
     return float(low), float(high)
 
 
@@ -73,15 +79,18 @@ def _deepest(rates: np.ndarray) -> np.ndarray:
 
 
 def gap_interval(scores: Scores, rival: Scores, seed: int = 0) -> tuple[float, float, float]:
-    """Mean over the shared tasks of (scores - rival), and its 95 % interval by the same bootstrap."""
+    """Mean over the shared tasks of (scores - rival), and its 95 % interval, tasks drawn anew and each one's seeds."""
     shared = [task for task in scores if task in rival]
+    rng = np.random.default_rng(seed)
 
-    def gap(*samples: np.ndarray) -> float:
-        ours, theirs = samples[: len(shared)], samples[len(shared) :]
-        return float(np.mean([a.mean() - b.mean() for a, b in zip(ours, theirs, strict=True)]))
+    def drawn(runs: np.ndarray) -> np.ndarray:
+        return runs[rng.integers(len(runs), size=(RESAMPLES, len(runs)))].mean(axis=1)
 
-    samples = [side[task] for side in (scores, rival) for task in shared]
-    return gap(*samples), *_interval(samples, gap, seed, RESAMPLES)
+    gaps = np.stack([drawn(scores[task]) - drawn(rival[task]) for task in shared])
+    tasks = rng.integers(len(shared), size=(len(shared), RESAMPLES))
+    low, high = np.percentile(np.take_along_axis(gaps, tasks, axis=0).mean(axis=0), [2.5, 97.5])
+    gap = np.mean([scores[task].mean() - rival[task].mean() for task in shared])
+    return float(gap), float(low), float(high)
 
 
 def probability_of_improvement(scores: Scores, rival: Scores) -> float:
