@@ -47,8 +47,8 @@ def _method_note(curves: Curves) -> str:
         f"that was first {GOOD:.0%}; first success in training; steps are medians; n runs per row.\n"
         "The fall is how far the interquartile mean of that success, over the seeds, was ever below what it had been.\n"
         "Intervals are 95 %, by a bootstrap: of the IQM and of falls each task's seeds are drawn anew, where there\n"
-        f"are {SPREAD} or more; of means and gaps the tasks as well. Noise alone makes a curve fall, the further the fewer\n"
-        "seeds: of two that stand still at 0.8, by .15."
+        f"are {SPREAD} or more; of means and gaps the tasks as well. Noise alone makes a curve fall, the further the\n"
+        "fewer seeds: of two that stand still at 0.8, by .15."
     )
 
 
