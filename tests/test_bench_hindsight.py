@@ -51,6 +51,8 @@ def test_it_learns_from_what_it_did_not_want(monkeypatch: pytest.MonkeyPatch) ->
     assert float(drawn.rewards.max()) == 10.0
     assert (drawn.dones[drawn.rewards > 0] == 1).all(), "once, as success ends an episode"
     assert (drawn.dones == 0).any()
+    shares = [float((batch.rewards > 0).float().mean()) for batch in model.sampler.draw(5, 256)]
+    assert max(shares) < 2 * min(shares), "what is relabelled is in each of several batches alike"
     before = [p.clone() for p in model.actor.parameters()]
     model.train(2, 64)
     assert any(

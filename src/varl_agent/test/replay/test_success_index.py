@@ -54,6 +54,23 @@ def test_an_episode_in_which_a_plan_acted_can_be_drawn_but_what_releases_advice_
     assert len(drawn(index)) == RECENT_EPISODES + 5, "its steps are as good as any"
 
 
+def test_an_episode_that_a_person_or_a_plan_had_a_hand_in_is_not_the_policys_own() -> None:
+    index = SuccessIndex(100, 1)
+    for step in ({"intervened": True}, {"advised": True}):
+        steps(index, ([0], [NOTHING]), ([0], [step]))
+        assert index.helped([NOTHING]).tolist() == [True]
+        again = SuccessIndex(100, 1)
+        again.load_state_dict(index.state_dict())
+        for one in (index, again):
+            steps(one, ([1], [SUCCESS]))
+        assert (again.own, index.own) == (0, 0)
+    assert len(drawn(index)) == 6, "its steps are as good as any"
+    steps(index, ([0], [{"intervened": False}]), ([1], [SUCCESS]))
+    assert (index.ended, index.own) == (3, 1)
+    index.recount()
+    assert (index.ended, index.own, len(index._recent)) == (3, 0, 0)
+
+
 def test_what_is_overwritten_is_not_drawn_whichever_environment_it_is_of() -> None:
     index = SuccessIndex(10, 2)
     steps(index, *[([0, 0], [NOTHING, NOTHING])] * 3, ([0, 1], [NOTHING, SUCCESS]), ([1, 0], [SUCCESS, NOTHING]))

@@ -212,6 +212,28 @@ def test_when_steps_are_counted_anew_guidance_has_all_its_time_again():
     assert (model.guidance.queries, model.released_at) == (2, 70)
 
 
+def test_a_second_training_is_not_released_by_what_the_first_one_achieved():
+    model = make(Scripted(), trigger=[30], cutoff="adaptive", cutoff_successes=3, cutoff_rate=0.0, cutoff_step=9_000)
+    model.learn(40)
+    for _ in range(25):
+        model.successes.add(np.array([True]), [{"is_success": True}])
+    model.learn(10, reset_num_timesteps=False)
+    assert 0 < model.released_at <= 50
+    model.learn(20)
+    assert model.guided
+    assert model.successes.own < 3
+
+
+def test_where_nothing_guides_any_longer_or_what_did_is_gone_the_actor_is_guided_by_nothing():
+    """Another thread gives the last plan up, or drops a plan beside, after an update has looked whether one guides."""
+    model = make(Scripted(plan=Plan((Phase("target"),))), trigger=[30], act=0.5, cutoff_step=9_000).learn(40)
+    batches = model.sampler.draw(2, 8)
+    assert all(model.sampler.guidance(batches))
+    for gone in ([], [-2]):
+        model.guidance.trusted = gone
+        assert model.sampler.guidance(batches) == [None, None]
+
+
 def test_frames_are_let_go_once_no_question_can_show_them():
     class Seeing(Scripted):
         wants_frames = True

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from stable_baselines3.common.vec_env import DummyVecEnv
 from varl_agent.advice.plan_trials import BESIDE, plans_of
 from varl_common.errors import VarlError
 from varl_common.plan import Phase, Plan
 
-from .point import Scripted, make
+from .point import PointEnv, Scripted, make
 
 
 def in_turn(model, episodes):
@@ -41,14 +42,52 @@ def test_plans_act_in_their_share_of_the_episodes_and_those_guide_that_succeed()
     assert set(turns) == {None, -1, 0, 1, 2}
     assert set(turns[-8:]) == {None, 2}
     assert model.guidance.trusted == [2]
-    assert len(model.successes._recent) < model.successes.ended, "the rate that releases advice is the policy's own"
     while model.turns.tried == [None]:  # let go in the midst of an episode that is a plan's
         in_turn(model, 1)
     model.released_at, model.num_timesteps = 1, 9_001
-    before = model.successes.own, model.successes.ended
+    own, ended, rows = model.successes.own, model.successes.ended, len(model.ep_success_buffer)
     assert set(in_turn(model, 4)) == {None}, "once advice is released the policy acts alone"
     assert model.turns.tried == [None], "and is credited alone"
-    assert model.successes.own - before[0] <= model.successes.ended - before[1] == 4
+    assert model.successes.ended - ended == 4
+    assert model.successes.own - own == sum(list(model.ep_success_buffer)[rows:])
+
+
+def test_what_a_plan_achieves_is_none_of_the_policys_success():
+    right = Plan((Phase("target"),))
+    model = make(Scripted(plan=right), trigger=[30], act=0.5, cutoff_step=9_000, buffer_size=3_000).learn(40)
+    own, ended, rows = model.successes.own, model.successes.ended, len(model.ep_success_buffer)
+    turns = in_turn(model, 12)
+    won = list(model.ep_success_buffer)[rows:]
+    assert turns.count(0) >= 5
+    assert model.successes.ended - ended == 12
+    assert model.successes.own - own == sum(success for success, turn in zip(won, turns, strict=True) if turn is None)
+    assert sum(success for success, turn in zip(won, turns, strict=True) if turn == 0) > 0
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_plans_act_in_their_share_of_each_environments_episodes_in_whatever_order_these_end(first):
+    env = DummyVecEnv([PointEnv, PointEnv])
+    model = make(Scripted(plan=Plan((Phase("target"),))), env=env, trigger=[30], act=0.5, cutoff_step=9_000).learn(60)
+    turns = {0: [], 1: []}
+    for _ in range(40):
+        for i in (first, 1 - first):  # the one always ends before the other
+            turns[i].append(model.turns.tried[i])
+            model.turns.note(np.arange(2) == i, [{}, {}])
+            model.successes.add(np.arange(2) == i, [{}, {}])
+    for taken in turns.values():
+        assert sum(tried is not None for tried in taken[1:]) == pytest.approx(20, abs=1)
+
+
+def test_a_plan_beside_that_fails_in_one_environment_acts_in_the_other_no_longer():
+    env = DummyVecEnv([PointEnv, PointEnv])
+    model = make(Scripted(plan=Plan((Phase("target"),))), env=env, trigger=[30], act=0.5, cutoff_step=9_000).learn(60)
+    for both in (np.array([True, True]), np.array([True, False])):
+        number = model.guidance.add_beside(Plan((Phase("target", (0.0, 0.0, 0.3)),)))
+        model.turns.tried = [number, number]
+        model.turns.note(both, [{}, {}])
+        model.turns.with_advice(np.zeros((2, 3), np.float32))
+        assert not model.guidance.knows(number)
+        assert number not in (*model.guidance.tallies, *model.turns.tried)
 
 
 def test_with_act_at_0_a_plan_never_acts():

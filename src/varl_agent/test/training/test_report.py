@@ -60,7 +60,7 @@ def test_the_summary_says_how_it_went(tmp_path: Path) -> None:
 def test_what_a_plan_achieves_is_no_success_of_the_policy() -> None:
     record = Record(10_000)
     record.episodes = [
-        Episode(50 * i, success=i % 2 == 0, episode_return=1.0, length=50, advised=i % 2 == 0) for i in range(9)
+        Episode(50 * i, success=i % 2 == 0, episode_return=1.0, length=50, helped=i % 2 == 0) for i in range(9)
     ]
     assert (record.success_rate, record.first_success_step) == (0.0, None)
     restored = Record(10_000)

@@ -112,15 +112,20 @@ class GuidanceBuffer:
         """The plan of that number: of ``plans``, or of ``beside`` where it is below ``VOTE``."""
         return self.beside[number] if number < VOTE else self.plans[number][2]
 
+    def knows(self, number: int) -> bool:
+        """Whether there is a plan of that number; of ``VOTE`` there is."""
+        return number >= VOTE or number in self.beside
+
     def add_beside(self, plan: Plan) -> int:
         """Keep a plan that nobody advised; its number."""
         number = VOTE - 1 - self.passed - len(self.beside)
-        self.beside[number] = plan
+        self.beside = {**self.beside, number: plan}  # replaced, as another thread may read it
         return number
 
     def drop_beside(self, number: int) -> None:
         """Forget the plan of that number."""
-        for kept in (self.beside, self.tallies, self.stages):
+        self.beside = {other: plan for other, plan in self.beside.items() if other != number}
+        for kept in (self.tallies, self.stages):
             kept.pop(number, None)
         self.passed += 1
 
@@ -140,18 +145,30 @@ class GuidanceBuffer:
     def label(self, states: np.ndarray, scene: Scene, which: Sequence[int] | None = None) -> np.ndarray:
         """What plans together advise in ``states`` (n, obs_dim): (n, act_dim) inside +-``ADVICE_LIMIT``.
 
-        ``which``: indices of the plans; by default those that are trusted.
+        ``which``: as of :meth:`labeller`, and there must be one.
         """
-        plans = [*(plan for _, _, plan in self.plans), *self.beside.values()]
-        chosen = self.trusted if which is None else which  # read once: another thread may replace it
-        voters = tuple(range(len(self.plans)) if chosen is None else chosen)
+        labeller = self.labeller(scene, which)
+        assert labeller is not None
+        return labeller(states)
+
+    def labeller(self, scene: Scene, which: Sequence[int] | None = None) -> Callable[[np.ndarray], np.ndarray] | None:
+        """What labels states (n, obs_dim) by plans together; None where there is none, or it is gone by now.
+
+        ``which``: numbers of the plans; by default those that are trusted.
+        """
+        beside, chosen = self.beside, self.trusted if which is None else which  # read once: another thread may
+        voters = tuple(range(len(self.plans)) if chosen is None else chosen)  # replace them
+        if not voters or any(i < VOTE and i not in beside for i in voters):
+            return None
+        plans = [*(plan for _, _, plan in self.plans), *beside.values()]
         labellers = self._labellers
         if labellers[0] != plans or labellers[1] is not scene:
             labellers = self._labellers = plans, scene, {}
         if voters not in labellers[2]:
-            labellers[2][voters] = _make_labeller(as_one([self.plan(i) for i in voters]), scene)
+            chosen_plans = [beside[i] if i < VOTE else self.plans[i][2] for i in voters]
+            labellers[2][voters] = _make_labeller(as_one(chosen_plans), scene)
         labeller = labellers[2][voters]
-        return labeller(states).clip(-ADVICE_LIMIT, ADVICE_LIMIT)
+        return lambda states: labeller(states).clip(-ADVICE_LIMIT, ADVICE_LIMIT)
 
     def restart(self, step: int) -> None:
         """Environment steps, questions and states are counted from 0 again, now at ``step``; what is known stays."""

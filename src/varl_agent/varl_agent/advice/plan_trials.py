@@ -58,6 +58,8 @@ def stages_done(guidance: GuidanceBuffer, tried: int, state: np.ndarray, scene: 
 
 def credit(guidance: GuidanceBuffer, tried: int, succeeded: bool, stages: int = 0) -> None:
     """An episode in which ``tried`` acted has ended, at its furthest with so many ``stages`` behind."""
+    if not guidance.knows(tried):  # it acted in two environments, and has failed in the other
+        return
     tally = guidance.tallies.setdefault(tried, [0, 0])
     tally[not succeeded] += 1
     came_further = stages > max(guidance.stages.values(), default=0)

@@ -16,6 +16,7 @@ class Turns:
 
     def __init__(self, model: Any) -> None:
         self.model = model
+        self.ended = [0] * model.n_envs  # episodes of each environment
         self.restart()
 
     def restart(self) -> None:
@@ -25,11 +26,13 @@ class Turns:
 
     def state_dict(self) -> dict[str, Any]:
         """Whose the running episodes are."""
-        return {"tried": list(self.tried), "stages": list(self.stages)}
+        return {"tried": list(self.tried), "stages": list(self.stages), "ended": list(self.ended)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`state_dict`."""
-        self.tried, self.stages = list(state["tried"]), list(state.get("stages", [0] * self.model.n_envs))
+        none = [0] * self.model.n_envs  # as those have it that were saved before these were kept
+        self.tried = list(state["tried"])
+        self.stages, self.ended = list(state.get("stages", none)), list(state.get("ended", none))
 
     def with_advice(self, actions: np.ndarray) -> np.ndarray:
         """(n_envs, act_dim) actions in [-1, 1] that the policy chose, and the plans' in their place where these act."""
@@ -50,6 +53,9 @@ class Turns:
         """One step of each environment, before it is stored: ``info["advised"]`` is set where a plan acted, and where
         an episode has ended what acted is credited and whose the next one is settled. Where a person takes over, the
         step is another environment's, or advice has been let go, the episode is the plans' no longer."""
+        over = [i for i in np.flatnonzero(dones).tolist() if "stands_in" not in infos[i]]
+        for i in over:
+            self.ended[i] += 1
         if not self.model.guided:
             self.restart()
             return
@@ -62,11 +68,12 @@ class Turns:
         if model.act == 0.0 or not guidance.plans:
             return
         succeeded = model.successes.succeeded(infos)
-        for i in np.flatnonzero(dones).tolist():
+        for i in over:
             if (tried := self.tried[i]) is not None:
                 credit(guidance, tried, succeeded[i], self.stages[i])
             self.stages[i] = 0
-            k, share = model.successes.ended + i, model.act * model.advice_factor
+            k, share = self.ended[i] - 1 + i, model.act * model.advice_factor  # arms that end together take turns
             self.tried[i] = takes_turn(guidance) if int((k + 1) * share) > int(k * share) else None
-        if dones.any():
+        if over:
             choose(guidance)
+            self.tried = [tried if tried is None or guidance.knows(tried) else None for tried in self.tried]

@@ -3,8 +3,9 @@
 A sparse reward sits in few rows. Once guidance is let go, the critic must know what success is worth all along the way
 to it, or the actor follows the critic's errors and unlearns what it was shown.
 
-Where ``info["advised"]`` is given a plan acted: such an episode can be drawn, but neither the number of successes nor
-the recent ones' rate knows of it, which are the policy's own.
+Where ``info["advised"]`` is given a plan acted, and where ``info["intervened"]`` is true a person did: an episode with
+such a step can be drawn, but neither the number of successes nor the recent ones' rate knows of it, which are the
+policy's own.
 
 An episode succeeds if ``info["is_success"]`` is true in any of its steps: whoever counts successes asks here.
 """
@@ -39,6 +40,7 @@ class SuccessIndex:
         self.time = self.ended = self.own = 0
         self._start = np.zeros(n_envs, np.int64)  # where each environment's running episode began
         self._succeeded = np.zeros(n_envs, bool)  # whether it has succeeded already
+        self._helped = np.zeros(n_envs, bool)  # whether the policy did not act alone in it
         self._spans = np.empty((0, 3), np.int64)  # first row, end and environment of each successful episode
         self._recent: deque[bool] = deque(maxlen=RECENT_EPISODES)
 
@@ -56,6 +58,16 @@ class SuccessIndex:
         now = [bool(info.get("is_success", False)) and "stands_in" not in info for info in infos]
         return (self._succeeded & ~_begin(infos)) | np.array(now)
 
+    def helped(self, infos: list[dict[str, Any]]) -> np.ndarray:
+        """(n_envs,) whether a plan or a person has acted in each running episode, the step of ``infos`` among it."""
+        now = ["advised" in info or bool(info.get("intervened", False)) for info in infos]
+        return (self._helped & ~_begin(infos)) | np.array(now)
+
+    def recount(self) -> None:
+        """The policy's own successes and their rate are counted from 0 again."""
+        self.own = 0
+        self._recent.clear()
+
     def add(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         """Note one row of the replay.
 
@@ -63,7 +75,7 @@ class SuccessIndex:
         is missing: it belongs to no episode here, and the running one is broken off. So it is where
         ``info["begins_episode"]`` is true before it has ended.
         """
-        self._succeeded = self.succeeded(infos)
+        self._succeeded, self._helped = self.succeeded(infos), self.helped(infos)
         self._start[_begin(infos)] = self.time
         self.time += 1
         stands_in = np.array(["stands_in" in info for info in infos])
@@ -72,21 +84,21 @@ class SuccessIndex:
             if success:
                 recent = self._spans[self._spans[:, 1] > self._oldest]
                 self._spans = np.concatenate([recent, [[self._start[i], self.time, i]]])
-            self._count(success, infos[i])
+            self._count(success, bool(self._helped[i]))
         self.restart(np.asarray(dones, bool) | stands_in)
 
     def break_off(self, envs: list[int], infos: list[dict[str, Any]]) -> None:
         """The episodes of ``envs`` end with the step of ``infos``, of which the replay gets no row: they count, but
         nothing of them is drawn."""
-        succeeded = self.succeeded(infos)
+        succeeded, helped = self.succeeded(infos), self.helped(infos)
         for i in envs:
             if "stands_in" not in infos[i]:
-                self._count(bool(succeeded[i]), infos[i])
+                self._count(bool(succeeded[i]), bool(helped[i]))
         self.restart(envs)
 
-    def _count(self, success: bool, info: dict[str, Any]) -> None:
+    def _count(self, success: bool, helped: bool) -> None:
         self.ended += 1
-        if "advised" not in info:
+        if not helped:
             self.own += success
             self._recent.append(success)
 
@@ -103,7 +115,8 @@ class SuccessIndex:
         if same and self.time % size == replay.pos and (self.time >= size) == replay.full:
             return
         self.capacity, self.time = size, replay.pos + size * replay.full
-        self._start, self._succeeded = np.full(n_envs, self.time), np.zeros(n_envs, bool)
+        self._start = np.full(n_envs, self.time)
+        self._succeeded, self._helped = np.zeros(n_envs, bool), np.zeros(n_envs, bool)
         self._spans = np.empty((0, 3), np.int64)
 
     def forget(self, env: int, end: int) -> None:
@@ -116,7 +129,7 @@ class SuccessIndex:
 
     def restart(self, envs: np.ndarray | list[int] | slice = slice(None)) -> None:
         """The next row begins a new episode, by default everywhere: the environments were reset from outside."""
-        self._start[envs], self._succeeded[envs] = self.time, False
+        self._start[envs], self._succeeded[envs], self._helped[envs] = self.time, False, False
 
     def sample(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """(n,) rows of the replay and (n,) environments, drawn with replacement (numpy's global generator).
@@ -150,6 +163,7 @@ class SuccessIndex:
             "counts": np.array([self.capacity, self.time, self.ended, self.own], np.int64),
             "start": self._start,
             "succeeded": self._succeeded,
+            "helped": self._helped,
             "spans": self._spans,
             "recent": np.array(self._recent, bool),
         }
@@ -160,6 +174,9 @@ class SuccessIndex:
         self.capacity, self.time, self.ended, self.own = (int(value) for value in state["counts"])
         self._start, self._succeeded, self._spans = (
             state[name].cpu().numpy().copy() for name in ("start", "succeeded", "spans")
+        )
+        self._helped = (
+            (state["helped"] if "helped" in state else th.zeros(len(self._start)).bool()).cpu().numpy().copy()
         )
         self._recent = deque(state["recent"].tolist(), maxlen=RECENT_EPISODES)
 

@@ -47,6 +47,18 @@ def split_rows(rows: Any, n: int) -> list[Any]:
     return [dict(zip(rows, some, strict=True)) for some in zip(*values, strict=True)]
 
 
+def shuffled(batch: Batch) -> Batch:
+    """The rows of a batch in a random order (torch's global generator)."""
+    order = th.randperm(len(batch.rewards))
+
+    def of(field: Any) -> Any:
+        if field is None:
+            return None
+        return {key: value[order] for key, value in field.items()} if isinstance(field, dict) else field[order]
+
+    return type(batch)(*map(of, batch))
+
+
 def joined(first: Batch, second: Batch) -> Batch:
     """Two batches as one."""
 

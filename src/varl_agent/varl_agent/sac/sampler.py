@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch as th
+from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.utils import obs_as_tensor
 
 from varl_agent.advice.observations import flat_states
 from varl_agent.replay.success_index import gather
-from varl_agent.sac.batches import Batch, batches_at_once, in_turn, joined, split, split_rows
+from varl_agent.sac.batches import Batch, batches_at_once, in_turn, joined, shuffled, split, split_rows
 from varl_agent.sac.guidance import GuidanceBatch
 
 # One's own actions are cloned inside +-0.98: the likelihood of a tanh-Gaussian diverges at 1, and atanh(0.98) = 2.3 is
@@ -38,12 +39,12 @@ class Sampler:
         """n batches of the replay, ``success_fraction`` of each from successful episodes once there are any."""
         model = self.model
         successes = min(round(model.success_fraction * batch_size), batch_size - 1) if len(model.successes) else 0
-        drawn = model.replay_buffer.sample(n * (batch_size - successes), env=model._vec_normalize_env)
+        drawn = self._sample(n * (batch_size - successes))
         if successes == 0:
             return split(drawn, n)
         beside = self._successes(n * successes)
         if beside is None:
-            beside = model.replay_buffer.sample(n * successes, env=model._vec_normalize_env)
+            beside = self._sample(n * successes)
         both = zip(split(drawn, n), split(beside, n), strict=True)
         return [joined(*pair) for pair in both]
 
@@ -51,10 +52,10 @@ class Sampler:
         """What to be guided by beside each of these batches of the replay; None: nothing."""
         model = self.model
         factor = model.advice_factor
-        if factor > 0.0 and model.guidance_weight > 0.0 and model.guidance.guides:
-            pairs = self._advised(batches)
+        heeded = factor > 0.0 and model.guidance_weight > 0.0
+        if heeded and (pairs := self._advised(batches)):
             return [GuidanceBatch(*pair, model.guidance_weight * factor, factor) for pair in pairs]
-        refuted = model.guidance.plans and not model.guidance.guides
+        refuted = heeded and model.guidance.plans
         alone = factor == 0.0 or model.advisor is None or refuted
         if alone and model.imitation_weight > 0.0 and (imitated := self._imitated(len(batches))):
             return [GuidanceBatch(*pair, model.imitation_weight, 0.0) for pair in imitated]
@@ -62,15 +63,20 @@ class Sampler:
         return [None] * len(batches)
 
     def _advised(self, batches: list[Batch]) -> list[tuple[Any, th.Tensor]]:
-        """For each batch observations and advised actions: by plans those of the batch itself, else of G."""
+        """For each batch observations and advised actions: by plans those of the batch itself, else of G; empty where
+        nothing guides."""
         model, n = self.model, len(batches)
         if model.guidance.plans:
             scene = model.consultation.scene
             assert scene is not None  # plans are taken in only where there is one
+            label = model.guidance.labeller(scene)
+            if label is None:
+                return []
             observations = [batch.observations for batch in batches]
-            states = np.concatenate([self.states(part) for part in observations])
-            actions = model.guidance.label(states, scene)
+            actions = label(np.concatenate([self.states(part) for part in observations]))
         else:
+            if not model.guidance.used:
+                return []
             drawn, actions = model.guidance.sample(n * model.guidance_batch_size)
             drawn = model.replay_buffer._normalize_obs(drawn, model._vec_normalize_env)
             observations = split_rows(obs_as_tensor(drawn, model.device), n)
@@ -103,6 +109,12 @@ class Sampler:
         if model._vec_normalize_env is not None:
             arrays = model._vec_normalize_env.unnormalize_obs(arrays)
         return flat_states(model.observation_space, arrays)
+
+    def _sample(self, n: int) -> Batch:
+        replay = self.model.replay_buffer
+        drawn = replay.sample(n, env=self.model._vec_normalize_env)
+        # Hindsight gives what it has relabelled after all the rest; whoever splits the rows wants them mixed.
+        return shuffled(drawn) if isinstance(replay, HerReplayBuffer) else drawn
 
     def _successes(self, n: int) -> Batch | None:
         model = self.model

@@ -287,8 +287,7 @@ class VARL(SAC):
     ) -> Any:
         # An update that moves the weights in memory, on which the last bit of a product depends, does so before the
         # first action: a run that is resumed acts exactly as one that was not stopped.
-        update = self._chosen_update()
-        if update is not None:
+        if (update := self._chosen_update()) is not None:
             update.adopt()
         assert self.replay_buffer is not None
         fresh = reset_num_timesteps or self._last_obs is None
@@ -297,6 +296,7 @@ class VARL(SAC):
             self.consultation.question = None
             self.guidance.restart(self.num_timesteps)
             self.released_at = NOT_RELEASED
+            self.successes.recount()
         result = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, *args, **kwargs)
         if fresh:
             self.restart_episodes()

@@ -25,13 +25,14 @@ class Phase(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Episode:
-    """One whole episode. ``step``: environment steps of the training when it ended; ``advised``: a plan acted."""
+    """One whole episode. ``step``: environment steps of the training when it ended; ``helped``: a plan
+    or a person acted in it."""
 
     step: int
     success: bool
     episode_return: float
     length: int
-    advised: bool = False
+    helped: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class Record:
 
     @property
     def own(self) -> list[Episode]:
-        """Those in which the policy acted: what a plan achieves says nothing of it."""
-        return [episode for episode in self.episodes if not episode.advised]
+        """Those in which the policy acted alone: what a plan or a person achieves says nothing of it."""
+        return [episode for episode in self.episodes if not episode.helped]
 
     @property
     def success_rate(self) -> float:
@@ -101,7 +102,7 @@ class Record:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state`."""
         self.episodes = [  # an older file has no column that tells whether a plan acted
-            Episode(int(s), bool(ok), float(r), int(n), any(advised)) for s, ok, r, n, *advised in state["episodes"]
+            Episode(int(s), bool(ok), float(r), int(n), any(helped)) for s, ok, r, n, *helped in state["episodes"]
         ]
         self.evaluations = [Evaluation(**evaluation) for evaluation in state["evaluations"]]
         self.wall_before, self.since = state["wall_s"], time.monotonic()

@@ -115,6 +115,7 @@ class Training:
         if not self._resumed:
             self.save()  # whatever happens from here on, the run can be resumed
         try:
+            self.model._chosen_update()  # before another thread chooses one, too
             self.learning.start()
             self.model.learn(
                 self.schedule.steps - self.model.num_timesteps,
@@ -277,12 +278,12 @@ class _BetweenSteps(BaseCallback):
     def _on_step(self) -> bool:
         correct_stand_ins(self.model, self.locals["infos"])  # type: ignore[arg-type]
         infos = self.locals["infos"]
-        succeeded, tried = self.model.successes.succeeded(infos), self.model.turns.tried  # type: ignore[attr-defined]
-        for info, success, plan in zip(infos, succeeded, tried, strict=True):
+        successes, tried = self.model.successes, self.model.turns.tried  # type: ignore[attr-defined]
+        ends = zip(infos, successes.succeeded(infos), successes.helped(infos), tried, strict=True)
+        for info, success, helped, plan in ends:
             if "episode" in info:
                 length, total = info["episode"]["l"], info["episode"]["r"]
-                advised = plan is not None
-                episode = Episode(self.num_timesteps, bool(success), total, length, advised)
+                episode = Episode(self.num_timesteps, bool(success), total, length, bool(helped) or plan is not None)
                 self._training.record.episodes.append(episode)
         return True
 
