@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,14 @@ from varl_agent.pixels.encoding import EncoderSettings, encoded
 from varl_agent.pixels.extractors import SHIFT, moved
 from varl_agent.replay.store import ReplayStore
 from varl_agent.training import checkpoint
+from varl_agent.training.settings import LearnerSettings, make_model
+from varl_agent.vec_env.parallel_env import ParallelEnv
 from varl_common.errors import VarlError
+from varl_common.yaml_file import load_yaml
 
 from .seen_point import SIDE, SeenPoint, Teacher, make_training
 
+AGENT = Path(__file__).parents[4] / "config/agent.yaml"
 STEPS = 80
 KINDS = {"softmax": ("frozen", "softmax"), "embeddings": ("frozen", "embeddings"), "drq": ("drq", "softmax")}
 
@@ -74,6 +79,28 @@ def test_the_target_is_seen_and_not_told(tmp_path: Path, tower: str, kind: str) 
     other = env.seen(env.unwrapped._seen(), {"state": env.unwrapped.places})
     assert not torch.equal(features(observation), features(other)), "but it is in the picture"
     model.replay_buffer.store.close()
+
+
+@pytest.mark.parametrize("recipe", ["varl", "paper", "sac"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_hidden_stays_so_by_any_recipe(tower: str, kind: str, recipe: str) -> None:
+    values = load_yaml(AGENT)["/**/learner"]["ros__parameters"] | {"run_dir": "/nowhere", "recipe": recipe}
+    values["sac"] |= {"buffer_size": 10, "device": "cpu", "update": "autograd"}
+    chosen = LearnerSettings.from_dict(values, "the test").model_copy(update={"encoder": settings(kind, tower)})
+    point = SeenPoint()
+    point.description = replace(point.description, observation_high=np.full(4, 3, np.float32))  # -1..3
+    env = ParallelEnv([encoded(point, chosen.encoder)], 0)
+    model = make_model(chosen, env, None, True, None)
+    observation, _ = env.envs[0].reset(seed=1)
+    model.policy.set_training_mode(False)
+    wanted = point.places[:2] if recipe != "varl" else (point.places[:2] - 1) / 2
+    for network in (model.actor, model.critic, model.critic_target):
+        tensors, _ = model.policy.obs_to_tensor(observation)
+        features = network.extract_features(tensors, network.features_extractor).detach().numpy()[0]
+        state = features[:4] if kind == "softmax" else features[-4:]
+        np.testing.assert_allclose(state, [*wanted, 0, 0], atol=1e-6)
+    assert model.policy.layer_norm == (recipe == "varl")
+    assert model.policy.net_arch == (list(chosen.sac.net_arch) if recipe == "varl" else [256, 256])
 
 
 @pytest.mark.parametrize("kind", KINDS)

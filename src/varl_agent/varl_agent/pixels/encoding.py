@@ -56,17 +56,20 @@ def encoded(env: Any, settings: EncoderSettings) -> Any:
     return EncodedEnv(env, encoder)
 
 
-def policy_of(env: Any, settings: EncoderSettings) -> tuple[str, dict[str, Any]]:
-    """The policy's name for an environment of :func:`encoded`, and its arguments."""
-    if isinstance(env, FilmedEnv):
-        arguments = {"features_extractor_class": DrqExtractor, "features_extractor_kwargs": {"hidden": env.hidden}}
-        return "MultiInputPolicy", arguments
-    if not isinstance(env, EncodedEnv):
+def policy_of(env: Any, settings: EncoderSettings, scaled: bool = True) -> tuple[str, dict[str, Any]]:
+    """The policy's name for an environment of :func:`encoded`, and its arguments.
+
+    ``scaled``: the state is scaled by its bounds.
+    """
+    if not isinstance(env, FilmedEnv | EncodedEnv):
         return "MlpPolicy", {}
+    kwargs = {"hidden": env.hidden, "scaled": scaled}
+    if isinstance(env, FilmedEnv):
+        return "MultiInputPolicy", {"features_extractor_class": DrqExtractor, "features_extractor_kwargs": kwargs}
     if settings.head == "embeddings":
-        kwargs = {"hidden": env.hidden, "shape": env.encoder.shape}
+        kwargs["shape"] = env.encoder.shape
         return "MlpPolicy", {"features_extractor_class": SpatialEmbeddings, "features_extractor_kwargs": kwargs}
-    return "MlpPolicy", {"features_extractor_kwargs": {"hidden": env.hidden}}
+    return "MlpPolicy", {"features_extractor_kwargs": kwargs}
 
 
 def kept_pictures(env: Any, settings: EncoderSettings) -> dict[str, tuple[int, ...]]:

@@ -23,21 +23,22 @@ _EMBEDDINGS = 8  # of a channel (Luo et al. 2024, SERL, section IV)
 
 
 class DrqExtractor(BaseFeaturesExtractor):
-    """Each camera's picture through convolutions of its own, moved by chance while learning; the state scaled beside.
+    """Each camera's picture through convolutions of its own, moved by chance while learning; the state beside.
 
     Only pictures that are learned from are moved: targets are of the next ones as they are.
 
     Args:
         hidden: elements of the state that are not seen.
+        scaled: the state is scaled by its bounds.
     """
 
-    def __init__(self, observation_space: spaces.Dict, hidden: Sequence[int] = ()) -> None:
+    def __init__(self, observation_space: spaces.Dict, hidden: Sequence[int] = (), scaled: bool = True) -> None:
         cameras = [name for name in observation_space.spaces if name != STATE]
         state = observation_space[STATE]
         super().__init__(observation_space, _FEATURES * len(cameras) + int(np.prod(state.shape or ())))
         self.cameras = cameras
         self.encoders = nn.ModuleDict({name: _convolutions(observation_space[name].shape or ()) for name in cameras})
-        self.state = ScaledState(state, hidden)
+        self.state = ScaledState(state, hidden, scaled)
 
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
         """(n, features_dim) of pictures (n, 3, side, side) in 0..1 and the state (n, size)."""
@@ -54,9 +55,12 @@ class SpatialEmbeddings(BaseFeaturesExtractor):
     Args:
         shape: (channels, height, width) of a camera's maps.
         hidden: elements of the state that are not seen.
+        scaled: the state is scaled by its bounds.
     """
 
-    def __init__(self, observation_space: spaces.Box, shape: Sequence[int], hidden: Sequence[int] = ()) -> None:
+    def __init__(
+        self, observation_space: spaces.Box, shape: Sequence[int], hidden: Sequence[int] = (), scaled: bool = True
+    ) -> None:
         channels, height, width = shape
         total, each = int(np.prod(observation_space.shape)), channels * height * width
         cameras = total // each
@@ -68,7 +72,7 @@ class SpatialEmbeddings(BaseFeaturesExtractor):
         )
         self.heads = nn.ModuleList(_head(channels * _EMBEDDINGS) for _ in range(cameras))
         state = spaces.Box(observation_space.low[: self.size], observation_space.high[: self.size])
-        self.state = ScaledState(state, hidden)
+        self.state = ScaledState(state, hidden, scaled)
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """(n, features_dim) of (n, size)."""
@@ -79,14 +83,14 @@ class SpatialEmbeddings(BaseFeaturesExtractor):
 
 
 class ScaledState(nn.Module):
-    """Numbers mapped to -1..1 by their bounds; those that are hidden to 0."""
+    """Numbers mapped to -1..1 by their bounds, or as they are where not ``scaled``; those that are hidden, to 0."""
 
     shift: torch.Tensor
     scale: torch.Tensor
 
-    def __init__(self, space: Any, hidden: Sequence[int]) -> None:
+    def __init__(self, space: Any, hidden: Sequence[int], scaled: bool) -> None:
         super().__init__()
-        middle, half = bounds(space)
+        middle, half = bounds(space) if scaled else (np.zeros(space.shape), np.ones(space.shape))
         scale = 1.0 / half
         scale[list(hidden)] = 0.0
         self.register_buffer("shift", torch.tensor(middle, dtype=torch.float32))

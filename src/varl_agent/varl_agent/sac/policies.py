@@ -32,6 +32,7 @@ class ScaledExtractor(BaseFeaturesExtractor):
     Args:
         normalized_image: images are not to be scaled by 255 (the policy's ``normalize_images`` is False).
         hidden: elements that are not seen, by their indices: their feature is 0.
+        scaled: elements are mapped by their bounds; else what is seen passes as it is.
 
     Attributes:
         shift, scale: (features_dim,); features = (observation - shift) * scale.
@@ -41,12 +42,16 @@ class ScaledExtractor(BaseFeaturesExtractor):
     scale: th.Tensor
 
     def __init__(
-        self, observation_space: spaces.Space[Any], normalized_image: bool = False, hidden: Sequence[int] = ()
+        self,
+        observation_space: spaces.Space[Any],
+        normalized_image: bool = False,
+        hidden: Sequence[int] = (),
+        scaled: bool = True,
     ) -> None:
         size = get_flattened_obs_dim(observation_space)
         super().__init__(observation_space, size)
         middle, half = np.zeros(size), np.ones(size)
-        if isinstance(observation_space, spaces.Box):
+        if scaled and isinstance(observation_space, spaces.Box):
             scaled_before = is_image_space(observation_space) and not normalized_image
             if not scaled_before:
                 middle, half = bounds(observation_space)
@@ -96,14 +101,12 @@ class VARLPolicy(SACPolicy):
     ) -> None:
         self.layer_norm, self.scaled_inputs = layer_norm, scaled_inputs
         default = self.default_extractor
-        if default is ScaledExtractor and not scaled_inputs:
+        extras = kwargs.get("features_extractor_kwargs") or {}
+        if default is ScaledExtractor and not scaled_inputs and not extras:  # as SB3's, which can hide nothing
             default = FlattenExtractor
-        kwargs.setdefault("features_extractor_class", default)
-        if kwargs["features_extractor_class"] is ScaledExtractor and not kwargs.get("normalize_images", True):
-            kwargs["features_extractor_kwargs"] = {
-                "normalized_image": True,
-                **(kwargs.get("features_extractor_kwargs") or {}),
-            }
+        if kwargs.setdefault("features_extractor_class", default) is ScaledExtractor:
+            own = {"normalized_image": not kwargs.get("normalize_images", True), "scaled": scaled_inputs}
+            kwargs["features_extractor_kwargs"] = {**own, **extras}
         super().__init__(observation_space, action_space, lr_schedule, **kwargs)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:

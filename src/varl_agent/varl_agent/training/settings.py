@@ -106,7 +106,9 @@ def make_model(
 ) -> VARL:
     """The agent, fresh; its transitions in the folder ``replay``, or in memory where None."""
     sac, advice = settings.sac, settings.advice
-    policy, policy_kwargs = policy_of(env.envs[0], settings.encoder)
+    recipe = preset(settings.recipe)
+    nets = {"net_arch": list(sac.net_arch), "layer_norm": sac.layer_norm, **recipe.get("policy_kwargs", {})}
+    policy, seeing = policy_of(env.envs[0], settings.encoder, nets.get("scaled_inputs", True))
     arguments: dict[str, Any] = {
         "learning_rate": sac.learning_rate,
         "gamma": sac.gamma,
@@ -114,7 +116,6 @@ def make_model(
         "batch_size": sac.batch_size,
         "learning_starts": 0 if settings.start_from else sac.learning_starts,  # it has a policy already
         "ent_coef": sac.ent_coef if "auto" in sac.ent_coef else float(sac.ent_coef),
-        "policy_kwargs": {"net_arch": list(sac.net_arch), "layer_norm": sac.layer_norm, **policy_kwargs},
         "max_grad_norm": sac.max_grad_norm or None,
         "trigger": advice.trigger,
         "states_per_query": advice.states_per_query,
@@ -128,12 +129,14 @@ def make_model(
         "act": advice.act,
         "success_fraction": advice.success_fraction,
         "imitation_weight": advice.imitation_weight,
+        **recipe,
+        "policy_kwargs": {**nets, **seeing},  # whatever the recipe, what is hidden stays so
     }
     kept = {"folder": replay, "pictures": kept_pictures(env.envs[0], settings.encoder)}
     return VARL(
         policy,
         env,
-        **(arguments | preset(settings.recipe)),
+        **arguments,
         buffer_size=sac.buffer_size,
         replay_buffer_class=PersistentReplayBuffer if replay else None,
         replay_buffer_kwargs=kept if replay else None,
