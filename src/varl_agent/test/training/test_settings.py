@@ -1,10 +1,12 @@
 """config/agent.yaml is complete, and what is wrong in it is told in a sentence."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from varl_agent.training.settings import LearnerSettings
+from varl_agent.training.settings import LearnerSettings, make_model
+from varl_agent.vec_env.parallel_env import ParallelEnv
 from varl_common.errors import VarlError
 from varl_common.yaml_file import load_yaml
 
@@ -36,3 +38,13 @@ def test_what_is_wrong_is_named(section: str, name: str, value: Any, words: str)
         LearnerSettings.from_dict(given, "agent.yaml")
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("recipe", ["varl", "paper", "sac"])
+def test_by_any_recipe_a_run_that_starts_from_another_acts_by_that_policy_at_once(
+    point_reach: Callable[[], Any], recipe: str
+) -> None:
+    given = values() | {"recipe": recipe, "start_from": "/tmp/other"}
+    given["sac"] = given["sac"] | {"buffer_size": 10, "device": "cpu"}
+    env = ParallelEnv([point_reach()], 0)
+    assert make_model(LearnerSettings.from_dict(given, "agent.yaml"), env, None, True, None).learning_starts == 0

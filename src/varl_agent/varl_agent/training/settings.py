@@ -114,7 +114,7 @@ def make_model(
         "gamma": sac.gamma,
         "tau": sac.tau,
         "batch_size": sac.batch_size,
-        "learning_starts": 0 if settings.start_from else sac.learning_starts,  # it has a policy already
+        "learning_starts": sac.learning_starts,
         "ent_coef": sac.ent_coef if "auto" in sac.ent_coef else float(sac.ent_coef),
         "max_grad_norm": sac.max_grad_norm or None,
         "trigger": advice.trigger,
@@ -132,6 +132,8 @@ def make_model(
         **recipe,
         "policy_kwargs": {**nets, **seeing},  # whatever the recipe, what is hidden stays so
     }
+    if settings.start_from:
+        arguments["learning_starts"] = 0  # it has a policy already
     kept = {"folder": replay, "pictures": kept_pictures(env.envs[0], settings.encoder)}
     return VARL(
         policy,
