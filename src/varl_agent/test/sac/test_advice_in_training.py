@@ -246,6 +246,17 @@ def test_frames_are_let_go_once_no_question_can_show_them():
     assert model.consultation._frames == [None]
 
 
+def test_to_save_takes_no_frames_from_the_question_that_comes(tmp_path):
+    class Seeing(Scripted):
+        wants_frames = True
+
+    model = make(Seeing(), trigger=[60], states_per_query=12, selection="recent").learn(58)
+    model.save(tmp_path / "model")
+    assert all(t.frames is None for t in VARL.load(tmp_path / "model", env=PointEnv()).consultation.recent)
+    model.learn(5, reset_num_timesteps=False)
+    assert None not in model.advisor.queries[0].frames[:9], "those of before it was saved"
+
+
 def test_an_advisor_is_shown_the_environments_own_units_at_an_episodes_end_too():
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 

@@ -51,9 +51,7 @@ class RecentTransitions:
 
     def drop_frames(self) -> None:
         """Forget the frames, many times as large as the rest, once no question can show them any more."""
-        transitions = [replace(transition, frames=None) for transition in self._transitions]
-        self._transitions.clear()
-        self._transitions.extend(transitions)
+        self._transitions = self._without_frames()
 
     def query(
         self, step: int, n: int, selection: str, uncertainty: Callable[[Observations], np.ndarray]
@@ -105,8 +103,10 @@ class RecentTransitions:
             self.add(Transition(row["observations"], row["actions"], row["next_observations"], reward, None))
 
     def __getstate__(self) -> dict[str, Any]:
-        self.drop_frames()
-        return self.__dict__
+        return {**self.__dict__, "_transitions": self._without_frames()}
+
+    def _without_frames(self) -> deque[Transition]:
+        return deque((replace(t, frames=None) for t in self._transitions), maxlen=self._transitions.maxlen)
 
     def _flat(self, observations: list[Any]) -> np.ndarray:
         return flat_states(self.space, stack(observations))
