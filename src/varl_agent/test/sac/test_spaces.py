@@ -8,6 +8,7 @@ import pytest
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import preprocess_obs
+from varl_agent.advice.messages import AdviceAnswer, finished
 from varl_agent.sac.batches import MAX_AT_ONCE, batches_at_once
 from varl_agent.sac.varl import VARL
 
@@ -86,3 +87,17 @@ def test_successes_are_drawn_beside_n_step_returns() -> None:
     discounts = model.sampler.draw(1, 8)[0].discounts
     assert discounts is not None
     assert discounts[4:].tolist() == [[pytest.approx(0.9)]] * 4, "a success is a single step"
+
+
+def test_of_pictures_alone_an_advisor_is_told_no_numbers() -> None:
+    class Asked:
+        def ask(self, query: Any) -> Any:
+            self.query = query
+            return finished(AdviceAnswer.of(np.zeros((len(query), 2)), "asked"))
+
+    env = Seen(spaces.Dict({"eye": spaces.Box(0, 255, (3, 36, 36), np.uint8)}))
+    asked: Any = Asked()
+    asking: dict[str, Any] = {"advisor": asked, "trigger": [15], "states_per_query": 4}
+    model = VARL("MultiInputPolicy", env, policy_kwargs=NET, **{**SMALL, **asking, "learning_starts": 30}).learn(20)
+    assert (asked.query.states.shape, asked.query.next_states.shape) == ((4, 0), (4, 0))
+    assert model.guidance.used == 4

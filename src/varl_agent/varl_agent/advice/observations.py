@@ -39,8 +39,9 @@ def flat_states(space: spaces.Space, observations: Observations) -> np.ndarray:
         return np.asarray(observations, np.float32).reshape(len(observations), -1)
     assert isinstance(space, spaces.Dict)
     numbers = [key for key, part in space.spaces.items() if part.dtype != np.uint8]
+    none = np.empty((len(next(iter(observations.values()))), 0), np.float32)  # of pictures alone nothing is left
     parts = [np.asarray(observations[key], np.float32) for key in numbers]
-    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+    return np.concatenate([none, *(part.reshape(len(part), -1) for part in parts)], axis=1)
 
 
 def tree_map(value: Any, change: Callable[[Any], Any]) -> Any:
