@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch as th
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import SubprocVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecMonitor, VecNormalize
 from varl_agent.advice.messages import ADVICE_LIMIT, AdviceAnswer, finished
 from varl_agent.advice.plan_selection import try_next
 from varl_agent.sac.varl import VARL
@@ -170,6 +170,18 @@ def test_frames_are_those_before_the_action():
     assert model.env.get_attr("capture") == [False]
 
 
+@pytest.mark.parametrize("wrap", [VecNormalize, VecMonitor])
+def test_an_episodes_first_frame_passes_through_wrappers(wrap):
+    class Seeing(Scripted):
+        wants_frames = True
+
+    settings = {"trigger": [60], "states_per_query": 40, "window": 50, "selection": "recent"}
+    model = make(Seeing(), wrap(DummyVecEnv([PointEnv])), **settings).learn(62)
+    frames = model.advisor.queries[0].frames
+    assert None not in frames
+    assert ["reset"] in frames
+
+
 @pytest.mark.parametrize("answer", [None, "left", AdviceAnswer(np.full((10, 3), "left"), np.zeros(10))])
 @pytest.mark.parametrize("delay", [0, None])
 def test_what_is_no_answer_does_not_stop_training(answer, delay):
@@ -258,8 +270,6 @@ def test_to_save_takes_no_frames_from_the_question_that_comes(tmp_path):
 
 
 def test_an_advisor_is_shown_the_environments_own_units_at_an_episodes_end_too():
-    from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
-
     env = VecNormalize(DummyVecEnv([lambda: PointEnv(limit=None)]), norm_reward=False)
     model = make(Scripted(), env, trigger=[40], states_per_query=39, selection="recent").learn(45)
     (query,) = model.advisor.queries

@@ -52,7 +52,7 @@ class Consultation:
 
     def begin(self) -> None:
         """All environments were reset."""
-        infos = self.model.env.reset_infos
+        infos = self._reset_infos()
         self._frames = [info.get("frames") if self._capturing else None for info in infos]
 
     def remember(
@@ -73,7 +73,7 @@ class Consultation:
             if "stopped" not in info:  # else it was no transition
                 self.recent.add(Transition(take(before, i), actions[i], next_obs, float(rewards[i]), frames))
             if self._capturing:  # frames show the moment after the step, or the reset: the one before the next action
-                self._frames[i] = (model.env.reset_infos[i] if dones[i] else info).get("frames")
+                self._frames[i] = (self._reset_infos()[i] if dones[i] else info).get("frames")
 
     def advance(self, success_rate: float) -> None:
         """After each step: take in an answer whose time has come, ask where a question is due, weigh the plans."""
@@ -92,6 +92,9 @@ class Consultation:
             self._capture(model.guided and near)
         if model.act == 0.0 and step % JUDGE_EVERY < model.n_envs and model.guided and self.scene is not None:
             judge_plans(guidance, self.scene, success_rate, model.successes.ended, model.sampler.succeeded)
+
+    def _reset_infos(self) -> Any:
+        return self.model.env.unwrapped.reset_infos  # a wrapper has a list of its own, which stays empty
 
     def _take_in(self) -> None:
         model, question = self.model, self.question
