@@ -170,6 +170,20 @@ def test_frames_are_those_before_the_action():
     assert model.env.get_attr("capture") == [False]
 
 
+def test_an_environment_that_is_put_in_anothers_place_takes_frames_too():
+    class Seeing(Scripted):
+        wants_frames = True
+
+    model = make(Seeing(), trigger=[60], states_per_query=12, window=30, selection="recent").learn(40)
+    assert model.env.get_attr("capture") == [True]
+    model.set_env(PointEnv())
+    model.learn(18, reset_num_timesteps=False)
+    assert model.env.get_attr("capture") == [True]
+    model.learn(5, reset_num_timesteps=False)
+    assert None not in model.advisor.queries[0].frames
+    assert model.env.get_attr("capture") == [False]
+
+
 @pytest.mark.parametrize("wrap", [VecNormalize, VecMonitor])
 def test_an_episodes_first_frame_passes_through_wrappers(wrap):
     class Seeing(Scripted):

@@ -219,7 +219,7 @@ def test_after_an_evaluation_in_real_time_the_episodes_begin_anew(
 
     training = make_training(Succeeds, tmp_path, steps=10, beside=True)
     object.__setattr__(training.schedule, "evaluate_every", 0)
-    training.model.consultation._capturing = True  # as where an advisor looks at frames
+    training.model.consultation._capturing = training.model.env  # as where an advisor looks at frames
     training.run()  # into the middle of an episode
     training.evaluate(1)
     (robot,) = training.env.envs

@@ -35,7 +35,7 @@ class Consultation:
         )
         self.question: OpenQuestion | None = saved.question if saved else None
         self._frames: list[Any] = [None] * model.n_envs  # of each environment, taken before its next action
-        self._capturing = False
+        self._capturing: Any = None  # the environment that takes frames
         self._described: Any = None  # the environment that ``_scene`` is of
         self._scene: Scene | None = None
 
@@ -53,7 +53,7 @@ class Consultation:
     def begin(self) -> None:
         """All environments were reset."""
         infos = self._reset_infos()
-        self._frames = [info.get("frames") if self._capturing else None for info in infos]
+        self._frames = [info.get("frames") if self._capturing is not None else None for info in infos]
 
     def remember(
         self, actions: np.ndarray, new_obs: Any, rewards: np.ndarray, dones: np.ndarray, infos: list[dict[str, Any]]
@@ -72,7 +72,7 @@ class Consultation:
             frames, self._frames[i] = self._frames[i], None
             if "stopped" not in info:  # else it was no transition
                 self.recent.add(Transition(take(before, i), actions[i], next_obs, float(rewards[i]), frames))
-            if self._capturing:  # frames show the moment after the step, or the reset: the one before the next action
+            if self._capturing is not None:  # frames show what the next action is chosen from: after the step or reset
                 self._frames[i] = (self._reset_infos()[i] if dones[i] else info).get("frames")
 
     def advance(self, success_rate: float) -> None:
@@ -120,10 +120,12 @@ class Consultation:
 
     def _capture(self, wanted: bool) -> None:
         """Let the environments take frames while a transition may be shown; afterwards forget those that were kept."""
-        if wanted == self._capturing or self.model.env is None:
+        env = self.model.env
+        capturing = env if wanted else None
+        if env is None or capturing is self._capturing:
             return
-        self._capturing = wanted
-        self.model.env.env_method("set_wrapper_attr", "capture", wanted)
+        self._capturing = capturing
+        env.env_method("set_wrapper_attr", "capture", wanted)
         if not wanted:
             self.recent.drop_frames()
             self._frames = [None] * len(self._frames)
