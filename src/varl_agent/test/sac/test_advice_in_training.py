@@ -207,6 +207,21 @@ def test_what_is_no_answer_does_not_stop_training(answer, delay):
     assert (model.guidance.queries, set(model.guidance.status)) == (1, {AdviceStatus.UNAVAILABLE})
 
 
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {"phases": []},
+        Plan(("target",)),
+        Plan((Phase("target", tolerance=None),)),
+        Plan((Phase("target", offset=(0.1, 0.2)),)),
+    ],
+)
+def test_what_is_no_plan_does_not_stop_training_and_the_rest_of_its_answer_counts(plan, caplog):
+    model = make(Scripted(plan=plan), trigger=[30]).learn(60)
+    assert (model.guidance.queries, model.guidance.used, model.guidance.plans) == (1, 10, [])
+    assert "a plan of scripted is not used" in caplog.text
+
+
 @pytest.mark.parametrize("delay", [0, None])
 def test_an_advisor_without_a_future_does_not_stop_training(delay):
     class Mute:

@@ -10,12 +10,14 @@ from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from varl_common.advice_status import AdviceStatus
-from varl_common.errors import VarlError
-from varl_common.plan import Scene
+from varl_common.errors import VarlError, expect
+from varl_common.plan import Plan, Scene
 
 from varl_agent.advice.messages import AdviceAnswer, AdviceQuery, Advisor, checked
 from varl_agent.advice.observations import Observations, to_array, to_tensor, tree_map
+from varl_agent.finite import not_finite
 
 _ARRAYS = ("states", "actions", "next_states", "rewards")
 
@@ -59,7 +61,8 @@ class OpenQuestion:
             delay: environment steps after the question at which its answer is waited for: reproducible. None: it is
                 taken at whichever step it is there.
             deadline: seconds after which an answer no longer counts.
-            scene: gives what a plan is checked against; called where the answer holds one.
+            scene: gives what a plan is checked against; called where the answer holds one. A plan that cannot be used
+                is logged and left out, and the rest of the answer counts.
         """
         assert self._future is not None
         age = time.monotonic() - self._asked_at
@@ -80,7 +83,7 @@ class OpenQuestion:
         except Exception as error:  # what it raised, or an answer that is none
             log.warning("the advisor failed: %s", error)
             return AdviceAnswer.none(n, act_dim, AdviceStatus.UNAVAILABLE, str(error))
-        return _with_usable_plan(answer, scene)
+        return _with_usable_plan(answer, self.query.states, act_dim, scene)
 
     def state_dict(self) -> dict[str, Any]:
         """The question as tensors."""
@@ -104,16 +107,24 @@ class OpenQuestion:
         self.__dict__.update(OpenQuestion.from_state_dict(state).__dict__)
 
 
-def _with_usable_plan(answer: AdviceAnswer, scene: Callable[[], Scene | None]) -> AdviceAnswer:
-    """The answer without its plan where that does not fit the environment."""
+def _with_usable_plan(
+    answer: AdviceAnswer, states: np.ndarray, act_dim: int, scene: Callable[[], Scene | None]
+) -> AdviceAnswer:
+    """The answer without its plan where that does not fit the environment or gives no action for the shown ``states``
+    (n, obs_dim)."""
     if answer.plan is None:
         return answer
     try:
+        expect(isinstance(answer.plan, Plan), "it", answer.plan, "a Plan")
         described = scene()
         if described is None:
             raise VarlError("a plan needs an environment with a `description` that names its entities")
         answer.plan.check(described)
-    except VarlError as error:
+        advised = answer.plan.actions(states, described)
+        expect(advised.shape == (len(states), act_dim), "its actions' shape", advised.shape, f"(n, {act_dim})")
+        if wrong := not_finite("its actions", advised):
+            raise VarlError(f"{wrong}, expected finite numbers")
+    except Exception as error:  # whatever an advisor takes for a plan, training goes on
         log.warning("a plan of %s is not used: %s", answer.advisor, error)
         values: dict[str, Any] = {**vars(answer), "plan": None}
         return AdviceAnswer(**values)
