@@ -1,6 +1,7 @@
 """Plans: the phase of a state follows from the state alone."""
 
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -84,9 +85,44 @@ def test_a_plan_that_does_not_fit_the_scene_is_refused_in_a_sentence():
         Plan((Phase("lamp"),)).check(SCENE)
     with pytest.raises(VarlError, match="no phases"):
         Plan(()).check(SCENE)
-    with pytest.raises(VarlError, match="not finite"):
-        Plan((Phase("block", (float("nan"), 0.0, 0.0)),)).check(SCENE)
     LIFT.check(SCENE)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"offset": (float("nan"), 0.0, 0.0)},
+        {"offset": (3e38, 0.0, 0.0)},  # finite as float32, but not its square
+        {"offset": (0.1, 0.2)},
+        {"turn": (0.0, 0.0, 0.0, 1.0)},
+        {"standoff": 1e39},  # finite, but not as float32
+        {"gripper": 1e300},
+        {"tolerance": None},
+        {"tolerance": 0.0},
+    ],
+)
+def test_a_plan_with_a_number_that_cannot_be_is_refused_in_a_sentence(wrong):
+    name, value = next(iter(wrong.items()))
+    with pytest.raises(VarlError, match=re.escape(f"{name}={value!r}") + ".*; expected finite numbers of at most 1000"):
+        Plan((Phase("block", **wrong),)).check(SCENE)
+
+
+@pytest.mark.parametrize(
+    ("scene", "said"),
+    [
+        ("a table", "description, of type str, lacks observation_names, .*; expected a .*EnvDescription"),
+        (
+            {"entities": ["gripper", "block", "target"]},
+            r"description.entities is \['gripper', .*, expected 'tool' among",
+        ),
+        ({"entity_indices": [0, 4]}, r"description.entity_indices is \[0, 4\], expected 3, one of each of entities"),
+        ({"action_scale": [0.01]}, r"description.action_scale is \[0.01\], expected 4, one of each of action_names"),
+    ],
+)
+def test_a_scene_that_no_plan_can_be_about_is_refused_in_a_sentence(scene, said):
+    described = scene if isinstance(scene, str) else SimpleNamespace(**{**vars(SCENE), **scene})
+    with pytest.raises(VarlError, match=said):
+        Plan((Phase("block"),)).check(described)
 
 
 def test_a_plan_survives_json():
@@ -181,8 +217,8 @@ def test_the_sub_goal_of_a_last_phase_changes_nothing():
         ({"within": -0.03}, "within -0.03 m"),
         ({"brings": "block", "to": "target", "within": -0.03}, "within -0.03 m"),
         ({"brings": "block", "to": "block", "within": 0.03}, "brings 'block' to 'block'"),
-        ({"brings": "block", "to": "target", "within": float("nan")}, "not finite"),
-        ({"brings": "block", "to": "target", "within": float("inf")}, "not finite"),
+        ({"brings": "block", "to": "target", "within": float("nan")}, "expected finite"),
+        ({"brings": "block", "to": "target", "within": float("inf")}, "expected finite"),
     ],
 )
 def test_half_a_sub_goal_is_refused_in_a_sentence(subgoal, problem):

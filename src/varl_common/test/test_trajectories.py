@@ -83,13 +83,18 @@ def test_it_comes_back_from_its_data_as_it_was() -> None:
     assert np.array_equal(again.waypoints, lost.waypoints, equal_nan=True)
 
 
-@pytest.mark.parametrize("wrong", ["none", "infinite", "narrow", "nowhere", "shape"])
+@pytest.mark.parametrize("wrong", ["none", "infinite", "far", "start", "narrow", "nowhere", "shape"])
 def test_what_cannot_guide_is_refused(wrong: str) -> None:
     starts, waypoints = BOTH.starts.copy(), BOTH.waypoints.copy()
     if wrong == "none":
         starts, waypoints = starts[:0], waypoints[:0]
     elif wrong == "infinite":
         waypoints[0, 1, 0] = np.inf
+    elif wrong == "far":
+        waypoints[0, 1, 0] = 1e20
+    elif wrong == "start":
+        starts = starts.astype(np.float64)
+        starts[0, 0] = 1e39  # finite, but not as float32
     elif wrong == "narrow":
         starts = starts[:, :5]
     elif wrong == "nowhere":

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+Numbers: TypeAlias = Sequence[float] | NDArray[Any]
+
+TOOL = "tool"
 MOTIONS = ("dx", "dy", "dz")
 """Axes along which an action moves the tool."""
 TURNS = {"rx": 0, "ry": 1, "rz": 2, "yaw": 2}
@@ -53,6 +56,25 @@ class EnvDescription:
     def translations(self) -> list[int]:
         """Indices of dx, dy, dz in an action."""
         return [i for i, name in enumerate(self.action_names) if name in MOTIONS]
+
+
+class Scene(Protocol):
+    """What a plan must know of an environment: some fields of :class:`EnvDescription`."""
+
+    @property
+    def observation_names(self) -> Sequence[str]: ...
+    @property
+    def observation_low(self) -> Numbers: ...
+    @property
+    def observation_high(self) -> Numbers: ...
+    @property
+    def action_names(self) -> Sequence[str]: ...
+    @property
+    def action_scale(self) -> Numbers: ...
+    @property
+    def entities(self) -> Sequence[str]: ...
+    @property
+    def entity_indices(self) -> Sequence[int]: ...
 
 
 def motion_of(

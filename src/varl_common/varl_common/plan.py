@@ -26,18 +26,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from varl_common.env_description import MOTIONS, TURNS
-from varl_common.errors import VarlError
+from varl_common.env_description import MOTIONS, TOOL, TURNS, Scene
+from varl_common.errors import VarlError, expect
 from varl_common.poses import rotation_of, rotation_vector
 
-Numbers: TypeAlias = Sequence[float] | NDArray[Any]
-
-TOOL = "tool"
 GRIPPER = "gripper"
 BASE = "base"
 """What a phase aligns the tool with where it is to stand as at home."""
@@ -48,27 +44,12 @@ _COASTS = 0.07
 ALIGNED = 0.06
 # Opening of the gripper, as a share of its range in the state, below which it counts as closed on something.
 SHUT = 0.85
+# What every plan looks at; the bounds are for states with a gripper alone.
+_TOLD = ("observation_names", "action_names", "action_scale", "entities", "entity_indices")
+# What a plan may hold at most, m and rad: far beyond any room, and its squares are finite as float32.
+FARTHEST = 1_000.0
 # Plans that are one as :func:`as_one` has it: the median of two is their mean, wrong where one of them is.
 _LEAST_ALIKE = 3
-
-
-class Scene(Protocol):
-    """What a plan must know of an environment: some fields of :class:`~varl_common.env_description.EnvDescription`."""
-
-    @property
-    def observation_names(self) -> Sequence[str]: ...
-    @property
-    def observation_low(self) -> Numbers: ...
-    @property
-    def observation_high(self) -> Numbers: ...
-    @property
-    def action_names(self) -> Sequence[str]: ...
-    @property
-    def action_scale(self) -> Numbers: ...
-    @property
-    def entities(self) -> Sequence[str]: ...
-    @property
-    def entity_indices(self) -> Sequence[int]: ...
 
 
 @dataclass(frozen=True)
@@ -131,7 +112,8 @@ class Plan:
         return done
 
     def check(self, scene: Scene) -> None:
-        """Raises VarlError where the plan is empty, names what is not in the scene, or holds a number it cannot."""
+        """Raises VarlError where the scene is none, or the plan is empty, names what that lacks or a wrong number."""
+        check_scene(scene)
         if not self.phases:
             raise VarlError("the plan has no phases; expected at least one")
         known = ", ".join(scene.entities)
@@ -142,9 +124,14 @@ class Plan:
             for name in filter(None, (phase.align, phase.align and TOOL)):
                 if name != BASE and not is_oriented(scene, name):
                     raise VarlError(f"the plan turns the tool by {name!r}, of which the state tells no orientation")
-            numbers = [*phase.offset, phase.gripper, phase.tolerance, phase.standoff, *phase.turn, phase.within]
-            if not np.isfinite(numbers).all() or phase.tolerance <= 0:
-                raise VarlError("the plan holds a number that is not finite, or a tolerance that is not above 0")
+            single = [phase.gripper, phase.tolerance, phase.standoff, phase.within]
+            numbers = np.array([*phase.offset, *phase.turn, *single], np.float64)  # None is nan
+            three = len(phase.offset) == len(phase.turn) == 3
+            if not three or not (np.abs(numbers) <= FARTHEST).all() or phase.tolerance <= 0:
+                raise VarlError(
+                    f"the plan holds {phase}; expected finite numbers of at most {FARTHEST:g}, a tolerance above 0 and "
+                    "three numbers each as offset and turn"
+                )
             given = (phase.brings != "", phase.to != "", phase.within > 0)
             if len(set(given)) > 1 or phase.within < 0 or (phase.brings and phase.brings == phase.to):
                 said = f"brings {phase.brings!r} to {phase.to!r} within {phase.within:g} m"
@@ -293,6 +280,21 @@ def _middle(*phases: Phase) -> Phase:
         standoff=standoff,
         within=within,
     )
+
+
+def check_scene(scene: Any) -> None:
+    """That plans can be about ``scene``: it tells what every plan looks at, and the tool is in it. Raises VarlError."""
+    if missing := [name for name in _TOLD if not hasattr(scene, name)]:
+        raise VarlError(
+            f"the environment's description, of type {type(scene).__name__}, lacks {', '.join(missing)}; "
+            "expected a varl_common.env_description.EnvDescription"
+        )
+    for names, values in (("action_names", "action_scale"), ("entities", "entity_indices")):
+        given, expected = len(getattr(scene, values)), len(getattr(scene, names))
+        expect(
+            given == expected, f"description.{values}", getattr(scene, values), f"{expected}, one of each of {names}"
+        )
+    expect(TOOL in scene.entities, "description.entities", list(scene.entities), f"{TOOL!r} among them")
 
 
 def _position(states: np.ndarray, scene: Scene, entity: str) -> np.ndarray:

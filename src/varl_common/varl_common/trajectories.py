@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from varl_common.env_description import MOTIONS
+from varl_common.env_description import MOTIONS, TOOL, Scene
 from varl_common.errors import VarlError, expect
-from varl_common.plan import GRIPPER, SHUT, TOOL, Plan, Scene
+from varl_common.plan import FARTHEST, GRIPPER, SHUT, Plan, check_scene
 
 AHEAD = 0.04  # m along the trajectory: twice what a tracked gripper is misplaced by
 _AT_ONCE = 64  # states that are compared with all waypoints in one go, which bounds the memory that takes
@@ -38,18 +38,22 @@ class Trajectories(Plan):
     waypoints: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 4), np.float32))
 
     def check(self, scene: Scene) -> None:
-        """Raises VarlError where there is none, a shape is another, or a number is infinite."""
+        """Raises VarlError where the scene is none, there is no trajectory, or a shape or a number is wrong."""
+        check_scene(scene)
         n, width = len(self.starts), len(scene.observation_names)
         fits = self.starts.ndim == 2 and n > 0 and self.starts.shape[1] >= width
         expect(fits, "starts", self.starts.shape, f"(n, {width}), n above 0")
         right = self.waypoints.ndim == 3 and self.waypoints.shape[::2] == (n, 4) and self.waypoints.shape[1] > 0
         expect(right, "waypoints", self.waypoints.shape, f"({n}, k, 4), k above 0")
-        if np.isinf(self.waypoints).any() or not np.isfinite(self.starts).all():
-            raise VarlError("a trajectory holds a number that is not finite; expected nan where the tool was not seen")
+        far = self.waypoints[np.abs(self.waypoints) > FARTHEST]  # nan is not
+        if far.size:
+            raise VarlError(
+                f"a trajectory holds {far[0]}; expected at most {FARTHEST:g}, nan where the tool was not seen"
+            )
+        if not (np.abs(self.starts) <= np.finfo(np.float32).max).all():
+            raise VarlError("a trajectory starts in a state that is not finite as float32; expected one that was shown")
         if not np.isfinite(self.waypoints[..., :3]).any(axis=1).all():
             raise VarlError("a trajectory shows the tool nowhere; expected a place in one waypoint or more")
-        if TOOL not in scene.entities:
-            raise VarlError("a trajectory is of the tool, which the scene lacks")
 
     def actions(self, states: np.ndarray, scene: Scene) -> np.ndarray:
         """(n, obs_dim) states to (n, act_dim) in [-1, 1]."""
