@@ -11,6 +11,7 @@ from varl_agent.advice.messages import ADVICE_LIMIT, AdviceAnswer, finished
 from varl_agent.advice.plan_selection import try_next
 from varl_agent.sac.varl import VARL
 from varl_common.advice_status import AdviceStatus
+from varl_common.errors import VarlError
 from varl_common.plan import Phase, Plan
 
 from .point import PointEnv, Scripted, make
@@ -220,6 +221,55 @@ def test_what_is_no_plan_does_not_stop_training_and_the_rest_of_its_answer_count
     model = make(Scripted(plan=plan), trigger=[30]).learn(60)
     assert (model.guidance.queries, model.guidance.used, model.guidance.plans) == (1, 10, [])
     assert "a plan of scripted is not used" in caplog.text
+
+
+def wrong_description(change):
+    env = PointEnv()
+    if isinstance(change, dict):
+        vars(env.description).update(change)
+    else:
+        env.description = change
+    return env
+
+
+NO_TOOL = {"entities": ["hand", "target"]}
+TWO_AXES = {"action_names": ["dx", "dy"], "action_scale": np.full(2, 0.1)}
+NO_STATE_SO_LONG = {"entity_indices": [0, 9]}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("a point", "description, of type str, lacks"),
+        (NO_TOOL, "expected 'tool' among them"),
+        (TWO_AXES, "its actions' shape is (10, 2), expected (n, 3)"),
+        (NO_STATE_SO_LONG, "is not used"),
+    ],
+)
+def test_a_plan_is_not_used_where_the_description_is_no_scene_of_the_environment(change, why, caplog):
+    model = make(Scripted(plan=Plan((Phase("target"),))), wrong_description(change), trigger=[30]).learn(60)
+    assert (model.guidance.used, model.guidance.plans) == (10, [])
+    assert why in caplog.text
+
+
+@pytest.mark.parametrize(("change", "why"), [(None, "it has no `description`"), (NO_TOOL, "'tool' among them")])
+@pytest.mark.parametrize("load", [True, False])
+@pytest.mark.parametrize("act", [0.0, 1.0])
+def test_a_model_whose_plans_its_new_environment_does_not_fit_says_so(change, why, load, act, tmp_path):
+    env = wrong_description(change)
+    if change is None:
+        del env.description
+    model = make(Scripted(plan=Plan((Phase("target"),))), trigger=[30], act=act, cutoff_step=9_000).learn(60)
+    model.save(tmp_path / "model")
+    if load:
+        model = VARL.load(tmp_path / "model", env=env, advisor=Scripted())
+    else:
+        model.set_env(env)
+    with pytest.raises(
+        VarlError, match=f"plans do not fit its environment: .*{why}.*; give the environment .* or load"
+    ):
+        model.learn(60, reset_num_timesteps=False)
+    VARL.load(tmp_path / "model", env=env, cutoff="hard", cutoff_step=0).learn(60, reset_num_timesteps=False)
 
 
 @pytest.mark.parametrize("delay", [0, None])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch as th
 from stable_baselines3.common.utils import obs_as_tensor
+from varl_common.errors import VarlError
 from varl_common.plan import Scene
 
 from varl_agent.advice.observations import Observations, take
@@ -38,6 +39,7 @@ class Consultation:
         self._capturing: Any = None  # the environment that takes frames
         self._described: Any = None  # the environment that ``_scene`` is of
         self._scene: Scene | None = None
+        self._fitting: Scene | None = None  # a scene that the plans were found to fit
 
     @property
     def scene(self) -> Scene | None:
@@ -49,6 +51,27 @@ class Consultation:
             described = env is not None and env.has_attr("description")
             self._scene = env.get_attr("description", indices=0)[0] if described else None
         return self._scene
+
+    def scene_of_plans(self) -> Scene:
+        """The scene, which the plans that were advised fit.
+
+        Raises:
+            VarlError: they do not: the model was given to another environment.
+        """
+        scene = self.scene
+        if scene is None or self._fitting is not scene:
+            remedy = (
+                "give the environment that they were advised for, or load the model with cutoff='hard', cutoff_step=0"
+            )
+            try:
+                if scene is None:
+                    raise VarlError("it has no `description`")
+                for _, _, plan in self.model.guidance.plans:
+                    plan.check(scene)
+            except VarlError as error:
+                raise VarlError(f"the model's plans do not fit its environment: {error}; {remedy}") from None
+            self._fitting = scene
+        return scene
 
     def begin(self) -> None:
         """All environments were reset."""
@@ -90,8 +113,8 @@ class Consultation:
         if getattr(model.advisor, "wants_frames", False):
             near = self.schedule.near(step, self._pictured_steps(), guidance.queries)
             self._capture(model.guided and near)
-        if model.act == 0.0 and step % JUDGE_EVERY < model.n_envs and model.guided and self.scene is not None:
-            judge_plans(guidance, self.scene, success_rate, model.successes.ended, model.sampler.succeeded)
+        if model.act == 0.0 and step % JUDGE_EVERY < model.n_envs and model.guided and guidance.plans:
+            judge_plans(guidance, self.scene_of_plans(), success_rate, model.successes.ended, model.sampler.succeeded)
 
     def _reset_infos(self) -> Any:
         return self.model.env.unwrapped.reset_infos  # a wrapper has a list of its own, which stays empty

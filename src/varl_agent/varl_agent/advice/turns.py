@@ -39,8 +39,7 @@ class Turns:
         model, acting = self.model, {i: tried for i, tried in enumerate(self.tried) if tried is not None}
         if not acting or not model.guided:
             return actions
-        scene = model.consultation.scene
-        assert scene is not None  # plans are taken in only where there is one
+        scene = model.consultation.scene_of_plans()
         observed = model._last_obs if model._vec_normalize_env is None else model._last_original_obs
         states = flat_states(model.observation_space, zero_where_not_finite(observed))
         actions = actions.copy()

@@ -67,9 +67,7 @@ class Sampler:
         nothing guides."""
         model, n = self.model, len(batches)
         if model.guidance.plans:
-            scene = model.consultation.scene
-            assert scene is not None  # plans are taken in only where there is one
-            label = model.guidance.labeller(scene)
+            label = model.guidance.labeller(model.consultation.scene_of_plans())
             if label is None:
                 return []
             observations = [batch.observations for batch in batches]
