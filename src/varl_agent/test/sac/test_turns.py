@@ -1,5 +1,6 @@
 """Whose turn an episode is: plans that act, and which of them guide."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -140,3 +141,19 @@ def test_what_a_failure_came_to_is_told_by_the_sub_goals_at_any_time_of_it():
         model.turns.note(np.array([done]), [{}])
     assert credited == {0: 1}
     assert model.turns.stages == [0], "the next episode begins anew"
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (1, 3)])
+def test_an_action_may_have_any_shape(shape):
+    class Shaped(PointEnv):
+        def __init__(self):
+            super().__init__(limit=None)
+            self.action_space = gym.spaces.Box(-1.0, 1.0, shape, np.float32)
+
+        def step(self, action):
+            assert action.shape == shape
+            return super().step(action.reshape(3))
+
+    model = make(Scripted(plan=Plan((Phase("target"),))), Shaped(), trigger=[30], act=1.0, cutoff_step=9_000).learn(60)
+    assert model.advisor.queries[0].actions.shape == (10, 3)
+    assert model.turns.tried == [0]

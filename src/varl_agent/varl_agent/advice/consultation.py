@@ -81,7 +81,8 @@ class Consultation:
     def remember(
         self, actions: np.ndarray, new_obs: Any, rewards: np.ndarray, dones: np.ndarray, infos: list[dict[str, Any]]
     ) -> None:
-        """One transition of each environment, with ``actions`` (n_envs, act_dim) as executed, before it is stored."""
+        """One transition of each environment, with ``actions`` (n_envs, ...) as executed, before it is stored."""
+        actions = actions.reshape(len(actions), -1)
         model, normalize = self.model, self.model._vec_normalize_env
         before, after = model._last_obs, new_obs
         if normalize is not None:  # an advisor is shown the environment's own units

@@ -35,7 +35,7 @@ class Turns:
         self.stages, self.ended = list(state.get("stages", none)), list(state.get("ended", none))
 
     def with_advice(self, actions: np.ndarray) -> np.ndarray:
-        """(n_envs, act_dim) actions in [-1, 1] that the policy chose, and the plans' in their place where these act."""
+        """(n_envs, ...) actions in [-1, 1] that the policy chose, and the plans' in their place where these act."""
         model, acting = self.model, {i: tried for i, tried in enumerate(self.tried) if tried is not None}
         if not acting or not model.guided:
             return actions
@@ -44,7 +44,8 @@ class Turns:
         states = flat_states(model.observation_space, zero_where_not_finite(observed))
         actions = actions.copy()
         for i, tried in acting.items():
-            actions[i] = model.guidance.label(states[i : i + 1], scene, plans_of(model.guidance, tried))[0]
+            advised = model.guidance.label(states[i : i + 1], scene, plans_of(model.guidance, tried))[0]
+            actions[i] = advised.reshape(actions[i].shape)
             self.stages[i] = max(self.stages[i], stages_done(model.guidance, tried, states[i], scene))
         return actions
 
