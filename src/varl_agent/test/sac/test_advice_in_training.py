@@ -1,5 +1,7 @@
 """What advice does to a training: it guides, is released, is late, broken or wrong."""
 
+import threading
+from concurrent.futures import Future
 from itertools import pairwise
 
 import numpy as np
@@ -146,6 +148,17 @@ def test_an_advisor_that_fails_or_is_late_does_not_stop_training():
     assert set(model.guidance.status) == {AdviceStatus.UNAVAILABLE}
     model = make(Scripted(hold=True), trigger=[30], advice_deadline=0.2).learn(60)
     assert set(model.guidance.status) == {AdviceStatus.TIMEOUT}
+
+
+@pytest.mark.parametrize("deadline", [1e10, float("inf")])
+def test_an_answer_may_be_waited_for_without_end(deadline):
+    class Slow(Scripted):
+        def ask(self, query):
+            slow, answer = Future(), super().ask(query).result()
+            threading.Timer(0.05, slow.set_result, [answer]).start()
+            return slow
+
+    assert make(Slow(), trigger=[30], advice_deadline=deadline).learn(40).guidance.used == 10
 
 
 def test_in_real_time_an_answer_is_taken_in_when_it_is_there_and_not_used_after_the_cutoff():

@@ -99,6 +99,30 @@ def test_a_dict_observation():
     "wrong",
     [
         {"gate": "some"},
+        {"gate": None},
+        {"gate": ["log-prob"]},
+        {"gate_threshold": float("nan")},
+        {"gate_threshold": "1"},
+        {"cutoff": None},
+        {"selection": None},
+        {"update": None},
+        {"states_per_query": 10.5},
+        {"states_per_query": True},
+        {"window": 100.0},
+        {"guidance_batch_size": 64.0},
+        {"guidance_weight": float("inf")},
+        {"guidance_weight": 1e39},
+        {"imitation_weight": float("inf")},
+        {"act": "0.5"},
+        {"act": float("nan")},
+        {"success_fraction": None},
+        {"cutoff_step": "60000"},
+        {"cutoff_step": float("nan")},
+        {"cutoff_successes": None},
+        {"cutoff_rate": "0.9"},
+        {"advice_delay": 0.5},
+        {"advice_deadline": None},
+        {"max_grad_norm": float("nan")},
         {"cutoff": "soft"},
         {"selection": "best"},
         {"update": "slow"},
@@ -126,6 +150,13 @@ def test_a_dict_observation():
 def test_an_impossible_setting_is_refused_in_a_sentence(wrong):
     with pytest.raises(VarlError, match=next(iter(wrong))):
         make(**{"advisor": Scripted(), **wrong})
+
+
+def test_numbers_may_be_numpys_and_some_without_end():
+    whole = {"states_per_query": np.int64(5), "window": np.int32(50), "guidance_batch_size": np.uint8(12)}
+    shares = {"act": np.float32(0.5), "success_fraction": np.float64(0.25)}
+    endless = {"cutoff_step": float("inf"), "gate_threshold": float("inf"), "max_grad_norm": float("inf")}
+    assert make(Scripted(), **whole, **shares, **endless).learn(40).guidance.used == 5
 
 
 @pytest.mark.parametrize("trigger", [np.int64(30), np.array([30, 60]), (30, 60)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -60,7 +61,7 @@ class OpenQuestion:
         Args:
             delay: environment steps after the question at which its answer is waited for: reproducible. None: it is
                 taken at whichever step it is there.
-            deadline: seconds after which an answer no longer counts.
+            deadline: seconds after which an answer no longer counts; infinite: it always does.
             scene: gives what a plan is checked against; called where the answer holds one. A plan that cannot be used
                 is logged and left out, and the rest of the answer counts.
         """
@@ -69,7 +70,7 @@ class OpenQuestion:
         if delay is not None:
             if step < self.query.step + delay:
                 return None
-            wait = max(0.0, deadline - age)
+            wait = min(max(0.0, deadline - age), threading.TIMEOUT_MAX)
         elif self._future.done() or age > deadline:
             wait = 0.0
         else:

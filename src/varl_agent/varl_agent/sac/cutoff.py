@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from varl_common.errors import VarlError, did_you_mean, expect
+from varl_common.errors import VarlError, did_you_mean, expect, is_number
 
 CUTOFF_NAMES = ("hard", "linear", "adaptive")
 NOT_RELEASED = -1
@@ -32,8 +32,8 @@ class Cutoff:
         if self.name not in CUTOFF_NAMES:
             raise VarlError(f"unknown cutoff {self.name!r}; {did_you_mean(self.name, list(CUTOFF_NAMES))}")
         for name in ("step", "decay", "successes"):
-            expect((value := getattr(self, name)) >= 0, f"cutoff_{name}", value, "0 or more")
-        expect(0 <= self.rate <= 1, "cutoff_rate", self.rate, "a share from 0 to 1")
+            expect(is_number(value := getattr(self, name), low=0), f"cutoff_{name}", value, "a number of 0 or more")
+        expect(is_number(self.rate, low=0, high=1), "cutoff_rate", self.rate, "a share from 0 to 1")
 
     def releases(self, step: int, successes: int, success_rate: float) -> bool:
         """Whether advice is released at ``step``, after so many successes and at this rate among recent episodes."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch as th
-from varl_common.errors import VarlError, did_you_mean
+from varl_common.errors import VarlError, did_you_mean, expect, is_number
 
 from varl_agent.sac.tanh_gaussian import log_prob_per_axis
 
@@ -90,8 +90,10 @@ def make_gate(name: str, threshold: float | None = None) -> Gate:
     """The gate of that name, at its default threshold unless one is given.
 
     Raises:
-        VarlError: no gate has that name.
+        VarlError: no gate has that name, or the threshold is no number.
     """
-    if name not in _GATES:
+    if name not in GATE_NAMES:
         raise VarlError(f"unknown gate {name!r}; {did_you_mean(name, list(GATE_NAMES))}")
-    return Gate(name, _GATES[name][1] if threshold is None else float(threshold))
+    threshold = _GATES[name][1] if threshold is None else threshold
+    expect(is_number(threshold), "gate_threshold", threshold, "a number, or None for the gate's own")
+    return Gate(name, float(threshold))

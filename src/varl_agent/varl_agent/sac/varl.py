@@ -64,7 +64,7 @@ class VARL(SAC):
             which succeed (:mod:`varl_agent.advice.plan_trials`); 0: the policy alone acts.
         advice_delay: steps after a question at which its answer is waited for (reproducible); None: it is taken in
             whenever it is there (real time).
-        advice_deadline: seconds that an answer may take.
+        advice_deadline: seconds that an answer may take; infinite: however many.
         max_grad_norm: 2-norm to which each optimizer's gradient is scaled down before its step; None: never.
         update: "autograd" (below), "fast" (:mod:`varl_agent.fast`), or "auto": fast on a CPU where it covers the model.
         bf16: the fast update on a GPU computes its matrix products in bfloat16.
