@@ -85,7 +85,8 @@ class VARLPolicy(SACPolicy):
 
     Args:
         layer_norm: LayerNorm in the critics (:class:`LayerNormCritic`).
-        scaled_inputs: vectors are scaled by their bounds (:class:`ScaledExtractor`).
+        scaled_inputs: a vector is scaled by its bounds (:class:`ScaledExtractor`). Of no effect where the
+            observation is an image or a Dict or a ``features_extractor_class`` is given: that scales or not.
     """
 
     default_extractor: type[BaseFeaturesExtractor] = ScaledExtractor
@@ -126,6 +127,7 @@ class VARLCnnPolicy(VARLPolicy):
 
 
 class VARLMultiInputPolicy(VARLPolicy):
-    """From a Dict observation."""
+    """From a Dict observation: its vectors pass as they are, whatever ``scaled_inputs`` says; to have one scaled, make
+    the observation one vector (``gymnasium.wrappers.FlattenObservation``) and take "MlpPolicy"."""
 
     default_extractor = CombinedExtractor
