@@ -127,6 +127,9 @@ def test_a_scene_that_no_plan_can_be_about_is_refused_in_a_sentence(scene, said)
 
 def test_a_plan_survives_json():
     assert Plan.from_dict(json.loads(json.dumps(LIFT.as_dict()))) == LIFT
+    numpys = Phase("block", np.zeros(3, np.float32), np.float32(-1.0), np.float64(0.02), turn=tuple(np.zeros(3)))
+    pythons = Phase("block", (0.0, 0.0, 0.0), -1.0, 0.02)
+    assert Plan.from_dict(json.loads(json.dumps(Plan((numpys,)).as_dict()))) == Plan((pythons,))
 
 
 ERRANDS = SimpleNamespace(

@@ -231,8 +231,8 @@ class Plan:
         return left
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, fit for JSON."""
-        return asdict(self)
+        """Plain data, fit for JSON: what is numpy's becomes Python's."""
+        return asdict(self, dict_factory=lambda items: {name: np.asarray(value).tolist() for name, value in items})
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Plan:
