@@ -1,19 +1,16 @@
-"""What advice does to a training: it guides, is released, is late, broken or wrong."""
+"""What advice does to a training: it guides, is late, is released, and makes way for one's own successes."""
 
 import threading
 from concurrent.futures import Future
-from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch as th
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecMonitor, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
 from varl_agent.advice.messages import ADVICE_LIMIT, AdviceAnswer, finished
 from varl_agent.advice.plan_selection import try_next
 from varl_agent.sac.varl import VARL
-from varl_common.advice_status import AdviceStatus
-from varl_common.errors import VarlError
 from varl_common.plan import Phase, Plan
 
 from .point import PointEnv, Scripted, make
@@ -120,36 +117,6 @@ def test_a_plan_labels_the_replay_batch():
     assert th.allclose(guidance.actions, expected, atol=1e-6)
 
 
-def test_refused_rows_are_kept_for_the_record_and_never_used():
-    def refuse_half(actions):
-        actions[::2] = np.nan
-        return actions
-
-    model = make(Scripted(refuse_half), trigger=[30]).learn(60)
-    assert (model.guidance.asked, model.guidance.used) == (10, 5)
-    assert (model.guidance.status == AdviceStatus.REFUSED).sum() == 5
-    assert np.isfinite(model.guidance.sample(100)[1]).all()
-    assert (np.abs(model.guidance.sample(100)[1]) <= ADVICE_LIMIT).all()
-
-
-@pytest.mark.parametrize("spoil", [lambda a: a[:3], lambda a: a[:, :2], lambda a: np.full_like(a, np.nan)])
-def test_an_answer_that_cannot_be_used_leaves_plain_sac(spoil):
-    model = make(Scripted(spoil), trigger=[30]).learn(60)
-    assert (model.guidance.queries, model.guidance.used) == (1, 0)
-    assert [guidance for _, guidance in model.sampler.batches(3, 4)] == [None] * 3
-
-
-def test_an_advisor_that_fails_or_is_late_does_not_stop_training():
-    class Broken:
-        def ask(self, query):
-            raise ConnectionError("no route")
-
-    model = make(Broken(), trigger=[30]).learn(60)
-    assert set(model.guidance.status) == {AdviceStatus.UNAVAILABLE}
-    model = make(Scripted(hold=True), trigger=[30], advice_deadline=0.2).learn(60)
-    assert set(model.guidance.status) == {AdviceStatus.TIMEOUT}
-
-
 @pytest.mark.parametrize("deadline", [1e10, float("inf")])
 def test_an_answer_may_be_waited_for_without_end(deadline):
     class Slow(Scripted):
@@ -170,128 +137,6 @@ def test_in_real_time_an_answer_is_taken_in_when_it_is_there_and_not_used_after_
     assert model.guidance.used == 10
     assert not model.guided
     assert [guidance for _, guidance in model.sampler.batches(3, 4)] == [None] * 3
-
-
-def test_frames_are_those_before_the_action():
-    class Seeing(Scripted):
-        wants_frames = True
-
-    model = make(Seeing(), trigger=[60], states_per_query=12, selection="recent").learn(62)
-    frames = model.advisor.queries[0].frames
-    assert frames[-1] is not None
-    for frame, following in pairwise(frames[1:]):
-        assert following == ["reset"] or frame == ["reset"] or following[0] == frame[0] + 1
-    assert model.env.get_attr("capture") == [False]
-
-
-def test_an_environment_that_is_put_in_anothers_place_takes_frames_too():
-    class Seeing(Scripted):
-        wants_frames = True
-
-    model = make(Seeing(), trigger=[60], states_per_query=12, window=30, selection="recent").learn(40)
-    assert model.env.get_attr("capture") == [True]
-    model.set_env(PointEnv())
-    model.learn(18, reset_num_timesteps=False)
-    assert model.env.get_attr("capture") == [True]
-    model.learn(5, reset_num_timesteps=False)
-    assert None not in model.advisor.queries[0].frames
-    assert model.env.get_attr("capture") == [False]
-
-
-@pytest.mark.parametrize("wrap", [VecNormalize, VecMonitor])
-def test_an_episodes_first_frame_passes_through_wrappers(wrap):
-    class Seeing(Scripted):
-        wants_frames = True
-
-    settings = {"trigger": [60], "states_per_query": 40, "window": 50, "selection": "recent"}
-    model = make(Seeing(), wrap(DummyVecEnv([PointEnv])), **settings).learn(62)
-    frames = model.advisor.queries[0].frames
-    assert None not in frames
-    assert ["reset"] in frames
-
-
-@pytest.mark.parametrize("answer", [None, "left", AdviceAnswer(np.full((10, 3), "left"), np.zeros(10))])
-@pytest.mark.parametrize("delay", [0, None])
-def test_what_is_no_answer_does_not_stop_training(answer, delay):
-    class Confused:
-        def ask(self, query):
-            return finished(answer)
-
-    model = make(Confused(), trigger=[30], advice_delay=delay).learn(60)
-    assert (model.guidance.queries, set(model.guidance.status)) == (1, {AdviceStatus.UNAVAILABLE})
-
-
-@pytest.mark.parametrize(
-    "plan",
-    [
-        {"phases": []},
-        Plan(("target",)),
-        Plan((Phase("target", tolerance=None),)),
-        Plan((Phase("target", offset=(0.1, 0.2)),)),
-    ],
-)
-def test_what_is_no_plan_does_not_stop_training_and_the_rest_of_its_answer_counts(plan, caplog):
-    model = make(Scripted(plan=plan), trigger=[30]).learn(60)
-    assert (model.guidance.queries, model.guidance.used, model.guidance.plans) == (1, 10, [])
-    assert "a plan of scripted is not used" in caplog.text
-
-
-def wrong_description(change):
-    env = PointEnv()
-    if isinstance(change, dict):
-        vars(env.description).update(change)
-    else:
-        env.description = change
-    return env
-
-
-NO_TOOL = {"entities": ["hand", "target"]}
-TWO_AXES = {"action_names": ["dx", "dy"], "action_scale": np.full(2, 0.1)}
-NO_STATE_SO_LONG = {"entity_indices": [0, 9]}
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ("a point", "description, of type str, lacks"),
-        (NO_TOOL, "expected 'tool' among them"),
-        (TWO_AXES, "its actions' shape is (10, 2), expected (n, 3)"),
-        (NO_STATE_SO_LONG, "is not used"),
-    ],
-)
-def test_a_plan_is_not_used_where_the_description_is_no_scene_of_the_environment(change, why, caplog):
-    model = make(Scripted(plan=Plan((Phase("target"),))), wrong_description(change), trigger=[30]).learn(60)
-    assert (model.guidance.used, model.guidance.plans) == (10, [])
-    assert why in caplog.text
-
-
-@pytest.mark.parametrize(("change", "why"), [(None, "it has no `description`"), (NO_TOOL, "'tool' among them")])
-@pytest.mark.parametrize("load", [True, False])
-@pytest.mark.parametrize("act", [0.0, 1.0])
-def test_a_model_whose_plans_its_new_environment_does_not_fit_says_so(change, why, load, act, tmp_path):
-    env = wrong_description(change)
-    if change is None:
-        del env.description
-    model = make(Scripted(plan=Plan((Phase("target"),))), trigger=[30], act=act, cutoff_step=9_000).learn(60)
-    model.save(tmp_path / "model")
-    if load:
-        model = VARL.load(tmp_path / "model", env=env, advisor=Scripted())
-    else:
-        model.set_env(env)
-    with pytest.raises(
-        VarlError, match=f"plans do not fit its environment: .*{why}.*; give the environment .* or load"
-    ):
-        model.learn(60, reset_num_timesteps=False)
-    VARL.load(tmp_path / "model", env=env, cutoff="hard", cutoff_step=0).learn(60, reset_num_timesteps=False)
-
-
-@pytest.mark.parametrize("delay", [0, None])
-def test_an_advisor_without_a_future_does_not_stop_training(delay):
-    class Mute:
-        def ask(self, query):
-            return None
-
-    assert make(Mute(), trigger=[30], advice_delay=delay).learn(60).guidance.used == 0
 
 
 def test_labels_need_no_description_from_environments_in_processes_of_their_own():
@@ -338,29 +183,6 @@ def test_where_nothing_guides_any_longer_or_what_did_is_gone_the_actor_is_guided
         assert model.sampler.guidance(batches) == [None, None]
 
 
-def test_frames_are_let_go_once_no_question_can_show_them():
-    class Seeing(Scripted):
-        wants_frames = True
-
-    model = make(Seeing(), trigger=[60], states_per_query=12, window=30).learn(58)
-    frames = [transition.frames for transition in model.consultation.recent]
-    assert any(frame is not None for frame in frames)
-    model.learn(10, reset_num_timesteps=False)
-    assert all(transition.frames is None for transition in model.consultation.recent)
-    assert model.consultation._frames == [None]
-
-
-def test_to_save_takes_no_frames_from_the_question_that_comes(tmp_path):
-    class Seeing(Scripted):
-        wants_frames = True
-
-    model = make(Seeing(), trigger=[60], states_per_query=12, selection="recent").learn(58)
-    model.save(tmp_path / "model")
-    assert all(t.frames is None for t in VARL.load(tmp_path / "model", env=PointEnv()).consultation.recent)
-    model.learn(5, reset_num_timesteps=False)
-    assert None not in model.advisor.queries[0].frames[:9], "those of before it was saved"
-
-
 def test_an_advisor_is_shown_the_environments_own_units_at_an_episodes_end_too():
     env = VecNormalize(DummyVecEnv([lambda: PointEnv(limit=None)]), norm_reward=False)
     model = make(Scripted(), env, trigger=[40], states_per_query=39, selection="recent").learn(45)
@@ -387,14 +209,3 @@ def test_own_successes_guide_once_advice_is_released():
     assert {tuple(row) for row in imitated.actions.tolist()} <= rows
     model.imitation_weight = 0.0
     assert [beside for _, beside in model.sampler.batches(1, 4)] == [None]
-
-
-def test_of_a_planner_who_looks_once_few_frames_are_taken():
-    class Looking(Scripted):
-        wants_frames, pictures = True, 1
-
-    model = make(Looking(), trigger=[60], states_per_query=12, window=48, selection="spread").learn(62)
-    frames = model.advisor.queries[0].frames
-    assert frames[-1] is not None
-    assert frames[:6] == [None] * 6
-    assert model.env.get_attr("capture") == [False]
