@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -90,12 +91,13 @@ def _table_of_tasks(curves: Curves, marks: list[int]) -> list[str]:
 
 def _fallen(curves: Curves, method: str, tasks: list[str]) -> str:
     rates = curves.training(method, tasks)[1]
-    told = f"{fall(rates):.2f}"
-    return told + " [{:.2f}, {:.2f}]".format(*fall_interval(rates)) if _tell_of_a_spread(rates) else told
+    return _with_spread(fall(rates), rates, fall_interval)
 
 
-def _tell_of_a_spread(samples: Scores) -> bool:
-    return min(map(len, samples.values()), default=0) >= SPREAD
+def _with_spread(value: float, samples: Scores, spread: Callable[[Scores], tuple[float, float]]) -> str:
+    """The value, and its interval where each task has seeds enough to tell of one."""
+    enough = min(map(len, samples.values()), default=0) >= SPREAD
+    return f"{value:.2f}" + (" [{:.2f}, {:.2f}]".format(*spread(samples)) if enough else "")
 
 
 def _step_of_success(rows: list[dict[str, str]], least: float) -> int | None:
@@ -123,12 +125,11 @@ def _table_of_aggregates(curves: Curves, marks: list[int]) -> list[str]:
             if not scores:
                 continue
             everything = np.concatenate(list(scores.values()))
-            spread = " [{:.2f}, {:.2f}]".format(*interval(scores, iqm)) if _tell_of_a_spread(scores) else ""
             cells = [
                 method,
                 f"{mark / 1000:g}k",
                 str(len(scores)),
-                f"{iqm(everything):.2f}{spread}",
+                _with_spread(iqm(everything), scores, lambda of: interval(of, iqm)),
                 f"{everything.mean():.2f}",
                 "[{:.2f}, {:.2f}]".format(*interval(scores, mean_of_tasks, tasks_too=True)),
                 _fallen(curves, method, curves.tasks),

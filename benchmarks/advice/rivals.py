@@ -99,8 +99,9 @@ class Proposed(VARL):
 
     def advised(self, observations: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
         """(n, act_dim) what the plans that guide say in (n, obs_dim) observations; ``otherwise`` where none does."""
-        scene, guidance = self.consultation.scene, self.guidance
-        return guidance.label(observations, scene) if scene and guidance.plans and guidance.guides else otherwise
+        scene = self.consultation.scene
+        label = self.guidance.labeller(scene) if scene else None
+        return label(observations) if label else otherwise
 
 
 class EveryTurn(Turns):

@@ -156,8 +156,9 @@ class GuidanceBuffer:
 
         ``which``: numbers of the plans; by default those that are trusted.
         """
-        beside, chosen = self.beside, self.trusted if which is None else which  # read once: another thread may
-        voters = tuple(range(len(self.plans)) if chosen is None else chosen)  # replace them
+        # Read once each, as another thread may replace them.
+        beside, chosen = self.beside, self.trusted if which is None else which
+        voters = tuple(range(len(self.plans)) if chosen is None else chosen)
         if not voters or any(i < VOTE and i not in beside for i in voters):
             return None
         plans = [*(plan for _, _, plan in self.plans), *beside.values()]

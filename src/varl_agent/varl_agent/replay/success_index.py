@@ -175,9 +175,8 @@ class SuccessIndex:
         self._start, self._succeeded, self._spans = (
             state[name].cpu().numpy().copy() for name in ("start", "succeeded", "spans")
         )
-        self._helped = (
-            (state["helped"] if "helped" in state else th.zeros(len(self._start)).bool()).cpu().numpy().copy()
-        )
+        alone = th.zeros(len(self._start), dtype=th.bool)  # as it is where it was saved before this was kept
+        self._helped = state.get("helped", alone).cpu().numpy().copy()
         self._recent = deque(state["recent"].tolist(), maxlen=RECENT_EPISODES)
 
 

@@ -10,6 +10,8 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.type_aliases import DictReplayBufferSamples, ReplayBufferSamples
 
+from varl_agent.advice.observations import tree_map
+
 Batch = ReplayBufferSamples | DictReplayBufferSamples
 Item = TypeVar("Item")
 MAX_AT_ONCE = 20  # batches: a draw of as many rows costs little more than one of a single batch
@@ -50,13 +52,8 @@ def split_rows(rows: Any, n: int) -> list[Any]:
 def shuffled(batch: Batch) -> Batch:
     """The rows of a batch in a random order (torch's global generator)."""
     order = th.randperm(len(batch.rewards))
-
-    def of(field: Any) -> Any:
-        if field is None:
-            return None
-        return {key: value[order] for key, value in field.items()} if isinstance(field, dict) else field[order]
-
-    return type(batch)(*map(of, batch))
+    fields: list[Any] = [None if field is None else tree_map(field, lambda rows: rows[order]) for field in batch]
+    return type(batch)(*fields)
 
 
 def joined(first: Batch, second: Batch) -> Batch:

@@ -25,8 +25,8 @@ class Phase(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Episode:
-    """One whole episode. ``step``: environment steps of the training when it ended; ``helped``: a plan
-    or a person acted in it."""
+    """One whole episode. ``step``: environment steps of the training when it ended; ``helped``: a plan or a
+    person acted in it."""
 
     step: int
     success: bool
@@ -101,7 +101,7 @@ class Record:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state`."""
-        self.episodes = [  # an older file has no column that tells whether a plan acted
+        self.episodes = [  # an older file has no column that tells whether it was helped
             Episode(int(s), bool(ok), float(r), int(n), any(helped)) for s, ok, r, n, *helped in state["episodes"]
         ]
         self.evaluations = [Evaluation(**evaluation) for evaluation in state["evaluations"]]
