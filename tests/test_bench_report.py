@@ -37,6 +37,20 @@ def test_the_report_compares_methods_on_the_tasks_that_they_share(tmp_path):
     assert "| sac | 1 | +0.50 [+0.50, +0.50] | 1.00 |" in report
 
 
+def test_the_report_tells_how_much_later_wrong_advice_lets_it_succeed_where_sac_does(tmp_path):
+    evals = tmp_path / "evals.csv"
+    firsts = {("reach", "sac"): (100, 200, 300), ("reach", "varl-wrong"): (210, 250, -1), ("push", "sac"): (-1, 9, 9)}
+    firsts |= {("push", "varl-wrong"): (9, 9, 9), ("lift", "sac"): (9, 9, 9), ("lift", "varl-wrong"): (-1, -1, 9)}
+    for (task, method), steps in firsts.items():
+        for seed, step in enumerate(steps):
+            trainer.append(evals, [[task, method, 0.1, seed, 900, 900, 1.0, 1.0, step, 0, 0, 0.0, 1.0, "abc"]])
+    write_report(evals, tmp_path)
+    report = (tmp_path / "report.md").read_text()
+    assert "| reach | varl-wrong | 3, 3 | 200 | 250 | +25% |" in report
+    assert "| lift | varl-wrong | 3, 3 | 9 | never in 2 of 3 |  |" in report
+    assert "| push | varl-wrong | 3, 3 |" not in report, "SAC succeeds in two of three alone"
+
+
 def test_the_fall_is_of_the_mean_over_tasks_below_what_it_had_reached():
     steady, fallen = np.array([[0.2, 0.8, 0.8, 1.0]] * 4), np.array([[0.2, 1.0, 0.4, 0.9]] * 4)
     outlier = np.array([[0.0, 1.0, 0.0, 0.0]])

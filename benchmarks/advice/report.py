@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.advice.curves import BASE, OURS, Curves
 from benchmarks.advice.plots import plot
+from benchmarks.advice.setting import is_wrong
 from benchmarks.advice.statistics import (
     SPREAD,
     Scores,
@@ -23,6 +24,7 @@ from benchmarks.advice.statistics import (
 
 MARKS = (25_000, 50_000, 100_000)  # steps at which success is told
 GOOD = 0.9
+SOLVED = 0.8  # share of SAC's runs that succeed at all, from which on it tells how much later others do
 
 
 def write_report(evals: Path, out: Path) -> None:
@@ -34,6 +36,7 @@ def write_report(evals: Path, out: Path) -> None:
     text += _table_of_tasks(curves, marks)
     text += _table_of_aggregates(curves, marks)
     text += _table_of_rivals(curves, marks)
+    text += _table_of_delays(curves)
     text += ["## Learning curves", "", "![success against environment steps](curves.png)", ""]
     (out / "report.md").write_text("\n".join(text), encoding="utf-8")
     plot(curves, out)
@@ -70,7 +73,7 @@ def _table_of_tasks(curves: Curves, marks: list[int]) -> list[str]:
             rates = [curves.at(method, mark).get(task) for mark in marks]
             shown = ["" if r is None else f"{r.mean():.2f}" for r in rates]
             area = np.mean([np.mean([float(row["train_success_rate"]) for row in rows]) for rows in runs])
-            firsts = [step if (step := int(rows[-1]["first_success_step"])) >= 0 else None for rows in runs]
+            firsts = _first_successes(runs)
             goods = [_step_of_success(rows, GOOD) for rows in runs]
             counts = [np.mean([float(rows[-1][name]) for rows in runs]) for name in ("queries", "labels")]
             seconds = np.mean([float(rows[-1]["advisor_s"]) for rows in runs])
@@ -105,8 +108,16 @@ def _step_of_success(rows: list[dict[str, str]], least: float) -> int | None:
     return next((int(row["step"]) for row in rows if float(row["train_success_rate"]) >= least), None)
 
 
+def _first_successes(runs: list[list[dict[str, str]]]) -> list[int | None]:
+    return [step if (step := int(rows[-1]["first_success_step"])) >= 0 else None for rows in runs]
+
+
+def _median(steps: list[int | None]) -> float:
+    return float(np.median([np.inf if step is None else step for step in steps]))
+
+
 def _median_step(steps: list[int | None]) -> str:
-    median = float(np.median([np.inf if step is None else step for step in steps]))
+    median = _median(steps)
     return f"{median:.0f}" if np.isfinite(median) else f"never in {steps.count(None)} of {len(steps)}"
 
 
@@ -158,6 +169,29 @@ def _table_of_rivals(curves: Curves, marks: list[int]) -> list[str]:
         shared = {task for ours, theirs in sides for task in ours if task in theirs}
         lines.append(f"| {rival} | {len(shared)} | {' | '.join(cells)} |")
     return [*lines, ""]
+
+
+def _table_of_delays(curves: Curves) -> list[str]:
+    """What advice that is always wrong costs in steps, where SAC alone succeeds in most runs."""
+    wrong = [method for method in curves.methods if is_wrong(method)]
+    lines = [
+        "## How much later advice that is always wrong lets it succeed",
+        "",
+        f"On tasks where {BASE} succeeds in {SOLVED:.0%} of its runs or more: the median first success of its own.",
+        "",
+        f"| task | method | n | {BASE}'s | its | later by |",
+        "|---|---|---|---|---|---|",
+    ]
+    heads = len(lines)
+    for task in curves.tasks:
+        for method in wrong:
+            base, own = (_first_successes(curves.of(of, task)) for of in (curves.base_of(method), method))
+            if not base or not own or len(base) - base.count(None) < SOLVED * len(base):
+                continue
+            later = f"{_median(own) / _median(base) - 1:+.0%}" if np.isfinite(_median(own)) else ""
+            cells = [task, method, f"{len(base)}, {len(own)}", _median_step(base), _median_step(own), later]
+            lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""] if len(lines) > heads else []
 
 
 def _compared(scores: Scores, rival: Scores) -> list[str]:
