@@ -11,6 +11,7 @@ from stable_baselines3.common.preprocessing import preprocess_obs
 from varl_agent.advice.messages import AdviceAnswer, finished
 from varl_agent.sac.batches import MAX_AT_ONCE, batches_at_once
 from varl_agent.sac.varl import VARL
+from varl_common.errors import VarlError
 
 SMALL: dict[str, Any] = {"learning_starts": 10, "batch_size": 8, "buffer_size": 100, "seed": 0, "device": "cpu"}
 NET: dict[str, Any] = {"net_arch": [8, 8]}
@@ -101,3 +102,10 @@ def test_of_pictures_alone_an_advisor_is_told_no_numbers() -> None:
     model = VARL("MultiInputPolicy", env, policy_kwargs=NET, **{**SMALL, **asking, "learning_starts": 30}).learn(20)
     assert (asked.query.states.shape, asked.query.next_states.shape) == ((4, 0), (4, 0))
     assert model.guidance.used == 4
+
+
+def test_an_action_that_cannot_move_is_refused_in_a_sentence() -> None:
+    env = Seen(spaces.Box(-1, 1, (3,), np.float32))
+    env.action_space = spaces.Box(np.array([-1, 0.5], np.float32), np.array([1, 0.5], np.float32))
+    with pytest.raises(VarlError, match=r"axis 1 of the action space cannot move, its low and high are both 0\.5"):
+        VARL("MlpPolicy", env, **SMALL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from varl_common.errors import VarlError, expect, is_number
 
 from varl_agent.advice.recent_transitions import check_selection
@@ -44,3 +45,9 @@ def check_settings(model: Any) -> None:
     number("max_grad_norm", limit, low=math.nextafter(0, 1), optional=True)
     if model.bf16 and (model.device.type != "cuda" or model.update != "fast"):
         raise VarlError("bf16 is for the fast update on a GPU; give device='cuda' and update='fast', or bf16=False")
+    space = model.action_space
+    for axis in np.flatnonzero(space.low == space.high):  # scaled to -1..1 it would be 0 / 0
+        raise VarlError(
+            f"axis {axis} of the action space cannot move, its low and high are both {space.low.flat[axis]:g}; leave "
+            "that axis out of the space"
+        )
