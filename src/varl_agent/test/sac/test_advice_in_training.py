@@ -117,6 +117,19 @@ def test_a_plan_labels_the_replay_batch():
     assert th.allclose(guidance.actions, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(("imitation_weight", "own"), [(1.0, 8), (0.0, 0)])
+def test_where_an_episode_succeeded_its_own_actions_are_the_labels(imitation_weight, own):
+    settings = {"success_fraction": 0.5, "imitation_weight": imitation_weight}
+    model = make(Scripted(plan=Plan((Phase("target"),))), trigger=[30], **settings).learn(60)
+    model.successes.adopt(60, np.array([[40, 50, 0]]))
+    for batch, guidance in model.sampler.batches(3, 16):
+        assert guidance.observations is batch.observations
+        advised = model.guidance.label(batch.observations.numpy(), model.consultation.scene)
+        assert (guidance.actions[: 16 - own] == th.as_tensor(advised)[: 16 - own]).all()
+        assert (guidance.actions[16 - own :] == batch.actions[16 - own :].clamp(-0.98, 0.98)).all()
+        assert not own or not np.allclose(advised[8:], batch.actions[8:])
+
+
 @pytest.mark.parametrize("deadline", [1e10, float("inf")])
 def test_an_answer_may_be_waited_for_without_end(deadline):
     class Slow(Scripted):

@@ -21,10 +21,15 @@ IMITATION_LIMIT = 0.98
 
 
 class Sampler:
-    """Draws for ``model``, a VARL."""
+    """Draws for ``model``, a VARL.
+
+    Attributes:
+        own: how many rows of each batch drawn last, its last ones, are of successful episodes.
+    """
 
     def __init__(self, model: Any) -> None:
         self.model = model
+        self.own = 0
 
     def batches(self, count: int, batch_size: int) -> Iterator[tuple[Batch, GuidanceBatch | None]]:
         """For ``count`` updates each a batch of the replay, and what the actor is guided by beside it."""
@@ -40,9 +45,10 @@ class Sampler:
         model = self.model
         successes = min(round(model.success_fraction * batch_size), batch_size - 1) if len(model.successes) else 0
         drawn = self._sample(n * (batch_size - successes))
+        beside = self._successes(n * successes) if successes else None
+        self.own = successes if beside is not None else 0
         if successes == 0:
             return split(drawn, n)
-        beside = self._successes(n * successes)
         if beside is None:
             beside = self._sample(n * successes)
         both = zip(split(drawn, n), split(beside, n), strict=True)
@@ -63,30 +69,35 @@ class Sampler:
         return [None] * len(batches)
 
     def _advised(self, batches: list[Batch]) -> list[tuple[Any, th.Tensor]]:
-        """For each batch observations and advised actions: by plans those of the batch itself, else of G; empty where
-        nothing guides."""
+        """For each batch observations and advised actions: by plans those of the batch itself, and where an episode
+        succeeded what was done in it, else of G; empty where nothing guides."""
         model, n = self.model, len(batches)
         if model.guidance.plans:
             label = model.guidance.labeller(model.consultation.scene_of_plans())
             if label is None:
                 return []
-            observations = [batch.observations for batch in batches]
-            actions = label(np.concatenate([self.states(part) for part in observations]))
-        else:
-            if not model.guidance.used:
-                return []
-            drawn, actions = model.guidance.sample(n * model.guidance_batch_size)
-            drawn = model.replay_buffer._normalize_obs(drawn, model._vec_normalize_env)
-            observations = split_rows(obs_as_tensor(drawn, model.device), n)
+            labels = label(np.concatenate([self.states(batch.observations) for batch in batches]))
+            advised = split_rows(th.as_tensor(labels, device=model.device), n)
+            return [(batch.observations, self._labelled(batch, of)) for batch, of in zip(batches, advised, strict=True)]
+        if not model.guidance.used:
+            return []
+        drawn, actions = model.guidance.sample(n * model.guidance_batch_size)
+        drawn = model.replay_buffer._normalize_obs(drawn, model._vec_normalize_env)
+        observations = split_rows(obs_as_tensor(drawn, model.device), n)
         return list(zip(observations, split_rows(th.as_tensor(actions, device=model.device), n), strict=True))
+
+    def _labelled(self, batch: Batch, advised: th.Tensor) -> th.Tensor:
+        """The advised actions, but where an episode succeeded its own: a plan may be a little off, what succeeded is
+        not."""
+        others = len(advised) - self.own if self.model.imitation_weight > 0.0 else len(advised)
+        return th.cat([advised[:others], _to_imitate(batch.actions[others:])])
 
     def _imitated(self, n: int) -> list[tuple[Any, th.Tensor]]:
         """n times observations and actions of one's own successful episodes; empty while there are none."""
         rows = self._successes(n * self.model.guidance_batch_size)
         if rows is None:
             return []
-        actions = rows.actions.clamp(-IMITATION_LIMIT, IMITATION_LIMIT)
-        return list(zip(split_rows(rows.observations, n), split_rows(actions, n), strict=True))
+        return list(zip(split_rows(rows.observations, n), split_rows(_to_imitate(rows.actions), n), strict=True))
 
     def succeeded(self, n: int) -> tuple[np.ndarray, np.ndarray] | None:
         """n states (n, obs_dim) in the environment's units and actions (n, act_dim) of successful episodes; None while
@@ -118,3 +129,7 @@ class Sampler:
         model = self.model
         rows, envs = model.successes.sample(n)
         return None if len(rows) == 0 else gather(model.replay_buffer, rows, envs, model._vec_normalize_env)
+
+
+def _to_imitate(actions: th.Tensor) -> th.Tensor:
+    return actions.clamp(-IMITATION_LIMIT, IMITATION_LIMIT)

@@ -6,8 +6,8 @@ answers form a guidance buffer G. While advice guides, the actor minimises, over
     E_D[ alpha log pi(a|s) - min_i Q_i(s, a) ] + lambda E_G[ sum_j gate_j(s, a_adv) * -log pi_j(a_adv|s) ],
 
 j running over the action's axes. Where an answer is a plan, G is the replay batch itself, each state labelled by the
-plan. Once advice is released, the agent's own successful episodes take its place, with a weight of their own. Critics
-and targets are SAC's own, and the reward is never touched.
+plan or, in an episode that succeeded, by what was done in it. Once advice is released, the agent's own successful
+episodes take its place, with a weight of their own. Critics and targets are SAC's, and the reward is never touched.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ class VARL(SAC):
             one or two episodes, and so of one or two goals.
         gate, gate_threshold: where advice still pulls (:mod:`.gates`); None: the gate's own threshold.
         guidance_weight: lambda.
-        guidance_batch_size: states of G in a gradient step; a plan labels the whole replay batch.
+        guidance_batch_size: states of G in a gradient step; of a plan, the whole replay batch.
         cutoff, cutoff_step, cutoff_decay, cutoff_successes, cutoff_rate: when advice ends (:class:`.cutoff.Cutoff`).
         success_fraction: share of each batch that is drawn from successful episodes, once there are any.
         imitation_weight: weight of the pull towards the actions of one's own successful episodes, through the same
-            gate, once advice is released (from the start where there is no advisor); 0: none.
+            gate, once advice is released (from the start where there is no advisor); 0: none, nor as a plan's labels.
         act: share of the episodes, while advice guides, in which plans act in the policy's place, so that those guide
             which succeed (:mod:`varl_agent.advice.plan_trials`); 0: the policy alone acts.
         advice_delay: steps after a question at which its answer is waited for (reproducible); None: it is taken in
