@@ -2,8 +2,9 @@
 
 What stands trial is each plan alone and, of three or more, the vote of all: plans that are right one by one can be
 wrong together, and plans that are off to different sides right together. An episode in which a plan acts says at once
-what it is worth, before the policy has learned anything; one that fails again and again neither acts nor guides any
-longer, so that an advisor that is wrong costs a number of episodes and no more.
+what it is worth, before the policy has learned anything. None guides before it has succeeded, one that fails again and
+again acts no longer, and the more have failed the more seldom plans act, until one succeeds: an advisor that is wrong
+costs a number of episodes, and the policy goes on as if there were none.
 
 An advisor often knows what to do and not quite where: the tool closes beside the handle, in every episode. So where
 little succeeds, plans *beside* the best one act, which take each thing to be a little aside. One that succeeds stays,
@@ -24,9 +25,11 @@ from varl_common.plan import Plan, Scene, as_one
 from varl_agent.advice.guidance_buffer import VOTE, GuidanceBuffer
 
 TRIES = 6  # failures to begin with, and after each success: one that succeeds in 4 of 10 is given up in 1 case of 20
-# Successes in an episode that was not, added to each tally. An untried one is to be tried while none has succeeded in
-# nine of ten, but it is not to guide before one that has succeeded more often than not.
+# Successes in an episode that was not, added to each tally: an untried one is to be tried while none has succeeded in
+# nine of ten, and one that succeeded once does not guide before one that did more often than not.
 HOPE, PRUDENCE = 0.9, 0.5
+# Failures, with no success yet, that halve the share of episodes in which plans act.
+PATIENCE = 12
 # Where no rate is at so much, plans beside the best one act; how far they take a thing to be aside along each axis, m
 # (standard deviation): what a model that points is off by at its worst; and how many of them may fail, all in all, for
 # each stage that one has begun: what an advisor that is quite wrong costs besides the tries.
@@ -43,6 +46,14 @@ def takes_turn(guidance: GuidanceBuffer) -> int | None:
         beside = _beside(guidance, as_far[guidance.chance(len(as_far))] if as_far else best)
         return best if beside is None else guidance.add_beside(beside)
     return best
+
+
+def share(guidance: GuidanceBuffer, act: float) -> float:
+    """In which share of the episodes plans are to act: in ``act``, and in fewer the more have failed with no success."""
+    tallies = list(guidance.tallies.values())
+    if any(won for won, _ in tallies):
+        return act
+    return act / (1.0 + (sum(lost for _, lost in tallies) + guidance.passed) / PATIENCE)
 
 
 def plans_of(guidance: GuidanceBuffer, tried: int) -> list[int]:
@@ -70,8 +81,9 @@ def credit(guidance: GuidanceBuffer, tried: int, succeeded: bool, stages: int = 
 
 
 def choose(guidance: GuidanceBuffer) -> None:
-    """Choose ``guidance.trusted`` by the tallies: empty where nothing is left."""
-    best = _best(guidance, _left(guidance, PRUDENCE))
+    """Choose ``guidance.trusted`` by the tallies, among those that have succeeded: empty where none has."""
+    left = _left(guidance, PRUDENCE)
+    best = _best(guidance, {tried: rate for tried, rate in left.items() if guidance.tallies.get(tried, [0, 0])[0]})
     guidance.trusted = [] if best is None else plans_of(guidance, best)
 
 

@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 
 from varl_agent.advice.observations import flat_states
-from varl_agent.advice.plan_trials import choose, credit, plans_of, stages_done, takes_turn
+from varl_agent.advice.plan_trials import choose, credit, plans_of, share, stages_done, takes_turn
 from varl_agent.finite import zero_where_not_finite
 
 
 class Turns:
-    """Of ``model``, a VARL: in ``model.act`` of the episodes plans act, spread evenly."""
+    """Of ``model``, a VARL: in a share of the episodes, ``model.act`` at most, plans act, spread evenly."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.ended = [0] * model.n_envs  # episodes of each environment
+        # How much of a turn the plans have coming in each environment; arms that end together take turns.
+        self.due = [i * model.act % 1.0 for i in range(model.n_envs)]
         self.restart()
 
     def restart(self) -> None:
@@ -26,13 +27,13 @@ class Turns:
 
     def state_dict(self) -> dict[str, Any]:
         """Whose the running episodes are."""
-        return {"tried": list(self.tried), "stages": list(self.stages), "ended": list(self.ended)}
+        return {"tried": list(self.tried), "stages": list(self.stages), "due": list(self.due)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`state_dict`."""
-        none = [0] * self.model.n_envs  # as those have it that were saved before these were kept
         self.tried = list(state["tried"])
-        self.stages, self.ended = list(state.get("stages", none)), list(state.get("ended", none))
+        # Those that were saved before these were kept have none.
+        self.stages, self.due = list(state.get("stages", self.stages)), list(state.get("due", self.due))
 
     def with_advice(self, actions: np.ndarray) -> np.ndarray:
         """(n_envs, ...) actions in [-1, 1] that the policy chose, and the plans' in their place where these act."""
@@ -54,8 +55,6 @@ class Turns:
         an episode has ended what acted is credited and whose the next one is settled. Where a person takes over, the
         step is another environment's, or advice has been let go, the episode is the plans' no longer."""
         over = [i for i in np.flatnonzero(dones).tolist() if "stands_in" not in infos[i]]
-        for i in over:
-            self.ended[i] += 1
         if not self.model.guided:
             self.restart()
             return
@@ -72,8 +71,10 @@ class Turns:
             if (tried := self.tried[i]) is not None:
                 credit(guidance, tried, succeeded[i], self.stages[i])
             self.stages[i] = 0
-            k, share = self.ended[i] - 1 + i, model.act * model.advice_factor  # arms that end together take turns
-            self.tried[i] = takes_turn(guidance) if int((k + 1) * share) > int(k * share) else None
+            self.due[i] += share(guidance, model.act) * model.advice_factor
+            is_theirs = self.due[i] > 1.0 - 1e-9  # ten tenths are a little less than 1
+            self.due[i] -= is_theirs
+            self.tried[i] = takes_turn(guidance) if is_theirs else None
         if over:
             choose(guidance)
             self.tried = [tried if tried is None or guidance.knows(tried) else None for tried in self.tried]
