@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from varl_agent.advice.guidance_buffer import VOTE, GuidanceBuffer
 from varl_agent.advice.messages import AdviceAnswer
-from varl_agent.advice.plan_trials import ASIDE, BESIDE, TRIES, choose, credit, takes_turn
+from varl_agent.advice.plan_trials import ASIDE, BESIDE, PATIENCE, TRIES, choose, credit, share, takes_turn
 from varl_common.plan import Phase, Plan
 from varl_common.trajectories import Trajectories
 
@@ -79,6 +79,17 @@ def test_one_that_succeeds_at_times_is_not_given_up_and_makes_way_for_a_better_o
     assert guidance.trusted == [2]
 
 
+def test_the_more_have_failed_the_more_seldom_plans_act_until_one_succeeds():
+    guidance = buffer()
+    assert share(guidance, 0.5) == 0.5
+    tried(guidance, {}, PATIENCE)
+    assert share(guidance, 0.5) == 0.25
+    tried(guidance, {}, PATIENCE)
+    assert share(guidance, 0.5) == pytest.approx(0.5 / 3)
+    credit(guidance, 0, True)
+    assert share(guidance, 0.5) == 0.5
+
+
 def test_one_success_by_chance_does_not_save_what_fails():
     guidance = buffer(1)
     turns = [None]
@@ -107,7 +118,7 @@ def test_where_little_succeeds_plans_beside_the_best_one_are_tried_until_one_doe
         assert above - at == pytest.approx([0.0, 0.0, 0.1]), "a thing is as far aside in all phases"
         credit(guidance, turns[-1], bool(np.linalg.norm(at - [0.04, 0.03, 0.0]) < 0.03))
         choose(guidance)
-        assert guidance.trusted == [0] or guidance.trusted[0] in guidance.tallies, "none guides that never succeeded"
+        assert all(guidance.tallies[number][0] for number in guidance.trusted), "none guides that never succeeded"
     found = turns[-1]
     assert found < VOTE
     assert turns[-20:] == [found] * 20

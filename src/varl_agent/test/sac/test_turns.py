@@ -69,12 +69,12 @@ def test_what_a_plan_achieves_is_none_of_the_policys_success():
 def test_plans_act_in_their_share_of_each_environments_episodes_in_whatever_order_these_end(first):
     env = DummyVecEnv([PointEnv, PointEnv])
     model = make(Scripted(plan=Plan((Phase("target"),))), env=env, trigger=[30], act=0.5, cutoff_step=9_000).learn(60)
-    turns = {0: [], 1: []}
+    turns, won = {0: [], 1: []}, {"is_success": True}
     for _ in range(40):
         for i in (first, 1 - first):  # the one always ends before the other
             turns[i].append(model.turns.tried[i])
-            model.turns.note(np.arange(2) == i, [{}, {}])
-            model.successes.add(np.arange(2) == i, [{}, {}])
+            model.turns.note(np.arange(2) == i, [won, won])
+            model.successes.add(np.arange(2) == i, [won, won])
     for taken in turns.values():
         assert sum(tried is not None for tried in taken[1:]) == pytest.approx(20, abs=1)
 
@@ -103,8 +103,11 @@ def test_plans_that_all_fail_neither_act_nor_guide_and_ones_own_successes_take_t
     idle = Plan((Phase("tool"),))  # it stays where it begins, where hardly any target is
     settings = {"imitation_weight": 1.0, "success_fraction": 0.5, "cutoff_step": 9_000, "buffer_size": 3_000}
     model = make(Scripted(plan=idle), trigger=[30], act=1.0, **settings).learn(40)
-    turns = in_turn(model, 9 + BESIDE)
+    turns = in_turn(model, 150)
     assert turns.count(0) == 6, "as many as it is given"
+    assert sum(turn is not None for turn in turns) == 6 + BESIDE
+    assert sum(turn is not None for turn in turns[:15]) >= 7
+    assert sum(turn is not None for turn in turns[75:90]) <= 5, "the more have failed the more seldom"
     assert model.guidance.trusted == []
     assert model.guided
     (guidance,) = [guidance for _, guidance in model.sampler.batches(1, 16)]

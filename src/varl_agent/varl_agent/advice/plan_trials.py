@@ -49,7 +49,7 @@ def takes_turn(guidance: GuidanceBuffer) -> int | None:
 
 
 def share(guidance: GuidanceBuffer, act: float) -> float:
-    """In which share of the episodes plans are to act: in ``act``, and in fewer the more have failed with no success."""
+    """The share of episodes in which plans are to act: ``act``, and less the more have failed with no success."""
     tallies = list(guidance.tallies.values())
     if any(won for won, _ in tallies):
         return act
