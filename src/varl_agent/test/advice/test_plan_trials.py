@@ -162,7 +162,19 @@ def test_what_acts_in_its_own_way_has_none_beside_it():
     way = Trajectories(starts=np.zeros((1, 6), np.float32), waypoints=np.zeros((1, 2, 4), np.float32))
     guidance = buffer(0)
     guidance.add(np.zeros((1, 6), np.float32), AdviceAnswer.of(np.zeros((1, 3)), "one", way), 0)
-    assert tried(guidance, {}, TRIES + 2) == [*[0] * TRIES, None, None]
+    assert tried(guidance, {}, TRIES - 1) == [0] * (TRIES - 1)
+    assert guidance.trusted == [0], "trajectories need not succeed from an episode's beginning on to guide"
+    assert tried(guidance, {}, 3) == [0, None, None]
+    assert guidance.trusted == []
+
+
+def test_a_plan_guides_once_it_has_succeeded():
+    guidance = buffer(1)
+    tried(guidance, {}, 2)
+    assert guidance.trusted == []
+    credit(guidance, 0, True)
+    choose(guidance)
+    assert guidance.trusted == [0]
 
 
 def test_tallies_and_plans_beside_are_saved():

@@ -21,6 +21,7 @@ from dataclasses import replace
 
 import numpy as np
 from varl_common.plan import Plan, Scene, as_one
+from varl_common.trajectories import Trajectories
 
 from varl_agent.advice.guidance_buffer import VOTE, GuidanceBuffer
 
@@ -81,10 +82,16 @@ def credit(guidance: GuidanceBuffer, tried: int, succeeded: bool, stages: int = 
 
 
 def choose(guidance: GuidanceBuffer) -> None:
-    """Choose ``guidance.trusted`` by the tallies, among those that have succeeded: empty where none has."""
+    """Choose ``guidance.trusted`` by the tallies, among those that may guide: empty where none may."""
     left = _left(guidance, PRUDENCE)
-    best = _best(guidance, {tried: rate for tried, rate in left.items() if guidance.tallies.get(tried, [0, 0])[0]})
+    best = _best(guidance, {tried: rate for tried, rate in left.items() if _may_guide(guidance, tried)})
     guidance.trusted = [] if best is None else plans_of(guidance, best)
+
+
+def _may_guide(guidance: GuidanceBuffer, tried: int) -> bool:
+    """What has succeeded may, and trajectories: they tell how to go on near what was shown, not how to begin."""
+    succeeded = guidance.tallies.get(tried, [0, 0])[0] > 0
+    return succeeded or any(isinstance(guidance.plan(i), Trajectories) for i in plans_of(guidance, tried))
 
 
 def _best(guidance: GuidanceBuffer, rates: dict[int, float]) -> int | None:
