@@ -112,6 +112,21 @@ def test_a_robot_joins_late(make_training: Any, robot_type: Any, tmp_path: Path)
     assert_every_transition_is_true(training, robots)
 
 
+def test_a_robot_that_is_lost_while_the_other_resets_is_not_waited_for(robot_type: Any) -> None:
+    said: list[str] = []
+    fleet = Fleet(
+        [robot_type(slow=0.3), robot_type(fails_at=(60,), away=60)], None, 0, False, patience=60.0, say=said.append
+    )
+    fleet.reset()
+    moves = np.zeros((2, *fleet.action_space.shape), np.float32)
+    while not said:  # an episode of robot 0 ends, and robot 1 fails while it is reset
+        fleet.step(moves)
+        if 0 not in fleet.present:
+            fleet.envs[1].fails_at = (fleet.envs[1].steps,)
+    fleet.close()
+    assert said == ["robot 1 is lost (the env node is gone); the others go on"]
+
+
 def test_no_robot_left_ends_the_run(make_training: Any, robot_type: Any, tmp_path: Path) -> None:
     robots = [robot_type(fails_at=(50,), away=60), robot_type(fails_at=(30,), away=60)]
     training = fleet_training(make_training, tmp_path, robots, None, True, [])

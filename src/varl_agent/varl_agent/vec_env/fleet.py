@@ -51,6 +51,7 @@ class Fleet(ParallelEnv):
         self._joined = [robot is not None for robot in robots]
         self._observations: dict[int, Observation] = {}  # the newest of each robot; of a missing one, its last
         self._missing: dict[int, Future[Observation]] = {}  # until its next episode's first observation
+        self._lost: set[int] = set()  # of the missing, those that are not just resetting
         self._return_threads = ThreadPoolExecutor(self.num_envs, thread_name_prefix="return")
         self._closing = threading.Event()
         for index in range(1, self.num_envs):
@@ -160,6 +161,7 @@ class Fleet(ParallelEnv):
             if not future.done():
                 continue
             del self._missing[index]
+            self._lost.discard(index)
             try:
                 self._observations[index] = future.result()
                 back.append(index)
@@ -168,10 +170,9 @@ class Fleet(ParallelEnv):
         return back
 
     def _start_return(self, index: int, why: str) -> None:
-        if all(other in self._missing for other in range(self.num_envs) if other != index):
-            self._say(f"robot {index} {why}; waiting for any robot")
-        else:
-            self._say(f"robot {index} {why}; the others go on")
+        self._lost.add(index)
+        others_go_on = len(self._lost) < self.num_envs
+        self._say(f"robot {index} {why}; {'the others go on' if others_go_on else 'waiting for any robot'}")
         self._missing[index] = self._return_threads.submit(self._retry_until_back, index)
 
     def _retry_until_back(self, index: int) -> Observation:
