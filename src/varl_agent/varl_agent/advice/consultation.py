@@ -14,6 +14,7 @@ from varl_common.plan import Scene
 from varl_agent.advice.observations import Observations, take
 from varl_agent.advice.open_question import OpenQuestion
 from varl_agent.advice.plan_selection import JUDGE_EVERY, judge_plans
+from varl_agent.advice.plan_trials import choose
 from varl_agent.advice.recent_transitions import RecentTransitions, Transition
 from varl_agent.advice.triggers import Schedule
 
@@ -131,6 +132,8 @@ class Consultation:
         if answer is not None:
             self.question = None
             model.guidance.add(question.observations, answer, question.query.step)
+            if model.act > 0.0 and model.guidance.plans:  # none guides before it has stood trial
+                choose(model.guidance)
 
     def _pictured_steps(self) -> int:
         """For so many steps before a question frames are taken: as long as a transition may be shown."""
