@@ -190,6 +190,7 @@ def test_where_nothing_guides_any_longer_or_what_did_is_gone_the_actor_is_guided
     """Another thread gives the last plan up, or drops a plan beside, after an update has looked whether one guides."""
     model = make(Scripted(plan=Plan((Phase("target"),))), trigger=[30], act=0.5, cutoff_step=9_000).learn(40)
     batches = model.sampler.draw(2, 8)
+    model.guidance.trusted = [0]
     assert all(model.sampler.guidance(batches))
     for gone in ([], [-2]):
         model.guidance.trusted = gone

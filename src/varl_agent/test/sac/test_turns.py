@@ -53,6 +53,17 @@ def test_plans_act_in_their_share_of_the_episodes_and_those_guide_that_succeed()
     assert model.successes.own - own == sum(list(model.ep_success_buffer)[rows:])
 
 
+def test_a_plan_labels_nothing_before_it_has_succeeded():
+    """Nor between its answer and the end of the episode that runs then, though its own turn is yet to come."""
+    model = make(Scripted(plan=Plan((Phase("target"),))), trigger=[30], act=0.5, cutoff_step=9_000).learn(30)
+    while not model.guidance.tallies:
+        assert bool(model.guidance.plans) == (model.num_timesteps >= 30)
+        assert model.sampler.guidance(model.sampler.draw(1, 8)) == [None]
+        model.learn(1, reset_num_timesteps=False)
+    assert model.guidance.tallies == {0: [1, 0]}
+    assert model.sampler.guidance(model.sampler.draw(1, 8)) != [None]
+
+
 def test_what_a_plan_achieves_is_none_of_the_policys_success():
     right = Plan((Phase("target"),))
     model = make(Scripted(plan=right), trigger=[30], act=0.5, cutoff_step=9_000, buffer_size=3_000).learn(40)
