@@ -8,6 +8,7 @@ import yaml
 from varl_agent.advice.messages import AdviceQuery
 from varl_common.errors import VarlError
 from varl_common.task_plans import PLANS
+from varl_common.trajectories import Trajectories
 from varl_vlm_advisor.testing.server import KEY, Server
 
 advisors = pytest.importorskip("benchmarks.advice.advisors", reason="run from the repository's root")
@@ -137,3 +138,18 @@ def test_a_backend_is_asked_as_a_vlm_is_with_pictures_of_the_run(tmp_path, monke
     assert model.guidance.used == 4
     assert [call.pictures for call in server.calls] == [1] * 4
     assert "coffee machine" in server.calls[0].text
+
+
+def test_a_backend_that_answers_in_trajectories_guides_by_them(tmp_path):
+    file = tmp_path / "advisor.yaml"
+    asked = {"backend": "scripted", "strategy": "trajectory", "votes": 1, "cache": {"mode": "off"}}
+    file.write_text(yaml.safe_dump({"/**/advisor": {"ros__parameters": asked}}))
+    short = {"learning_starts": 10, "trigger": (12,), "states_per_query": 4, "window": 6, "selection": "recent"}
+    setting = Setting("reach", "varl-vlm", 0, 20, 0.0, net=16, altered=tuple(short.items()))
+    model = make_model(dataclasses.replace(setting, advisor_file=str(file)))
+    model.learn(20)
+    ((step, _, plan),) = model.guidance.plans
+    assert step == 12
+    assert isinstance(plan, Trajectories)
+    assert len(plan.starts) == 4
+    assert model.guidance.guides

@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 from varl_agent.advice.messages import AdviceAnswer, AdviceQuery
 from varl_common.errors import VarlError
+from varl_common.trajectories import trajectories
 from varl_vlm_advisor.evaluation.worlds import ArmWorld, MetaWorld, World
 from varl_vlm_advisor.service.advisor import Advisor
 from varl_vlm_advisor.service.config import load_config
@@ -78,14 +79,16 @@ class Vlm:
 
         def done(pending: Future[Answers]) -> None:
             self.seconds += time.monotonic() - began
-            answer.set_result(_answer(pending.result(), query.actions.shape))
+            answer.set_result(_answer(pending.result(), query))
 
         self._advisor.ask(self.world.env, states, DEADLINE).add_done_callback(done)
         return answer
 
 
-def _answer(given: Answers, shape: tuple[int, ...]) -> AdviceAnswer:
-    nothing = np.full(shape[1], np.nan, np.float32)
+def _answer(given: Answers, query: AdviceQuery) -> AdviceAnswer:
+    nothing = np.full(query.actions.shape[1], np.nan, np.float32)
     actions = np.stack([nothing if a.action is None else a.action for a in given.advice])
     status = np.array([int(a.status) for a in given.advice], np.uint8)
-    return AdviceAnswer(actions, status, [a.reason for a in given.advice], given.plan, given.advisor)
+    ways = {i: a.waypoints for i, a in enumerate(given.advice) if a.waypoints is not None}
+    plan = given.plan or trajectories(query.states, ways)
+    return AdviceAnswer(actions, status, [a.reason for a in given.advice], plan, given.advisor)
