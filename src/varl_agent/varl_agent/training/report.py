@@ -78,7 +78,7 @@ def draw_curve(path: Path, record: Record, title: str) -> None:
     axes.set(xlabel="environment steps", ylabel="success rate", ylim=(-0.02, 1.02), title=title)
     axes.grid(alpha=0.3)
     if axes.lines:
-        axes.legend(loc="best")
+        axes.legend(loc="center right")  # curves end at the top or, where nothing is learned, stay at the bottom
     with atomic_write(path) as aside:
         figure.savefig(aside, format="png")
 
