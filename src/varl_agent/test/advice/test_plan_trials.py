@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from varl_agent.advice.guidance_buffer import VOTE, GuidanceBuffer
 from varl_agent.advice.messages import AdviceAnswer
-from varl_agent.advice.plan_trials import ASIDE, BESIDE, PATIENCE, TRIES, choose, credit, share, takes_turn
+from varl_agent.advice.plan_trials import ASIDE, BESIDE, TRIES, UNPROVEN, choose, credit, share, takes_turn
 from varl_common.plan import Phase, Plan
 from varl_common.trajectories import Trajectories
 
@@ -79,14 +79,21 @@ def test_one_that_succeeds_at_times_is_not_given_up_and_makes_way_for_a_better_o
     assert guidance.trusted == [2]
 
 
-def test_the_more_have_failed_the_more_seldom_plans_act_until_one_succeeds():
+def test_once_each_has_failed_plans_act_more_seldom_until_one_succeeds():
     guidance = buffer()
-    assert share(guidance, 0.5) == 0.5
-    tried(guidance, {}, PATIENCE)
-    assert share(guidance, 0.5) == 0.25
-    tried(guidance, {}, PATIENCE)
-    assert share(guidance, 0.5) == pytest.approx(0.5 / 3)
-    credit(guidance, 0, True)
+    for _ in range(4):
+        assert share(guidance, 0.5) == 0.5
+        tried(guidance, {}, 1)
+    assert share(guidance, 0.5) == UNPROVEN
+    assert share(guidance, 0.05) == 0.05, "who wants less than that has less"
+    add(guidance, 3)
+    assert share(guidance, 0.5) == 0.5, "it is to be tried, and the vote with it"
+    tried(guidance, {}, 2)
+    assert share(guidance, 0.5) == UNPROVEN
+    credit(guidance, 1, False, stages=1)
+    assert share(guidance, 0.5) == 0.5, "a first stage is no success, but tells that it is not all wrong"
+    guidance.stages.clear()
+    credit(guidance, 1, True)
     assert share(guidance, 0.5) == 0.5
 
 

@@ -3,8 +3,8 @@
 What stands trial is each plan alone and, of three or more, the vote of all: plans that are right one by one can be
 wrong together, and plans that are off to different sides right together. An episode in which a plan acts says at once
 what it is worth, before the policy has learned anything. None guides before it has succeeded, one that fails again and
-again acts no longer, and the more have failed the more seldom plans act, until one succeeds: an advisor that is wrong
-costs a number of episodes, and the policy goes on as if there were none.
+again acts no longer, and once each has failed plans act more seldom, until one succeeds: an advisor that is wrong costs
+an episode in six, and the policy goes on as if there were none.
 
 An advisor often knows what to do and not quite where: the tool closes beside the handle, in every episode. So where
 little succeeds, plans *beside* the best one act, which take each thing to be a little aside. One that succeeds stays,
@@ -29,8 +29,9 @@ TRIES = 6  # failures to begin with, and after each success: one that succeeds i
 # Successes in an episode that was not, added to each tally: an untried one is to be tried while none has succeeded in
 # nine of ten, and one that succeeded once does not guide before one that did more often than not.
 HOPE, PRUDENCE = 0.9, 0.5
-# Failures, with no success yet, that halve the share of episodes in which plans act.
-PATIENCE = 12
+# Share of the episodes that goes to further tries once each plan has failed in one, until one succeeds: what an advisor
+# that is always wrong costs is a fifth of the policy's own episodes.
+UNPROVEN = 1 / 6
 # Where no rate is at so much, plans beside the best one act; how far they take a thing to be aside along each axis, m
 # (standard deviation): what a model that points is off by at its worst; and how many of them may fail, all in all, for
 # each stage that one has begun: what an advisor that is quite wrong costs besides the tries.
@@ -50,11 +51,11 @@ def takes_turn(guidance: GuidanceBuffer) -> int | None:
 
 
 def share(guidance: GuidanceBuffer, act: float) -> float:
-    """The share of episodes in which plans are to act: ``act``, and less the more have failed with no success."""
-    tallies = list(guidance.tallies.values())
-    if any(won for won, _ in tallies):
-        return act
-    return act / (1.0 + (sum(lost for _, lost in tallies) + guidance.passed) / PATIENCE)
+    """The share of episodes in which plans are to act: ``act``, but where each has been tried and none has succeeded,
+    or brought a first stage about."""
+    untried = any(tried not in guidance.tallies for tried in _left(guidance, HOPE))
+    promising = bool(guidance.stages) or any(won for won, _ in guidance.tallies.values())
+    return act if untried or promising else min(act, UNPROVEN)
 
 
 def plans_of(guidance: GuidanceBuffer, tried: int) -> list[int]:
