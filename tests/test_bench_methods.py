@@ -95,7 +95,7 @@ def test_plans_that_are_executed_act_in_every_other_episode_and_are_not_cloned()
         trainer.advance(model, act)
     assert len(model.guidance.plans) == 1
     own = np.zeros((1, 3), np.float32)
-    advised = model.guidance.label(model._last_obs, model.consultation.scene)
+    advised = model.guidance.label(model._last_obs, model.consultation.scene, [0])
     for ended in (2, 3):
         model.successes.ended = ended
         model.turns.note(np.array([True]), [{}])
