@@ -139,6 +139,9 @@ def test_the_plan_alone_acts_and_is_examined():
     assert trainer.examine(model, make_env("reach", 1)) == 1.0
     assert all(told[2:]), "the first may have begun before the plan came"
     assert model.guidance.tallies[0][0] >= 2, "it stands trial"
+    model.guidance.tallies = {0: [0, 1]}
+    model.turns.note(np.array([True]), [{}])
+    assert model.turns.tried != [None], "and acts where all have failed"
 
 
 def test_what_is_proposed_acts_and_counts_where_the_critics_prefer_it():

@@ -105,7 +105,10 @@ class Proposed(VARL):
 
 
 class EveryTurn(Turns):
-    """Each episode is that of what stands trial, and counts as the method's own."""
+    """Each episode is that of what stands trial, however much has failed, and counts as the method's own."""
+
+    def share(self) -> float:
+        return 1.0
 
     def note(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         super().note(dones, infos)

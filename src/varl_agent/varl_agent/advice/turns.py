@@ -50,6 +50,10 @@ class Turns:
             self.stages[i] = max(self.stages[i], stages_done(model.guidance, tried, states[i], scene))
         return actions
 
+    def share(self) -> float:
+        """The share of episodes in which plans are to act while advice guides in full."""
+        return share(self.model.guidance, self.model.act)
+
     def note(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         """One step of each environment, before it is stored: ``info["advised"]`` is set where a plan acted, and where
         an episode has ended what acted is credited and whose the next one is settled. Where a person takes over, the
@@ -71,7 +75,7 @@ class Turns:
             if (tried := self.tried[i]) is not None:
                 credit(guidance, tried, succeeded[i], self.stages[i])
             self.stages[i] = 0
-            self.due[i] += share(guidance, model.act) * model.advice_factor
+            self.due[i] += self.share() * model.advice_factor
             is_theirs = self.due[i] > 1.0 - 1e-9  # ten tenths are a little less than 1
             self.due[i] -= is_theirs
             self.tried[i] = takes_turn(guidance) if is_theirs else None
