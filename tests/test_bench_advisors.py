@@ -90,7 +90,7 @@ def test_plans_of_a_maze_guide_by_a_vote_and_err_at_the_stated_rate():
     assert len(model.guidance.plans) == 2
     env = make_env("maze-umaze", 0)
     scene = env.get_wrapper_attr("description")
-    assert model.guidance.label(np.zeros((3, 6), np.float32), scene).shape == (3, 2)
+    assert model.guidance.label(np.zeros((3, 6), np.float32), scene, [0, 1]).shape == (3, 2)
     plans = advisors.Plans(advisors.plan_of("maze-umaze", env), scene, 0.3, seed=0)
     answers = [plans.ask(query(np.zeros((1, 6), np.float32), step)).result().plan for step in range(300)]
     assert np.mean([(a.joined != plans.plan.joined).any() for a in answers]) == pytest.approx(0.3, abs=0.08)
